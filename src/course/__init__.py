@@ -1,0 +1,1 @@
+"""The maintainer's command line: run, check, sync, data and report."""
