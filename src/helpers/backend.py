@@ -36,6 +36,9 @@ with _quiet_error_stream():
     import keras
     import tensorflow as tf
 
+    # Looking for devices writes to the error stream too, so it is done here once.
+    tf.config.list_physical_devices()
+
 __all__ = ["batches", "compiled", "gradient", "keras", "set_seed"]
 
 
@@ -82,25 +85,16 @@ def batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Any:
         batch_size: examples a batch.
         seed: seed of the shuffling, new in every epoch; None keeps the order.
     """
-    count = len(x)
-    indices = tf.data.Dataset.range(count)
+    with tf.device("CPU"):
+        arrays = tuple(tf.convert_to_tensor(array) for array in ((x,) if y is None else (x, y)))
+    order = tf.data.Dataset.range(len(x))
     if seed is not None:
-        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-    arrays = (x,) if y is None else (x, y)
+        order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
 
-    def take(chosen: Any) -> Any:
-        order = chosen.numpy()
-        return tuple(array[order] for array in arrays)
+    def gather(indices: Any) -> Any:
+        return tuple(tf.gather(array, indices) for array in arrays)
 
-    signature = [tf.as_dtype(array.dtype) for array in arrays]
-
-    def gather(chosen: Any) -> Any:
-        taken = tf.py_function(take, [chosen], signature)
-        for tensor, array in zip(taken, arrays, strict=True):
-            tensor.set_shape((None, *array.shape[1:]))
-        return tuple(taken)
-
-    data = indices.batch(batch_size).map(gather, num_parallel_calls=1, deterministic=True)
     options = tf.data.Options()
     options.autotune.enabled = False
+    data = order.batch(batch_size).map(gather, num_parallel_calls=1, deterministic=True)
     return data.prefetch(2).with_options(options)

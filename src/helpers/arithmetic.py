@@ -1,0 +1,263 @@
+"""The arithmetic of convolution: output sizes, parameters, multiplications, receptive fields.
+
+Every formula is the one of Dumoulin and Visin, "A guide to convolution arithmetic for deep
+learning" (2016), in the naming of Keras: padding is "valid", "same" or a number of zeros added at
+each end.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+Padding = int | str
+
+
+def _whole(value: int, name: str, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}.")
+
+
+def padding_amounts(
+    size: int, window: int, stride: int = 1, padding: Padding = "valid"
+) -> tuple[int, int]:
+    """Zeros added before and after one axis.
+
+    "same" adds what makes the output ``ceil(size / stride)`` long; where that is an odd number the
+    extra zero goes to the end, as in TensorFlow.
+
+    Args:
+        size: length of the input along the axis, in pixels.
+        window: length of the filter or pooling window, in pixels.
+        stride: step of the window, in pixels.
+        padding: "valid" (none), "same", or the number of zeros at each end.
+
+    Returns:
+        Zeros before and zeros after.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is too small, or padding is none of the three.
+    """
+    _whole(size, "The input size", 1)
+    _whole(window, "The window", 1)
+    _whole(stride, "The stride", 1)
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + window - size, 0)
+        return total // 2, total - total // 2
+    if isinstance(padding, str):
+        raise ValueError(f'The padding must be "valid", "same" or a number, not "{padding}".')
+    _whole(padding, "The padding", 0)
+    return padding, padding
+
+
+def output_size(size: int, window: int, stride: int = 1, padding: Padding = "valid") -> int:
+    """Length of the output along one axis: ``floor((W - F + P) / S) + 1``, P zeros in all.
+
+    Args:
+        size: length W of the input along the axis, in pixels.
+        window: length F of the filter or pooling window, in pixels.
+        stride: step S of the window, in pixels.
+        padding: "valid" (none), "same", or the number of zeros at each end.
+
+    Returns:
+        Positions that the window takes along the axis.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: the window does not fit into the padded input, or an argument is impossible.
+    """
+    before, after = padding_amounts(size, window, stride, padding)
+    padded = before + size + after
+    if window > padded:
+        raise ValueError(
+            f"A window of {window} does not fit into an input of {size} with {before + after} zeros "
+            f"of padding: use a window of at most {padded}, or more padding."
+        )
+    return (padded - window) // stride + 1
+
+
+def transposed_output_size(
+    size: int, window: int, stride: int = 1, padding: Padding = "valid"
+) -> int:
+    """Length of the output of a transposed convolution along one axis, as in Keras.
+
+    Args:
+        size: length of the input along the axis, in pixels.
+        window: length of the filter, in pixels.
+        stride: step of the window in the output, in pixels.
+        padding: "valid" or "same".
+
+    Returns:
+        ``size * stride`` for "same", ``size * stride + max(window - stride, 0)`` for "valid".
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is too small or padding is neither of the two.
+    """
+    padding_amounts(size, window, stride, padding)
+    if padding == "same":
+        return size * stride
+    if padding == "valid":
+        return size * stride + max(window - stride, 0)
+    raise ValueError(f'The padding must be "valid" or "same", not {padding!r}.')
+
+
+def convolution_parameters(
+    window: Sequence[int], channels_in: int, channels_out: int, bias: bool = True
+) -> int:
+    """Weights of a convolution: ``(F * F * D_in + 1) * D_out``.
+
+    Args:
+        window: lengths of the filter along each axis, such as ``(3, 3)``.
+        channels_in: depth D_in of the input.
+        channels_out: number D_out of filters.
+        bias: whether each filter has one bias.
+
+    Returns:
+        Number of trainable parameters.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is below 1.
+    """
+    for length in window:
+        _whole(length, "The window", 1)
+    _whole(channels_in, "The number of input channels", 1)
+    _whole(channels_out, "The number of filters", 1)
+    return (prod(window) * channels_in + int(bias)) * channels_out
+
+
+def dense_parameters(inputs: int, units: int, bias: bool = True) -> int:
+    """Weights of a dense layer: ``(inputs + 1) * units``.
+
+    Args:
+        inputs: numbers that go in.
+        units: numbers that come out.
+        bias: whether each unit has one bias.
+
+    Returns:
+        Number of trainable parameters.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is below 1.
+    """
+    _whole(inputs, "The number of inputs", 1)
+    _whole(units, "The number of units", 1)
+    return (inputs + int(bias)) * units
+
+
+def convolution_multiplications(
+    window: Sequence[int], channels_in: int, channels_out: int, output: Sequence[int]
+) -> int:
+    """Multiplications of a convolution of one example: ``F * F * D_in * W_out * H_out * D_out``.
+
+    Args:
+        window: lengths of the filter along each axis.
+        channels_in: depth of the input.
+        channels_out: number of filters.
+        output: lengths of the output along each axis.
+
+    Returns:
+        Number of multiplications; the zeros of the padding are counted like other inputs.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is below 1.
+    """
+    for length in output:
+        _whole(length, "The output size", 1)
+    return convolution_parameters(window, channels_in, channels_out, bias=False) * prod(output)
+
+
+def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
+    """Length of the part of the input, along one axis, that one output position can see.
+
+    ``r = 1 + sum_i (F_i - 1) * prod_{j < i} S_j`` over the layers from the input on.
+
+    Args:
+        layers: (window, stride) of each convolution or pooling, from the input on.
+
+    Returns:
+        Pixels of the input.
+
+    Raises:
+        TypeError: a number is not whole.
+        ValueError: a number is below 1.
+    """
+    field, jump = 1, 1
+    for window, stride in layers:
+        _whole(window, "The window", 1)
+        _whole(stride, "The stride", 1)
+        field += (window - 1) * jump
+        jump *= stride
+    return field
+
+
+class LayerCount(NamedTuple):
+    """One layer of a model: its name, kind, output shape, parameters and multiplications."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    multiplications: int
+
+
+def _multiplications(layer: Any) -> int:
+    """Multiplications of one Keras layer for one example, from its settings."""
+    kind = type(layer).__name__
+    shape = tuple(layer.output.shape[1:])
+    channels_in = layer.input.shape[-1] if hasattr(layer.input, "shape") else 0
+    if kind in ("Conv1D", "Conv2D", "Conv3D"):
+        grouped = channels_in // layer.groups
+        return convolution_multiplications(layer.kernel_size, grouped, shape[-1], shape[:-1])
+    if kind in ("DepthwiseConv1D", "DepthwiseConv2D"):
+        return prod(layer.kernel_size) * prod(shape)
+    if kind in ("SeparableConv1D", "SeparableConv2D"):
+        middle = channels_in * layer.depth_multiplier
+        return prod(shape[:-1]) * middle * (prod(layer.kernel_size) + shape[-1])
+    if kind == "Dense":
+        return channels_in * prod(shape)
+    return 0
+
+
+def count(model: Any) -> list[LayerCount]:
+    """Parameters and multiplications of each layer of a built Keras model, nested models included.
+
+    The multiplications are those of convolutions and dense layers for one example; a
+    normalisation after a convolution can be folded into it and counts none.
+
+    Args:
+        model: a functional or built sequential Keras model.
+
+    Returns:
+        One row a layer, in the order of the model; their sums are the model's totals.
+
+    Raises:
+        ValueError: the model has not been built, so its shapes are not known.
+    """
+    if not model.built:
+        raise ValueError(
+            f'The model "{model.name}" has no shapes yet: give it an Input layer or build it first.'
+        )
+    rows: list[LayerCount] = []
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            rows += count(layer)
+        elif type(layer).__name__ != "InputLayer":
+            shape = tuple(layer.output.shape)
+            rows.append(
+                LayerCount(
+                    layer.name,
+                    type(layer).__name__,
+                    shape,
+                    layer.count_params(),
+                    _multiplications(layer),
+                )
+            )
+    return rows

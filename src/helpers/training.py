@@ -1,0 +1,163 @@
+"""Seeds, training with progress, and the learning-rate schedule of the course."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from IPython.display import DisplayHandle, display
+
+from helpers.backend import batches, keras, set_seed
+
+History = dict[str, list[float]]
+
+
+def start(seed: int) -> None:
+    """Begin a chapter: seed every random generator and forget models of an earlier run.
+
+    The same seed, machine and number of threads then give identical records.
+
+    Raises:
+        ValueError: the seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"The seed must not be negative, and {seed} is: use 0 or more.")
+    keras.backend.clear_session()
+    set_seed(seed)
+
+
+def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
+    """A learning rate that rises from a 25th of the peak and falls to zero along a cosine.
+
+    After Smith, "Super-convergence" (2018).
+
+    Args:
+        peak: highest learning rate.
+        steps: batches in the whole training.
+        warm_up: share of the steps in which the rate rises.
+
+    Returns:
+        A Keras learning-rate schedule.
+
+    Raises:
+        ValueError: fewer than one step.
+    """
+    if steps < 1:
+        raise ValueError(f"A schedule needs at least one step, not {steps}.")
+    rising = max(1, round(steps * warm_up))
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=peak / 25,
+        decay_steps=max(1, steps - rising),
+        warmup_target=peak,
+        warmup_steps=rising,
+    )
+
+
+def steps_in(examples: int, batch_size: int, epochs: int) -> int:
+    """Batches in a training of so many examples, the last and smaller batch of an epoch included."""
+    return math.ceil(examples / batch_size) * epochs
+
+
+class _Progress(keras.callbacks.Callback):
+    """One line that shows epoch, step and rate while training, and a fixed sentence afterwards."""
+
+    def __init__(self, examples: int, epochs: int, steps: int) -> None:
+        super().__init__()
+        self.examples, self.epochs, self.steps = examples, epochs, steps
+        self.line: DisplayHandle | None = display(
+            {"text/plain": "Training …"}, raw=True, display_id=True
+        )
+        self.began = self.shown = time.monotonic()
+        self.epoch = 0
+
+    def _show(self, text: str) -> None:
+        if self.line is not None:
+            self.line.update({"text/plain": text}, raw=True)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        now = time.monotonic()
+        if now - self.shown > 1:
+            self.shown = now
+            done = (self.epoch - 1) * self.steps + batch + 1
+            left = (now - self.began) / done * (self.steps * self.epochs - done)
+            loss = (logs or {}).get("loss", float("nan"))
+            self._show(
+                f"Training: epoch {self.epoch} of {self.epochs}, step {batch + 1} of {self.steps}, "
+                f"loss {loss:.3f}, about {left:.0f} s left"
+            )
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        self._show(f"Trained for {epochs} on {self.examples:,} examples.")
+
+
+def fit(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
+    callbacks: list[Any] | None = None,
+) -> History:
+    """Train a compiled model, showing progress while it runs and one fixed line when it is done.
+
+    Args:
+        model: a compiled Keras model.
+        x: inputs, shape (N, ...); pictures may stay uint8, the model rescales them.
+        y: targets, shape (N,) or (N, ...).
+        epochs: passes over the examples.
+        batch_size: examples a step.
+        validation: inputs and targets that are watched, never trained on.
+        seed: seed of the shuffling.
+        callbacks: further Keras callbacks.
+
+    Returns:
+        For each measure its value after every epoch, "val_" before those of the validation data.
+
+    Raises:
+        ValueError: inputs and targets differ in number, or there are none.
+    """
+    if len(x) != len(y):
+        raise ValueError(
+            f"There are {len(x)} inputs but {len(y)} targets: give one target an input."
+        )
+    if len(x) == 0:
+        raise ValueError("There are no examples to train on.")
+    progress = _Progress(len(x), epochs, math.ceil(len(x) / batch_size))
+    held_out = None if validation is None else batches(*validation, max(batch_size, 256), None)
+    history = model.fit(
+        batches(x, y, batch_size, seed),
+        epochs=epochs,
+        validation_data=held_out,
+        callbacks=[progress, *(callbacks or [])],
+        shuffle=False,
+        verbose=0,
+    )
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> dict[str, float]:
+    """Loss and measures of a compiled model on examples it was not trained on.
+
+    Args:
+        model: a compiled Keras model.
+        x: inputs, shape (N, ...).
+        y: targets, shape (N, ...).
+        batch_size: examples a step; it changes the speed, not the result.
+
+    Returns:
+        Each measure by name, "loss" among them.
+    """
+    measured = model.evaluate(batches(x, y, batch_size, None), verbose=0, return_dict=True)
+    return {name: float(value) for name, value in measured.items()}
+
+
+def predict(model: Any, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Outputs of a model for every input, shape (N, ...), float32, in the order of the inputs."""
+    return model.predict(batches(x, None, batch_size, None), verbose=0)
