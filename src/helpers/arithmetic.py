@@ -74,8 +74,8 @@ def output_size(size: int, window: int, stride: int = 1, padding: Padding = "val
     padded = before + size + after
     if window > padded:
         raise ValueError(
-            f"A window of {window} does not fit into an input of {size} with {before + after} zeros "
-            f"of padding: use a window of at most {padded}, or more padding."
+            f"A window of {window} does not fit into an input of {size} with {before + after} "
+            f"zeros of padding: use a window of at most {padded}, or more padding."
         )
     return (padded - window) // stride + 1
 
