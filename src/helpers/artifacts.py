@@ -1,0 +1,84 @@
+"""Trained models that one chapter leaves for another, by name, with where they come from."""
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from helpers.backend import keras
+from helpers.datasets import sha256_of
+from helpers.places import cache_folder
+
+# The chapter that makes each model.
+MADE_BY = {"cats_vs_dogs": "03"}
+
+
+def _paths(name: str, profile: str) -> tuple[Path, Path]:
+    if name not in MADE_BY:
+        raise ValueError(f'There is no model "{name}": the course makes {", ".join(MADE_BY)}.')
+    stem = cache_folder() / "models" / f"{name}-{profile}"
+    return stem.with_suffix(".keras"), stem.with_suffix(".json")
+
+
+def save(name: str, profile: str, model: Any, provenance: dict[str, Any]) -> Path:
+    """Keep a trained model for other chapters, in place of an earlier one of that name.
+
+    Args:
+        name: a key of `MADE_BY`.
+        profile: of the run that trained it; the models of sample and quick are kept apart.
+        model: a Keras model.
+        provenance: JSON-able: the data and their hash, the size of the pictures, the seed, what was
+            measured. The chapter, the profile, versions and the hash of the file are added.
+
+    Returns:
+        Path of the saved model.
+
+    Raises:
+        ValueError: no chapter makes a model of this name.
+    """
+    path, description = _paths(name, profile)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as unfinished:
+        written = Path(unfinished) / path.name
+        model.save(written)
+        described = {
+            "name": name,
+            "chapter": MADE_BY[name],
+            "profile": profile,
+            **provenance,
+            "versions": {package: version(package) for package in ("keras", "tensorflow")},
+            "sha256": sha256_of(written),
+        }
+        text = Path(unfinished) / description.name
+        text.write_text(json.dumps(described, indent=1), encoding="utf-8")
+        written.replace(path)
+        text.replace(description)
+    return path
+
+
+def load(name: str, profile: str) -> tuple[Any, dict[str, Any]]:
+    """A trained model that another chapter made, and its provenance.
+
+    Args:
+        name: a key of `MADE_BY`.
+        profile: of the run that trained it.
+
+    Returns:
+        The Keras model, not compiled, and what `save` was told, with what it added.
+
+    Raises:
+        FileNotFoundError: the model was not made yet; the message says how to make it.
+        ValueError: no chapter makes such a model, or its file was damaged or changed.
+    """
+    path, description = _paths(name, profile)
+    make = f"run `course run {MADE_BY[name]} --profile {profile}`"
+    if not path.is_file() or not description.is_file():
+        raise FileNotFoundError(
+            f'The trained model "{name}" of profile {profile} is not there: chapter '
+            f"{MADE_BY[name]} makes it, so {make} first."
+        )
+    provenance = json.loads(description.read_text(encoding="utf-8"))
+    if sha256_of(path) != provenance["sha256"]:
+        raise ValueError(f"{path} was damaged or changed since it was saved: {make} again.")
+    return keras.saving.load_model(path, compile=False), provenance
