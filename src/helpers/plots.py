@@ -3,10 +3,6 @@
 import io
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use("agg")  # pictures are shown by ``show`` below, with a text for those who cannot see
-
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display

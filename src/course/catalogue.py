@@ -1,0 +1,248 @@
+"""The chapters of the course, as ``notebooks/course.toml`` lists them, and their parameters."""
+
+import ast
+import io
+import math
+import re
+import tokenize
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+
+from course.errors import CourseError
+from helpers.datasets import PROFILES
+from helpers.places import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter: its number, its table in the catalogue, and where its pair lies."""
+
+    number: str
+    table: dict[str, Any]
+
+    @property
+    def source(self) -> Path:
+        """The ``.py`` of the pair."""
+        return NOTEBOOKS / f"{self.table['notebook']}.py"
+
+    @property
+    def notebook(self) -> Path:
+        """The ``.ipynb`` of the pair."""
+        return self.source.with_suffix(".ipynb")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a notebook's parameters cell."""
+
+    name: str
+    kind: str
+    default: Any
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    meaning: str
+
+    @property
+    def allowed(self) -> str:
+        """The valid values, in words."""
+        if self.choices:
+            return " or ".join(self.choices)
+        if self.low is not None:
+            return f"{self.kind} from {self.low:g} to {self.high:g}"
+        return self.kind
+
+
+def chapters() -> dict[str, Chapter]:
+    """All chapters by number, in order.
+
+    Raises:
+        CourseError: the catalogue cannot be read.
+    """
+    path = NOTEBOOKS / "course.toml"
+    try:
+        listed = tomllib.loads(path.read_text(encoding="utf-8"))["chapters"]
+    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        raise CourseError(
+            f"The catalogue notebooks/course.toml cannot be read: {error}."
+        ) from error
+    return {number: Chapter(number, table) for number, table in sorted(listed.items())}
+
+
+def find(wanted: list[str]) -> list[Chapter]:
+    """The chapters asked for by number or notebook name; all where none is named.
+
+    Raises:
+        CourseError: one of them does not exist.
+    """
+    known = chapters()
+    if not wanted:
+        return list(known.values())
+    found = []
+    for name in wanted:
+        stem = Path(name).stem
+        match = [c for c in known.values() if stem in (c.number, c.table["notebook"])]
+        if not match and stem.isdigit():
+            match = [c for c in known.values() if int(stem) == int(c.number)]
+        if not match:
+            raise CourseError(f'There is no chapter "{name}": the course has {", ".join(known)}.')
+        found += match
+    return [known[number] for number in dict.fromkeys(chapter.number for chapter in found)]
+
+
+_RANGE = re.compile(r"\s*(-?[\d.e+-]+) to (-?[\d.e+-]+):\s*(.+)")
+_CHOICES = re.compile(r"\s*(\w+(?: \| \w+)+):\s*(.+)")
+
+
+def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
+    """The parameters that a cell defines: annotated assignments, each with its range in a comment.
+
+    Args:
+        source: the text of the parameters cell.
+        where: what to call it in an error.
+
+    Raises:
+        CourseError: a line is not ``name: type = value  # LOW to HIGH: meaning`` or
+            ``# a | b: meaning``, or a default lies outside of its own range.
+    """
+    comments = {
+        token.start[0]: token.string.lstrip("#")
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    found = {}
+    for node in ast.parse(source).body:
+        good = (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(node.annotation, ast.Name)
+            and node.annotation.id in TYPES
+            and node.value is not None
+        )
+        if not good:
+            raise CourseError(
+                f"{where}, line {node.lineno} of the parameters cell is not of the form "
+                "`name: type = value  # LOW to HIGH: meaning`."
+            )
+        name, kind = node.target.id, node.annotation.id
+        comment = comments.get(node.lineno, "")
+        span, listed = _RANGE.fullmatch(comment), _CHOICES.fullmatch(comment)
+        if kind in ("int", "float") and not span:
+            raise CourseError(f"{where}: the parameter {name} has no range in its comment.")
+        if kind == "str" and not listed:
+            raise CourseError(f"{where}: the parameter {name} lists no choices in its comment.")
+        parameter = Parameter(
+            name=name,
+            kind=kind,
+            default=ast.literal_eval(node.value),
+            low=float(span[1]) if span else None,
+            high=float(span[2]) if span else None,
+            choices=tuple(listed[1].split(" | ")) if listed and not span else (),
+            meaning=span[3] if span else listed[2] if listed else comment.strip(),
+        )
+        check_value(parameter, parameter.default, where)
+        found[name] = parameter
+    return found
+
+
+def check_value(parameter: Parameter, value: Any, where: str) -> None:
+    """Refuse a value of the wrong type or outside of the range.
+
+    Raises:
+        CourseError: naming the parameter, the value and the valid ones.
+    """
+    kind = TYPES[parameter.kind]
+    right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        right = True
+    if right and parameter.low is not None:
+        right = math.isfinite(value) and parameter.low <= value <= parameter.high
+    if right and parameter.choices:
+        right = value in parameter.choices
+    if not right:
+        raise CourseError(
+            f"{where}: {parameter.name} cannot be {value!r}; it takes {parameter.allowed}."
+        )
+
+
+def read_value(parameter: Parameter, text: str, where: str) -> Any:
+    """The value that a text on the command line stands for, by the parameter's own type.
+
+    Raises:
+        CourseError: the text is none, or outside of the range.
+    """
+    value: Any = text
+    try:
+        if parameter.kind == "int":
+            value = int(text)
+        elif parameter.kind == "float":
+            value = float(text)
+        elif parameter.kind == "bool":
+            value = {"true": True, "false": False}.get(text.lower(), text)
+    except ValueError:
+        value = text
+    check_value(parameter, value, where)
+    return value
+
+
+def parameters(chapter: Chapter) -> dict[str, Parameter]:
+    """The parameters of a chapter, from its notebook's cell tagged ``parameters``.
+
+    Raises:
+        CourseError: the notebook is missing or has not exactly one such cell.
+    """
+    where = f"notebooks/{chapter.source.name}"
+    try:
+        notebook = jupytext.read(chapter.source)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{where} cannot be read: {error}.") from error
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise CourseError(f"{where} must have one cell tagged parameters, and has {len(tagged)}.")
+    return parse_parameters(tagged[0].source, where)
+
+
+def settings(chapter: Chapter, profile: str, asked: list[str]) -> dict[str, Any]:
+    """The parameters that a run changes: those of the profile, then those asked for.
+
+    Args:
+        chapter: the chapter.
+        profile: "sample", "quick" or "full".
+        asked: ``NAME=VALUE`` each.
+
+    Returns:
+        Only what differs from the notebook's defaults.
+
+    Raises:
+        CourseError: the profile, a name or a value is not valid.
+    """
+    if profile not in PROFILES:
+        raise CourseError(f'There is no profile "{profile}": use {", ".join(PROFILES)}.')
+    known = parameters(chapter)
+    where = f"Chapter {chapter.number}"
+    changed: dict[str, Any] = {"profile": profile, **chapter.table.get(profile, {})}
+    for name, value in changed.items():
+        if name not in known:
+            raise CourseError(
+                f"notebooks/course.toml changes {name} in {profile} of chapter {chapter.number}, "
+                f"which has only {', '.join(known)}."
+            )
+        check_value(known[name], value, f"notebooks/course.toml, chapter {chapter.number}")
+    for text in asked:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CourseError(f'"{text}" is no parameter: write NAME=VALUE, such as epochs=3.')
+        if name not in known:
+            listed = "; ".join(f"{p.name} ({p.allowed})" for p in known.values())
+            raise CourseError(f'{where} has no parameter "{name}"; it has {listed}.')
+        changed[name] = read_value(known[name], value, where)
+    if changed["profile"] != profile:
+        raise CourseError("Choose the profile with --profile, not with -p profile=.")
+    return {name: value for name, value in changed.items() if value != known[name].default}

@@ -1,0 +1,161 @@
+"""A plugin for pytest: what ``pytest --nbval`` compares, and how it fails.
+
+nbval runs every cell in a kernel and compares its outputs to the letter. With this plugin numbers
+have a tolerance, a notebook that was never executed fails, a dead kernel is seen within seconds,
+and ``--course-profile sample`` compares on built-in data what does not depend on data.
+"""
+
+import time
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+from nbformat import NotebookNode, from_dict
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from course.catalogue import find, settings
+from course.compare import claim_tolerances, differences, tolerance_of
+from helpers.datasets import PROFILES
+
+COUNTS = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the data."""
+    parser.getgroup("course").addoption(
+        "--course-profile",
+        choices=PROFILES,
+        default="quick",
+        help="data on which --nbval runs the chapters: quick, the notebooks' defaults, compares "
+        "all cells; sample and full compare those that do not depend on data",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start counting."""
+    config.stash[COUNTS] = {"compared": 0, "uncompared": 0}
+
+
+class CourseCell(IPyNbCell):
+    """A code cell whose stored outputs are compared with tolerance."""
+
+    def runtest(self) -> None:
+        """Run the cell, then let the parameters of the profile follow the parameters cell.
+
+        Raises:
+            NbCellError: the cell fails, was never executed, or its outputs differ.
+        """
+        self.parent.current = self
+        stored_error = any(output.output_type == "error" for output in self.cell.outputs)
+        if self.cell.execution_count is None and self.cell.source.strip():
+            self.raise_cell_error("This cell was never executed: run `course run --store`")
+        if stored_error and not self.options["check_exception"]:
+            self.raise_cell_error("The stored output of this cell is an error")
+        tags = self.cell.metadata.get("tags", [])
+        depends = "measured" in tags and self.config.option.course_profile != "quick"
+        if depends:
+            self.options["check"] = False
+        counts = self.config.stash[COUNTS]
+        counts["compared" if self.options["check"] else "uncompared"] += 1
+        super().runtest()
+        if "parameters" in tags:
+            self.parent.change_parameters()
+
+    def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
+        """Whether the outputs agree; the reasons go where nbval looks for them."""
+        self.comparison_traceback = differences(
+            ref, test, tolerance_of(self.cell.metadata), self.parent.claims
+        )
+        return not self.comparison_traceback
+
+
+class CourseNotebook(IPyNbFile):
+    """A notebook whose kernel is watched and whose parameters follow the profile."""
+
+    current: CourseCell
+
+    def collect(self) -> Any:
+        """One item a code cell."""
+        for cell in super().collect():
+            yield CourseCell.from_parent(
+                self, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
+            )
+
+    def setup(self) -> None:
+        """Start the kernel, and let waiting for it end when it dies."""
+        super().setup()
+        self.claims = claim_tolerances()
+        self._places: dict[str, tuple[list[NotebookNode], int]] = {}
+        self.kernel.get_message = self._watched_message
+
+    def _watched_message(self, stream: str, timeout: float | None = None) -> Any:
+        """The next message of a stream; a dead kernel is an error at once, not after a timeout."""
+        client = self.kernel.kc
+        get = client.get_iopub_msg if stream == "iopub" else client.get_shell_msg
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = 1.0 if until is None else min(1.0, until - time.monotonic())
+            try:
+                return get(timeout=max(left, 0.0))
+            except Empty:
+                if not self.kernel.is_alive():
+                    self.current.raise_cell_error("The kernel died while it ran this cell")
+                if until is not None and time.monotonic() >= until:
+                    raise
+
+    def get_kernel_message(self, timeout: float | None = None, stream: str = "iopub") -> Any:
+        """The next message; an update of an output changes that output, as a notebook would."""
+        while True:
+            message = super().get_kernel_message(timeout, stream)
+            shown = message["content"].get("transient", {}).get("display_id")
+            outputs = self.current.test_outputs
+            if message["msg_type"] == "update_display_data":
+                if shown in self._places:
+                    place, before = self._places[shown]
+                    place[before]["data"] = from_dict(message["content"]["data"])
+                continue
+            if message["msg_type"] == "display_data" and shown:
+                self._places[shown] = (outputs, len(outputs))
+            return message
+
+    def change_parameters(self) -> None:
+        """Run the assignments of the profile in the kernel, as Papermill does.
+
+        Raises:
+            CourseError: the catalogue is not valid for this notebook.
+        """
+        profile = self.config.option.course_profile
+        if profile == "quick":
+            return
+        [chapter] = find([Path(self.path).stem])
+        changed = settings(chapter, profile, [])
+        lines = "\n".join(f"{name} = {value!r}" for name, value in changed.items())
+        message = self.kernel.execute_cell_input(lines, allow_stdin=False)
+        self.kernel.await_reply(message, timeout=30)
+        self.kernel.await_idle(message, 30)
+
+    def teardown(self) -> None:
+        """Stop the kernel."""
+        if self.kernel is not None and hasattr(self.kernel, "km"):
+            self.kernel.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
+    """Put our notebook in the place of nbval's."""
+    collected = yield
+    return [
+        CourseNotebook.from_parent(parent, path=file_path) if isinstance(item, IPyNbFile) else item
+        for item in collected
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how many cells were compared, and how many only executed."""
+    counts = config.stash[COUNTS]
+    if any(counts.values()):
+        terminalreporter.write_line(
+            f"course: {counts['compared']} code cells compared with their stored outputs, "
+            f"{counts['uncompared']} executed only (profile {config.option.course_profile})"
+        )
