@@ -51,11 +51,9 @@ import numpy as np
 # The comment behind each parameter says which values make sense.
 
 # %% tags=["parameters"]
-profile: str = (
-    "quick"  # sample | quick | full: built-in data, real data in minutes, the long recipe
-)
+profile: str = "quick"  # sample | quick | full: built-in, real, or the long recipe
 seed: int = 0  # 0 to 1000000: seed of the weights and of the shuffling
-validation: int = 5000  # 100 to 20000: training digits held out to watch the training
+validation: float = 0.1  # 0.01 to 0.5: share of the training digits held out to watch it
 batch_size: int = 128  # 8 to 1024: digits a step
 epochs: int = 2  # 1 to 100: passes over the training digits for the convnet
 dense_epochs: int = 4  # 1 to 100: passes over the training digits for the dense net
@@ -93,7 +91,7 @@ print("shape of one picture:", images[0].shape, "type:", images.dtype)
 # So its weights are a *template*: a picture that is bright where the class has ink, and dark where
 # the class must have none.
 #
-# We train one and look at its ten templates.
+# We train one, beginning with empty templates, and look at what it made of them.
 # Expect blurred ghosts of the digits.
 
 # %% tags=["measured"]
@@ -102,11 +100,11 @@ linear = keras.Sequential(
         keras.Input((28, 28, 1)),
         layers.Rescaling(1 / 255),
         layers.Flatten(),
-        layers.Dense(10, activation="softmax", name="templates"),
+        layers.Dense(10, "softmax", kernel_initializer="zeros", name="templates"),
     ]
 )
-linear.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-training.fit(linear, images, labels, epochs=1, batch_size=batch_size, seed=seed)
+linear.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+_ = training.fit(linear, images, labels, epochs=1, batch_size=batch_size, seed=seed)
 
 # %%
 templates = linear.get_layer("templates").kernel.numpy().T.reshape(10, 28, 28)
@@ -140,7 +138,8 @@ plots.show(
 #
 # How much do small templates save?
 # The function `dense_parameters` counts one weight an input and unit, and one bias a unit.
-# The function `convolution_parameters` counts $(F \cdot F \cdot D_\text{in} + 1) \cdot D_\text{out}$:
+# The function `convolution_parameters` counts
+# $(F \cdot F \cdot D_\text{in} + 1) \cdot D_\text{out}$:
 # each of the $D_\text{out}$ filters has a window of $F \times F$ pixels through all $D_\text{in}$
 # channels, and one bias.
 #
@@ -217,7 +216,7 @@ for stride in (1, 2, 3):
 
 # %% [markdown]
 # Filters are easiest to understand when we choose them ourselves.
-# The first filter below is dark on the left and bright on the right, so it answers to vertical edges.
+# The first filter below is dark on the left and bright on the right: it answers to vertical edges.
 # The second is the same on its side.
 # Watch where each feature map lights up.
 
@@ -408,7 +407,7 @@ figure.suptitle("A window of 2 with stride 2 on 5 pixels")
 plots.show(
     figure,
     "Top: with valid padding two windows cover four of five pixels, and the last is not seen. "
-    "Bottom: with same padding a zero is added at the end, and a third window covers the last pixel.",
+    "Bottom: with same padding a zero is added at the end, and a third window covers the last one.",
 )
 
 # %% [markdown]
@@ -487,7 +486,7 @@ pooled = {
     "L2 2x2": np.sqrt(squares),
     "global max": layers.GlobalMaxPooling2D(keepdims=True)(response).numpy(),
 }
-figure, axes = plt.subplots(1, 5, figsize=(12, 2.9), layout="constrained")
+figure, axes = plt.subplots(1, 5, figsize=(12, 3.2), layout="constrained")
 for axis, (name, values) in zip(axes, pooled.items(), strict=True):
     axis.imshow(values[0, ..., 0], cmap="magma", vmin=0, vmax=response.max())
     axis.set_title(f"{name}\n{values.shape[1]}x{values.shape[2]}", fontsize=9)
@@ -513,14 +512,14 @@ plots.show(
 # $$r = 1 + \sum_i (F_i - 1) \prod_{j < i} S_j$$
 #
 # We check it by experiment.
-# The gradient of one output with respect to the picture is zero at every pixel that cannot reach it.
+# The gradient of one output with respect to the picture is zero where a pixel cannot reach it.
 # So the pixels with a gradient *are* the receptive field.
 
 # %%
 stack = [("conv", 3, 1), ("conv", 3, 1), ("pool", 2, 2), ("conv", 3, 1), ("conv", 3, 1)]
 fields, x = [], keras.Input((31, 31, 1))
 probe = inputs = x
-for depth, (kind, window, stride) in enumerate(stack, start=1):
+for depth, (kind, window, _) in enumerate(stack, start=1):
     if kind == "conv":
         probe = layers.Conv2D(1, window, kernel_initializer="ones")(probe)
     else:
@@ -587,14 +586,15 @@ left.plot(names, [row.output_shape[1] for row in rows], "o-", label="size of the
 left.plot(names, [row.output_shape[3] for row in rows], "s-", label="number of maps")
 left.set(title="Maps shrink while depth grows", xlabel="layer and size", ylabel="pixels or maps")
 left.tick_params(axis="x", labelsize=7)
-left.legend()
+left.legend(loc="center right")
 convolutions = [row for row in rows if row.kind == "Conv2D"]
 places = np.arange(len(convolutions))
 right.bar(places - 0.2, [row.parameters for row in convolutions], 0.4, label="parameters")
 right.bar(places + 0.2, [row.multiplications for row in convolutions], 0.4, label="multiplications")
 right.set(title="Two costs of a convolution", xlabel="convolution", ylabel="number", yscale="log")
 right.set_xticks(places, [f"{row.output_shape[3]} filters" for row in convolutions])
-right.legend()
+right.legend(loc="upper right")
+right.set_ylim(100, 1e10)
 plots.show(
     figure,
     "Left: the size of the maps falls from 148 to 7 while their number rises from 32 to 128. "
@@ -616,14 +616,15 @@ plots.show(
 # * the **test** set, which each finished model sees once.
 
 # %% tags=["measured"]
-fit_images, fit_labels = images[validation:], labels[validation:]
-held_out = (images[:validation], labels[:validation])
+held = round(validation * len(images))
+fit_images, fit_labels = images[held:], labels[held:]
+held_out = (images[:held], labels[:held])
 
 
 def train(model, passes, peak=3e-3):
     steps = training.steps_in(len(fit_images), batch_size, passes)
     optimizer = keras.optimizers.Adam(training.one_cycle(peak, steps))
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return training.fit(
         model,
         fit_images,
@@ -676,7 +677,7 @@ record("mnist.dense.test_accuracy", scores["accuracy"], "fraction")
 convnet = keras.Sequential([keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)], name="convnet")
 for depth in (filters, 2 * filters, 4 * filters):
     convnet.add(layers.Conv2D(depth, 3, use_bias=False))
-    convnet.add(layers.BatchNormalization())
+    convnet.add(layers.BatchNormalization(momentum=0.9))
     convnet.add(layers.Activation("relu"))
     if depth < 4 * filters:
         convnet.add(layers.MaxPooling2D(2))
@@ -786,7 +787,8 @@ plots.show(
 # It changes through all of them, so the gradient of a weight is the *sum* over the positions:
 # each contributes the pixel that the weight met there times the gradient of that output.
 #
-# $$\frac{\partial L}{\partial w_{ij}} = \sum_{r, c} x_{r + i,\, c + j}\, \frac{\partial L}{\partial y_{rc}}$$
+# $$\frac{\partial L}{\partial w_{ij}} =
+# \sum_{r, c} x_{r + i,\, c + j}\, \frac{\partial L}{\partial y_{rc}}$$
 #
 # That is itself a convolution: of the picture with the gradient of the output as its filter.
 #
@@ -855,7 +857,7 @@ plots.show(
 #
 # * A convolution slides a small filter over the picture; the same weights serve every position.
 # * Move the picture and the feature map moves with it.
-# * The size of the output is $\lfloor (W - F + 2P) / S \rfloor + 1$, with a plus before the padding.
+# * The output size is $\lfloor (W - F + 2P) / S \rfloor + 1$, with a plus before the padding.
 # * A layer has $(F \cdot F \cdot D_\text{in} + 1) \cdot D_\text{out}$ parameters, biases included.
 # * Pooling and strides shrink the maps, so later layers see more of the picture.
 # * The gradient of a shared weight is the sum over the positions that share it.
@@ -871,7 +873,7 @@ claims_table("01", profile)
 # 1. Choose a filter by hand that answers to the diagonal of a seven, and look at its feature map.
 # 2. Work out on paper the output size of a 7x7 window with stride 2 and same padding on 224 pixels,
 #    then check it with `arithmetic.output_size`.
-# 3. Replace the flattening of the convnet by `GlobalAveragePooling2D`. How many parameters are left,
-#    and what happens to the accuracy?
+# 3. Replace the flattening of the convnet by `GlobalAveragePooling2D`. How many parameters are
+#    left, and what happens to the accuracy?
 # 4. Move every test digit by four pixels. Which of the three models suffers least, and why?
 # 5. Add a stride to `backward`.

@@ -4,21 +4,28 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
-from course.catalogue import chapters
+from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from helpers import datasets
 from helpers.places import cache_folder
 
 
-def _options(name: str) -> list[dict[str, int]]:
-    """The options with which the chapters load a data set, as the catalogue lists them."""
-    found: list[dict[str, int]] = []
-    for chapter in chapters().values():
-        for wanted in chapter.table.get("data_options", {}).get(name, [{}]):
-            if name in chapter.table["data"] and wanted not in found:
-                found.append(wanted)
-    return found or [{}]
+def _options(chapter: Chapter, name: str) -> list[dict[str, Any]]:
+    """The options with which a chapter loads a data set, as the catalogue lists them."""
+    return chapter.table.get("data_options", {}).get(name, [{}])
+
+
+def prepare(chapter: Chapter) -> None:
+    """Have the real data of a chapter ready before its kernel starts.
+
+    Raises:
+        DataError: they cannot be had.
+    """
+    for name in chapter.table["data"]:
+        for options in _options(chapter, name):
+            datasets.prepared(name, "quick", **options)
 
 
 def _named(names: list[str]) -> list[str]:
@@ -41,7 +48,11 @@ def list_all() -> None:
 def get(names: list[str]) -> None:
     """Fetch and prepare data sets, all of the course's where none is named."""
     for name in _named(names):
-        for options in _options(name):
+        users = [chapter for chapter in chapters().values() if name in chapter.table["data"]]
+        listed = [options for chapter in users for options in _options(chapter, name)] or [{}]
+        for number, options in enumerate(listed):
+            if options in listed[:number]:
+                continue
             folder = datasets.prepared(name, "quick", **options)
             print(f"{name}: prepared in {folder}")
             report = datasets.read_prepared(folder)[0]["report"]

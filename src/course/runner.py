@@ -26,6 +26,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from course.catalogue import NOTEBOOKS, Chapter, settings
+from course.data import prepare
 from course.errors import CourseError
 from course.execute import end_tree
 from course.pairs import records_of, store
@@ -419,6 +420,9 @@ def run_all(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0), _signals():
+            for chapter, run in planned:
+                if run.profile != "sample":
+                    prepare(chapter)
             for chapter, run in planned:
                 folder = execute(chapter, run, out, timeout)
                 folders.append(folder)

@@ -22,8 +22,6 @@ from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
-import pooch
-import requests
 from filelock import FileLock
 from IPython.display import display
 
@@ -144,6 +142,8 @@ def read_manifest(mirror: str) -> dict[str, dict[str, Any]]:
     """
     try:
         if _is_address(mirror):
+            import requests
+
             answer = requests.get(f"{mirror.rstrip('/')}/manifest.toml", timeout=30)
             answer.raise_for_status()
             text = answer.text
@@ -159,6 +159,10 @@ def read_manifest(mirror: str) -> dict[str, dict[str, Any]]:
 
 def _download(url: str, file: str, sha256: str) -> Path:
     """Bring one file into the cache: three tries, hash checked, placed in one step."""
+    # Imported here because only a download needs them, and a chapter starts faster without.
+    import pooch
+    import requests
+
     folder = cache_folder() / "downloads"
     with _plain_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +206,7 @@ def _from_mirror(mirror: str, table: dict[str, Any]) -> Path | None:
         )
     if sha256_of(path) != listed["sha256"]:
         raise DataError(
-            f"{path} does not have the SHA-256 of the mirror's manifest: it was damaged or changed; "
+            f"{path} does not have the SHA-256 of the mirror's manifest: it was damaged; "
             "copy it again."
         )
     return path

@@ -21,7 +21,7 @@ _recorded: dict[str, dict[str, Any]] = {}
 
 
 def written(value: float, unit: str) -> str:
-    """A value as a reader sees it: fractions as a percentage, seconds and counts with their unit."""
+    """A value as a reader sees it, with its unit; fractions become percentages."""
     if unit == "fraction":
         return f"{100 * value:.2f} %"
     if unit == "seconds":
@@ -85,7 +85,7 @@ def holds(claim: dict[str, Any], value: float) -> bool:
             return abs(value - target) <= tolerance
         case other:
             raise ValueError(
-                f'The comparison "{other}" of the claim on {claim["record"]} in data/claims.toml is '
+                f'The comparison "{other}" of {claim["record"]} in data/claims.toml is '
                 'none of "at least", "at most", "about", "equal".'
             )
 

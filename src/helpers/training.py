@@ -54,7 +54,7 @@ def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
 
 
 def steps_in(examples: int, batch_size: int, epochs: int) -> int:
-    """Batches in a training of so many examples, the last and smaller batch of an epoch included."""
+    """Batches in a training of so many examples, the smaller last ones included."""
     return math.ceil(examples / batch_size) * epochs
 
 
