@@ -1,0 +1,56 @@
+# The course's jobs. Each does its own set-up; all you need is Python 3.11 to 3.13 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+TOOLS := node_modules/.ready
+
+.PHONY: run test lab lint check regression data store lock clean
+
+run: $(READY) ## execute the course headlessly on built-in sample data
+	$(BIN)/course run --profile sample
+
+test: $(READY) $(TOOLS) ## all tests, and the notebooks on sample data held to their stored outputs
+	$(BIN)/pytest tests notebooks --nbval --course-profile sample
+
+lab: $(READY) ## open JupyterLab on the chapters
+	$(BIN)/jupyter lab notebooks
+
+lint: $(READY) ## format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+check: $(READY) ## pairs in sync, outputs of the present code, prose clean
+	$(BIN)/course check
+
+data: $(READY) ## fetch and prepare the real data, from COURSE_MIRROR or the sources
+	$(BIN)/course data get
+
+regression: data ## every notebook on real data, held to its stored outputs
+	$(BIN)/pytest notebooks --nbval
+
+store: data ## run every chapter on real data and store its outputs
+	$(BIN)/course run --store
+
+lock: ## renew requirements.lock from pyproject.toml
+	uv pip compile --universal --generate-hashes --no-header --quiet --extra test \
+		--python-version 3.11 --output-file requirements.lock pyproject.toml
+
+clean: ## forget the environment and the runs; downloads stay
+	rm -rf .venv node_modules runs
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+		echo "The course needs Python 3.11 to 3.13, and $(PYTHON) is another: make PYTHON=python3.12"; \
+		exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+# The checker of the workflow files comes from npm; without npm its test says that it was skipped.
+$(TOOLS): package.json
+	@mkdir -p node_modules
+	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent; fi
+	@mkdir -p node_modules && touch $@
