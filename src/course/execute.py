@@ -64,12 +64,15 @@ def main(job_path: str) -> int:
     notebook = jupytext.read(job["source"])
     prepared = Path(job["output"]).with_suffix(".input.ipynb")
     prepared.write_text(nbformat.writes(notebook), encoding="utf-8")
-    state = {"cell": 0}
+    state = {"cell": 0, "injected": 0}
 
     def started(cell: Any, cell_index: int) -> None:
-        if cell.cell_type == "code":
-            state["cell"] = cell_index
-            _tell(event="cell", cell=cell_index, of=len(notebook.cells))
+        # Papermill puts a cell of its own in; the cells are counted as the source has them.
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            state["injected"] = 1
+        elif cell.cell_type == "code":
+            state["cell"] = cell_index - state["injected"]
+            _tell(event="cell", cell=state["cell"], of=len(notebook.cells))
 
     def failed(error: str, message: str) -> int:
         _tell(event="failed", cell=state["cell"], error=error, message=message[-TAIL:])

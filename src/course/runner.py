@@ -268,12 +268,18 @@ def _settle(run: Run, child: subprocess.Popen[str], finished: dict[str, Any], ce
 
 
 def _collect(run: Run, output: Path) -> None:
-    """Read records and data hashes back from whatever notebook the run left."""
+    """Read records and data hashes back from whatever notebook the run left.
+
+    A notebook that was cut off while it was written, by a full disk say, is taken away.
+    """
     try:
         notebook = nbformat.read(output, as_version=4)
-    except Exception:
+    except Exception as error:
+        output.unlink(missing_ok=True)
         if run.status == "succeeded":
-            raise
+            run.status = "failed"
+            message = f"the executed notebook cannot be read: {error}"
+            run.error = {"cell": None, "error": type(error).__name__, "message": message}
         return
     run.records = records_of(notebook)
     run.data = [
@@ -383,12 +389,7 @@ def execute(chapter: Chapter, run: Run, out: Path, timeout: float | None) -> Pat
             finally:
                 _end_all(child, mark)
         (work / "job.json").unlink()
-        try:
-            _collect(run, output)
-        except Exception as error:
-            run.status = "failed"
-            message = f"the executed notebook cannot be read: {error}"
-            run.error = {"cell": None, "error": type(error).__name__, "message": message}
+        _collect(run, output)
         for leftover in work.glob("*.input.ipynb"):
             leftover.unlink()
         write_json(work / "run.json", asdict(run))

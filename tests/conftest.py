@@ -1,0 +1,156 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from helpers.places import ROOT
+
+HEADER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,nbval,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+"""
+
+CHAPTER = """\
+# %% [markdown]
+# # A chapter
+#
+# It counts and it measures.
+
+# %%
+from helpers.records import record
+
+# %% tags=["parameters"]
+profile: str = "quick"  # sample | quick | full: where the data come from
+seed: int = 0  # 0 to 100: seed
+steps: int = 3  # 1 to 10: how often
+rate: float = 0.5  # 0.0 to 1.0: how fast
+
+# %%
+print("two and two are", 2 + 2)
+print("a third is", 1 / 3)
+
+# %% tags=["measured"]
+record("little.test_accuracy", 0.9 + seed / 1000, "fraction")
+
+# %%
+print("the end")
+"""
+
+TABLE = """\
+[chapters.01]
+notebook = "01_little"
+title = "A little chapter"
+data = []
+weights = []
+sample = {steps = 1}
+full = {steps = 10}
+budget.sample = {seconds = 30, megabytes = 500}
+budget.quick = {seconds = 30, megabytes = 500}
+budget.full = {seconds = 30, megabytes = 500}
+"""
+
+
+class Little:
+    """A checkout with one small chapter, for tests that run the real command line on it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source = root / "notebooks" / "01_little.py"
+        self.notebook = root / "notebooks" / "01_little.ipynb"
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(root / "src"),
+            "COURSE_CACHE": str(root / "cache"),
+        }
+        self.environment.pop("COURSE_MIRROR", None)
+
+    def write(self, body: str) -> None:
+        self.source.write_text(HEADER + body, encoding="utf-8")
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "course", *words]
+
+    def course(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def pytest(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "--nbval", "-p", "no:cacheprovider", *words],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+
+@pytest.fixture
+def little(tmp_path: Path) -> Little:
+    root = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    (root / "notebooks").mkdir()
+    (root / "data").mkdir()
+    shutil.copy(ROOT / "data" / "datasets.toml", root / "data")
+    (root / "data" / "claims.toml").write_text("claim = []\nmistake = []\n", encoding="utf-8")
+    (root / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
+    made = Little(root)
+    made.write(CHAPTER)
+    return made
+
+
+@pytest.fixture(scope="session")
+def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Little], None]:
+    """Execute the little chapter once a session; later tests get a copy of its notebook."""
+    kept = tmp_path_factory.mktemp("stored") / "01_little.ipynb"
+
+    def bring(made: Little) -> None:
+        if not kept.exists():
+            answer = made.course("run", "01", "--store")
+            assert answer.returncode == 0, answer.stderr
+            shutil.copy(made.notebook, kept)
+        shutil.copy(kept, made.notebook)
+
+    return bring
+
+
+@pytest.fixture
+def stored(little: Little, _stored_once: Callable[[Little], None]) -> Little:
+    _stored_once(little)
+    return little

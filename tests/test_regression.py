@@ -1,0 +1,123 @@
+"""``pytest --nbval`` with our plugin, run as a user runs it, on a real kernel."""
+
+import nbformat
+import pytest
+
+from tests.conftest import CHAPTER, Little
+
+
+def edit(little: Little, change) -> None:
+    notebook = nbformat.read(little.notebook, as_version=4)
+    change(notebook)
+    nbformat.write(notebook, little.notebook)
+
+
+def test_unchanged_outputs_pass_and_are_counted(stored: Little) -> None:
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 0, answer.stdout
+    assert "5 code cells compared with their stored outputs, 0 executed only" in answer.stdout
+
+
+def test_on_sample_data_measured_cells_are_executed_only(stored: Little) -> None:
+    answer = stored.pytest("notebooks", "--course-profile", "sample")
+    assert answer.returncode == 0, answer.stdout
+    assert "4 code cells compared with their stored outputs, 1 executed only" in answer.stdout
+
+
+def test_profiles_change_parameters(stored: Little) -> None:
+    body = CHAPTER.replace('print("the end")', "assert (profile, steps) == ('sample', 1)")
+    stored.write(body)
+    assert stored.course("sync").returncode == 0
+    edit(stored, lambda notebook: notebook.cells[-1].update(execution_count=5))
+    assert stored.pytest("notebooks", "--course-profile", "sample").returncode == 0
+    assert stored.pytest("notebooks").returncode == 1
+
+
+def change_text(notebook, old: str, new: str) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output["text"] = output["text"].replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("two are 4", "two are 5", "stored 5, now 4"),
+        ("0.333333", "0.343333", "stored 0.343333"),
+        ("the end", "the and", "the and"),
+    ],
+)
+def test_one_digit_or_letter_fails(stored: Little, old: str, new: str, said: str) -> None:
+    edit(stored, lambda notebook: change_text(notebook, old, new))
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 1
+    assert said in answer.stdout
+    assert "01_little.ipynb::Cell" in answer.stdout
+
+
+def test_the_last_digits_of_a_float_are_tolerated(stored: Little) -> None:
+    edit(stored, lambda notebook: change_text(notebook, "0.3333333333333333", "0.33333333"))
+    assert stored.pytest("notebooks").returncode == 0
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.05, 1), (0.95, 1), (1.001, 0)])
+def test_a_record_has_its_tolerance(stored: Little, factor: float, code: int) -> None:
+    def change(notebook) -> None:
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                record = output.get("data", {}).get("application/vnd.course.record+json")
+                if record:
+                    record["value"] *= factor
+
+    edit(stored, change)
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == code, answer.stdout
+    if code:
+        assert "the record little.test_accuracy was" in answer.stdout
+
+
+def test_a_cell_that_was_never_executed_fails(stored: Little) -> None:
+    edit(stored, lambda notebook: notebook.cells[-1].update(execution_count=None, outputs=[]))
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 1
+    assert "This cell was never executed" in answer.stdout
+
+
+def test_a_stored_error_fails(stored: Little) -> None:
+    def change(notebook) -> None:
+        notebook.cells[-1].outputs = [
+            nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])
+        ]
+
+    edit(stored, change)
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 1
+    assert "is an error" in answer.stdout
+
+
+def test_a_dead_kernel_fails_within_seconds(stored: Little) -> None:
+    body = CHAPTER.replace(
+        'print("the end")', "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    stored.write(body)
+    assert stored.course("sync").returncode == 0
+    edit(stored, lambda notebook: notebook.cells[-1].update(execution_count=5))
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 1
+    assert "The kernel died while it ran this cell" in answer.stdout
+
+
+def test_updated_displays_are_compared_in_their_last_state(little: Little) -> None:
+    shown = (
+        "from IPython.display import display\n"
+        'line = display({"text/plain": "working"}, raw=True, display_id=True)\n'
+        'line.update({"text/plain": "done"}, raw=True)'
+    )
+    little.write(CHAPTER.replace('print("the end")', shown))
+    assert little.course("run", "--store").returncode == 0
+    assert little.pytest("notebooks").returncode == 0
+    little.notebook.write_text(
+        little.notebook.read_text(encoding="utf-8").replace('"done"', '"undone"'), encoding="utf-8"
+    )
+    assert little.pytest("notebooks").returncode == 1

@@ -1,0 +1,235 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from tests.conftest import CHAPTER, Little
+
+SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
+CHILDREN = CHAPTER.replace(
+    'print("the end")',
+    "import subprocess, time\n"
+    'subprocess.Popen(["sleep", "61"], start_new_session=True)\n'
+    "time.sleep(60)",
+)
+
+
+def kernels_of(little: Little) -> list[psutil.Process]:
+    """Every process that inherited this checkout, the runner's own excepted."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.environ().get("COURSE_CACHE") == little.environment["COURSE_CACHE"]
+                and "COURSE_RUN_MARK" in process.environ()
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def wait_until_asleep(little: Little) -> psutil.Process:
+    """Wait until the last cell runs, and return the kernel."""
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        for process in kernels_of(little):
+            try:
+                if "ipykernel_launcher" in " ".join(process.cmdline()):
+                    logs = list(little.root.glob("runs/*/.running-*/run/log.txt"))
+                    if logs and "Executing Cell 6" in logs[0].read_text(encoding="utf-8"):
+                        return process
+            except psutil.Error:
+                continue
+        time.sleep(0.1)
+    raise AssertionError("the last cell never started")
+
+
+def run_json(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
+    answer = little.course("run", "--profile", "sample", "-p", "seed=7")
+    assert answer.returncode == 0, answer.stderr
+    folder = little.root / "runs" / "sample" / "01_little-seed=7"
+    assert str(folder.relative_to(little.root)) in answer.stdout
+    assert "report.html" in answer.stdout
+    facts = run_json(folder)
+    assert facts["status"] == "succeeded"
+    assert facts["parameters"] == {"profile": "sample", "steps": 1, "seed": 7}
+    assert facts["records"] == [
+        {"name": "little.test_accuracy", "unit": "fraction", "value": 0.907}
+    ]
+    assert facts["duration_seconds"] > 0
+    assert facts["peak_memory_bytes"] > 1e7
+    assert facts["packages"]["papermill"]
+    assert facts["device"]["cores"] == os.cpu_count()
+    executed = nbformat.read(folder / "01_little.ipynb", as_version=4)
+    assert any("the end" in str(cell.get("outputs")) for cell in executed.cells)
+    assert "the end" in (folder / "log.txt").read_text(encoding="utf-8")
+    report = (little.root / "runs" / "sample" / "report.html").read_text(encoding="utf-8")
+    assert "little.test_accuracy" in report
+    assert "http" not in report
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "99"], 'There is no chapter "99": the course has 01.'),
+        (["run", "--profile", "fast"], 'There is no profile "fast": use sample, quick, full.'),
+        (["run", "-p", "epoch=3"], 'has no parameter "epoch"; it has profile (sample or quick'),
+        (["run", "-p", "steps=many"], "steps cannot be 'many'; it takes int from 1 to 10."),
+        (["run", "-p", "steps=11"], "steps cannot be 11; it takes int from 1 to 10."),
+        (["run", "-p", "steps=2.5"], "steps cannot be '2.5'; it takes int from 1 to 10."),
+        (["run", "-p", "rate=nan"], "rate cannot be nan; it takes float from 0 to 1."),
+        (["run", "-p", "steps"], '"steps" is no parameter: write NAME=VALUE'),
+        (["run", "--store", "-p", "steps=2"], "--store keeps outputs of the notebooks' defaults"),
+        (["report", "nowhere"], "There are no runs in nowhere"),
+        (["data", "get", "mnits"], 'There is no data set "mnits": the course has mnist'),
+    ],
+)
+def test_bad_input_is_one_sentence(little: Little, words: list[str], sentence: str) -> None:
+    answer = little.course(*words)
+    assert answer.returncode == 2
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not kernels_of(little)
+
+
+def test_a_failing_cell_is_named_and_the_good_run_stays(little: Little) -> None:
+    assert little.course("run", "--profile", "sample").returncode == 0
+    little.write(CHAPTER.replace('print("the end")', 'raise KeyError("no such thing")'))
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 1
+    assert "chapter 01 failed in cell 5: KeyError" in answer.stderr
+    runs = little.root / "runs" / "sample"
+    assert run_json(runs / "01_little")["status"] == "succeeded"
+    failed = run_json(runs / "01_little.failed")
+    assert failed["status"] == "failed"
+    assert failed["error"]["cell"] == 5
+    assert failed["records"][0]["name"] == "little.test_accuracy"
+
+
+def test_a_killed_kernel_is_a_killed_run(little: Little) -> None:
+    little.write(SLEEP)
+    process = little.start("run", "--profile", "sample")
+    wait_until_asleep(little).kill()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "killed in cell 5" in errors
+    facts = run_json(little.root / "runs" / "sample" / "01_little.killed")
+    assert facts["status"] == "killed"
+    assert not kernels_of(little)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_process_and_a_true_status(little: Little, number: int) -> None:
+    little.write(CHILDREN)
+    process = little.start("run", "--profile", "sample")
+    wait_until_asleep(little)
+    began = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 20
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert not kernels_of(little)
+    facts = run_json(little.root / "runs" / "sample" / "01_little.cancelled")
+    assert facts["status"] == "cancelled"
+    nbformat.read(
+        little.root / "runs" / "sample" / "01_little.cancelled" / "01_little.ipynb", as_version=4
+    )
+
+
+def test_a_killed_runner_takes_its_kernel_along(little: Little) -> None:
+    little.write(SLEEP)
+    process = little.start("run", "--profile", "sample")
+    wait_until_asleep(little)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 15
+    while kernels_of(little) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not kernels_of(little)
+
+
+def test_a_run_over_its_time_is_ended(little: Little) -> None:
+    little.write(SLEEP)
+    answer = little.course("run", "--profile", "sample", "--timeout", "6")
+    assert answer.returncode == 1
+    assert "timed out" in answer.stderr
+    facts = run_json(little.root / "runs" / "sample" / "01_little.timed-out")
+    assert facts["status"] == "timed out"
+    assert not kernels_of(little)
+
+
+def test_two_batches_do_not_share_a_folder(little: Little) -> None:
+    little.write(SLEEP)
+    first = little.start("run", "--profile", "sample")
+    wait_until_asleep(little)
+    second = little.course("run", "--profile", "sample")
+    first.terminate()
+    first.communicate(timeout=30)
+    assert second.returncode == 2
+    assert "Another `course run` is writing into" in second.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_said(little: Little) -> None:
+    (little.root / "taken").write_text("a file", encoding="utf-8")
+    answer = little.course("run", "--profile", "sample", "--out", "taken/runs")
+    assert answer.returncode == 2
+    assert "Cannot write into taken/runs" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_full_disk_is_said_and_the_old_run_stays(little: Little, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only a user who may mount can make a small disk")
+    try:
+        assert little.course("run", "--profile", "sample", "--out", str(disk)).returncode == 0
+        body = CHAPTER.replace('print("the end")', 'print("x" * 300_000)')
+        little.write(body)
+        answer = little.course("run", "--profile", "sample", "--out", str(disk))
+        assert answer.returncode in (1, 2)
+        assert "Traceback" not in answer.stderr
+        assert "No space left" in answer.stderr
+        assert run_json(disk / "01_little")["status"] == "succeeded"
+        nbformat.read(disk / "01_little" / "01_little.ipynb", as_version=4)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_plain_papermill_runs_the_pair(stored: Little) -> None:
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "papermill",
+            "notebooks/01_little.ipynb",
+            "out.ipynb",
+            "-p",
+            "steps",
+            "2",
+        ],
+        cwd=stored.root,
+        env=stored.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "Unknown" not in answer.stderr

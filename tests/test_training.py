@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from helpers import training
+from helpers.backend import gradient, keras
+
+
+def small_model() -> keras.Model:
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)]
+    )
+    model.compile("adam", "mean_squared_error")
+    return model
+
+
+def trained(seed: int) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 4)).astype(np.float32)
+    training.start(seed)
+    model = small_model()
+    training.fit(model, x, x.sum(axis=1), epochs=2, batch_size=32, seed=seed)
+    return model.get_weights()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None:
+    first, again, other = trained(1), trained(1), trained(2)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_history_has_a_value_an_epoch() -> None:
+    x = np.zeros((50, 4), np.float32)
+    history = training.fit(
+        small_model(), x, x[:, 0], epochs=3, batch_size=20, validation=(x[:5], x[:5, 0])
+    )
+    assert {name: len(values) for name, values in history.items()} == {"loss": 3, "val_loss": 3}
+
+
+def test_predictions_keep_the_order_and_the_batch_size_does_not_matter() -> None:
+    x = np.arange(400, dtype=np.float32).reshape(100, 4)
+    model = small_model()
+    expected = model(x).numpy()
+    assert np.allclose(training.predict(model, x, batch_size=7), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
+    schedule = training.one_cycle(0.01, 100)
+    rates = [float(schedule(step)) for step in range(101)]
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert max(rates) == pytest.approx(0.01)
+    assert rates.index(max(rates)) == 30
+    assert rates[100] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: training.start(-1), "seed must not be negative"),
+        (lambda: training.one_cycle(0.1, 0), "at least one step"),
+        (
+            lambda: training.fit(
+                small_model(), np.zeros((3, 4)), np.zeros(2), epochs=1, batch_size=1
+            ),
+            "3 inputs but 2 targets",
+        ),
+        (
+            lambda: training.fit(
+                small_model(), np.zeros((0, 4)), np.zeros(0), epochs=1, batch_size=1
+            ),
+            "no examples",
+        ),
+    ],
+)
+def test_bad_input(call, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_steps_include_the_last_small_batch() -> None:
+    assert training.steps_in(101, 50, 2) == 6
+
+
+def test_gradient_of_a_known_function() -> None:
+    x = np.array([1.0, -2.0, 3.0], np.float32)
+    value, slope = gradient(lambda v: keras.ops.sum(v**2), x)
+    assert float(value) == pytest.approx(14)
+    assert np.allclose(slope.numpy(), 2 * x)
