@@ -18,7 +18,7 @@ from course.catalogue import find, settings
 from course.compare import claim_tolerances, differences, tolerance_of
 from helpers.datasets import PROFILES
 
-COUNTS = pytest.StashKey[dict[str, int]]()
+COUNTED = "course cells"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,11 +30,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="data on which --nbval runs the chapters: quick, the notebooks' defaults, compares "
         "all cells; sample and full compare those that do not depend on data",
     )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Start counting."""
-    config.stash[COUNTS] = {"compared": 0, "uncompared": 0}
 
 
 class CourseCell(IPyNbCell):
@@ -56,8 +51,7 @@ class CourseCell(IPyNbCell):
         depends = "measured" in tags and self.config.option.course_profile != "quick"
         if depends:
             self.options["check"] = False
-        counts = self.config.stash[COUNTS]
-        counts["compared" if self.options["check"] else "uncompared"] += 1
+        self.user_properties.append((COUNTED, bool(self.options["check"])))
         super().runtest()
         if "parameters" in tags:
             self.parent.change_parameters()
@@ -153,9 +147,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say how many cells were compared, and how many only executed."""
-    counts = config.stash[COUNTS]
-    if any(counts.values()):
+    compared = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == COUNTED
+    ]
+    if compared:
         terminalreporter.write_line(
-            f"course: {counts['compared']} code cells compared with their stored outputs, "
-            f"{counts['uncompared']} executed only (profile {config.option.course_profile})"
+            f"course: {sum(compared)} code cells compared with their stored outputs, "
+            f"{len(compared) - sum(compared)} executed only "
+            f"(profile {config.option.course_profile})"
         )
