@@ -1,0 +1,246 @@
+"""Pictures of what ``helpers.explain`` computes: feature maps, patterns, heat maps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+# The lead plotting module chooses the backend before pyplot is imported.
+from helpers.plots import plt
+
+SILENT = "0.85"  # grey of a channel that is zero everywhere
+COLOURS = "inferno"
+
+
+def picture_rows(
+    rows: Mapping[str, Sequence[np.ndarray]],
+    title: str,
+    columns: Sequence[str] | None = None,
+    scale: float = 1.15,
+) -> Figure:
+    """Rows of pictures, each row with its name on the left.
+
+    Args:
+        rows: pictures of shape (H, W, C) by the name of their row, uint8 or float in 0 to 1; as
+            many in every row.
+        title: of the whole figure.
+        columns: a title for each column, or None.
+        scale: width of a picture, in inches.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: there are no pictures, or the rows differ in length.
+    """
+    lengths = {len(pictures) for pictures in rows.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError("Every row needs the same number of pictures, at least one.")
+    across = lengths.pop()
+    figure, axes = plt.subplots(
+        len(rows),
+        across,
+        figsize=(across * scale + 1.3, len(rows) * scale + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+    for line, (name, pictures) in zip(axes, rows.items(), strict=True):
+        for axis, picture in zip(line, pictures, strict=True):
+            _bare(axis).imshow(np.squeeze(picture), cmap="gray")
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    for axis, text in zip(axes[0], columns or [], strict=False):
+        axis.set_title(text, fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def _bare(axis: Any) -> Any:
+    """An axis without ticks and frame; its labels stay."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    return axis
+
+
+def feature_maps(
+    picture: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    title: str,
+    channels: int = 24,
+    columns: int = 12,
+) -> Figure:
+    """The first channels of several layers, for one picture.
+
+    Every map is scaled to its own largest value, so that a weak one can be read too; a channel
+    that is zero everywhere is grey.
+
+    Args:
+        picture: shape (H, W, C), uint8.
+        maps: for each layer its maps of this picture, shape (height, width, channels).
+        title: of the whole figure.
+        channels: how many of each layer, in their own order.
+        columns: channels a row.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: there are no layers.
+    """
+    if not maps:
+        raise ValueError("There are no layers to show.")
+    rows = -(-channels // columns)
+    tile = 1 + 8 * max(1, round(64 / 8))
+    figure, axes = plt.subplots(
+        len(maps),
+        2,
+        figsize=(9.6, len(maps) * (0.64 * rows + 0.3) + 0.6),
+        width_ratios=[1, 6],
+        squeeze=False,
+        layout="constrained",
+    )
+    palette = plt.get_cmap("viridis").with_extremes(bad=SILENT)
+    for row, (name, stack) in enumerate(maps.items()):
+        height, width = stack.shape[:2]
+        mosaic = np.zeros((rows * tile, columns * tile, 4))
+        for place in range(min(channels, stack.shape[2], rows * columns)):
+            one = stack[..., place]
+            scaled = np.ma.masked_array(one / max(one.max(), 1e-12), mask=not one.any())
+            grown = palette(scaled)[np.arange(tile - 2) * height // (tile - 2)][
+                :, np.arange(tile - 2) * width // (tile - 2)
+            ]
+            top, left = place // columns * tile + 1, place % columns * tile + 1
+            mosaic[top : top + tile - 2, left : left + tile - 2] = grown
+        _bare(axes[row, 1]).imshow(mosaic)
+        axes[row, 1].set_title(f"{name}: {height} x {width}, {stack.shape[2]} channels", fontsize=9)
+        if row == 0:
+            _bare(axes[row, 0]).imshow(np.squeeze(picture), cmap="gray")
+            axes[row, 0].set_title("the picture", fontsize=9)
+        else:
+            axes[row, 0].set_axis_off()
+    if len(maps) > 1:
+        axes[1, 0].legend(
+            handles=[
+                Patch(color=palette(1.0), label="strongest"),
+                Patch(color=palette(0.0), label="zero"),
+                Patch(color=SILENT, label="silent\nchannel"),
+            ],
+            loc="center",
+            fontsize=8,
+            frameon=False,
+        )
+    figure.suptitle(title)
+    return figure
+
+
+def heat_maps(
+    pictures: np.ndarray,
+    heat: Mapping[str, np.ndarray],
+    titles: Sequence[str],
+    title: str,
+    *,
+    points: Mapping[str, np.ndarray] | None = None,
+    outlines: np.ndarray | None = None,
+    scale: float = 1.55,
+) -> Figure:
+    """Pictures in the first row; below, one row for each kind of heat map, laid over them.
+
+    Args:
+        pictures: shape (N, H, W, C), uint8.
+        heat: for each row its maps, shape (N, H, W); only what is above zero is shown, as a share
+            of the map's largest value.
+        titles: one a picture.
+        title: of the whole figure.
+        points: for a row of ``heat``, the x and y of a mark in each map, shape (N, 2), in pixels;
+            negative numbers are left out.
+        outlines: bool masks, shape (N, H, W), whose border is drawn over every map.
+        scale: width of a picture, in inches.
+
+    Returns:
+        The figure, with a colour bar.
+
+    Raises:
+        ValueError: the number of maps or titles differs from that of the pictures.
+    """
+    if any(len(part) != len(pictures) for part in (titles, *heat.values())):
+        raise ValueError(f"Give one map a row and one title for each of {len(pictures)} pictures.")
+    lines = 1 + max((text.count("\n") for text in titles), default=0)
+    figure, axes = plt.subplots(
+        1 + len(heat),
+        len(pictures),
+        figsize=(
+            len(pictures) * scale + 1.9,
+            (1 + len(heat)) * scale + 0.16 * lines + 0.4,
+        ),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, picture, text in zip(axes[0], pictures, titles, strict=True):
+        _bare(axis).imshow(np.squeeze(picture), cmap="gray")
+        axis.set_title(text, fontsize=8)
+    axes[0, 0].set_ylabel("picture", rotation=0, ha="right", va="center", fontsize=9)
+    for line, (name, maps) in zip(axes[1:], heat.items(), strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        for number, axis in enumerate(line):
+            _lay_over(_bare(axis), pictures[number], maps[number])
+            if outlines is not None:
+                axis.contour(outlines[number], levels=[0.5], colors="white", linewidths=0.8)
+            if points and name in points and min(points[name][number]) >= 0:
+                axis.plot(
+                    *points[name][number], "o", color="cyan", markersize=6, markeredgecolor="black"
+                )
+    figure.colorbar(
+        plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOURS),
+        ax=axes[1:],
+        label="share of the largest value",
+        shrink=0.9,
+        aspect=12 * len(heat),
+    )
+    figure.suptitle(title)
+    return figure
+
+
+def _lay_over(axis: Any, picture: np.ndarray, heat: np.ndarray) -> None:
+    """A heat map over its picture in grey, so that every colour belongs to the map."""
+    grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
+    axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    share = np.clip(heat / max(heat.max(), 1e-12), 0, 1)
+    axis.imshow(share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.25 + 0.5 * share)
+
+
+def depth_curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[str], Sequence[float]]]], title: str
+) -> Figure:
+    """Measures from the first layer to the last, one panel each.
+
+    Args:
+        panels: by the name of the measure, and in it by the name of the line, the names of the
+            layers and the values there (shares, 0 to 1).
+        title: of the whole figure.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(3.4 * len(panels), 3.7),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, (measure, lines) in zip(axes[0], panels.items(), strict=True):
+        for number, (name, (layers, values)) in enumerate(lines.items()):
+            axis.plot(range(len(layers)), values, "o-", color=f"C{number}", label=name)
+            axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right", fontsize=8)
+        axis.set_title(measure, fontsize=10)
+        axis.set_xlabel("layer, first to last")
+        axis.set_ylim(-0.05, 1.05)
+        axis.grid(alpha=0.3)
+        if len(lines) > 1:
+            axis.legend(fontsize=8)
+    axes[0, 0].set_ylabel("share")
+    figure.suptitle(title)
+    return figure
