@@ -720,12 +720,12 @@ SENTENCES = {
 
 # %% tags=["measured"]
 right = 0
-for text, truth in SENTENCES.items():
+rows = np.stack([reviews.encode(text, vocabulary, length) for text in SENTENCES])
+where, added, _ = contributions(improved, rows)
+for number, (text, truth) in enumerate(SENTENCES.items()):
     answer, _ = predict(text)
     right += answer == truth
-    row = reviews.encode(text, vocabulary, length)[None]
-    where, added, _ = contributions(improved, row)
-    shown = reviews.highlight(text, word_strengths(where[0], added[0]))
+    shown = reviews.highlight(text, word_strengths(where[number], added[number]))
     display(HTML(f"<b>{answer}</b> {'(right)' if answer == truth else '(wrong)'} {shown}"))
 record("imdb.sentences.right", right, "count")
 

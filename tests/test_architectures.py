@@ -14,14 +14,14 @@ from helpers.places import ROOT
 
 @pytest.fixture(scope="module")
 def chapter() -> dict[str, Any]:
-    """The functions and constants that the notebook defines, without running its cells."""
+    """The functions and the constants in capitals of the notebook, without running its cells."""
     tree = ast.parse((ROOT / "notebooks" / "08_architectures.py").read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.Import, ast.ImportFrom)
     tree.body = [
         node
         for node in tree.body
         if isinstance(node, kinds)
-        or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
+        or (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper())
     ]
     names: dict[str, Any] = {}
     exec(compile(tree, "08_architectures.py", "exec"), names)
