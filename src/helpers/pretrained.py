@@ -189,8 +189,40 @@ def _hash(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _download(url: str, md5: str) -> Path:
-    """The file at an address, from the cache, the mirror or the network; its MD5 is checked."""
+def _mirrored(name: str) -> list[str]:
+    mirror = os.environ.get("COURSE_MIRROR")
+    if not mirror:
+        return []
+    address = mirror if "://" in mirror else Path(mirror).expanduser().absolute().as_uri()
+    return [f"{address.rstrip('/')}/{name}"]
+
+
+def _fetch(sources: list[str], target: Path) -> str | None:
+    """Write what the first reachable address sends to a file, and say which address it was."""
+    for source in sources:
+        try:
+            with urllib.request.urlopen(source, timeout=30) as answer, target.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+            return source
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            continue
+    return None
+
+
+def download(url: str, md5: str) -> Path:
+    """The file at an address, from the cache, the mirror or the network; its MD5 is checked.
+
+    Args:
+        url: the file's address.
+        md5: what the file's MD5 must be, in hexadecimal.
+
+    Returns:
+        The file in the cache.
+
+    Raises:
+        FileNotFoundError: it is in none of the three places.
+        ValueError: what came has another hash.
+    """
     name = url.rsplit("/", 1)[1]
     cached = cache_folder() / "bases" / name
     cached.parent.mkdir(parents=True, exist_ok=True)
@@ -198,17 +230,13 @@ def _download(url: str, md5: str) -> Path:
         if cached.exists() and _hash(cached, "md5") == md5:
             return cached
         partial = cached.with_suffix(".partial")
-        mirrored = Path(os.environ.get("COURSE_MIRROR", "")) / name
-        source = mirrored.as_uri() if mirrored.is_absolute() and mirrored.is_file() else url
-        try:
-            with urllib.request.urlopen(source, timeout=30) as answer, partial.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        source = _fetch([*_mirrored(name), url], partial)
+        if source is None:
             raise FileNotFoundError(
-                f"The weights {name} are neither in {cached.parent} nor reachable at {url} "
-                f"({error}). Without a network these bases work: {', '.join(_offline())}; or put "
-                "the file into that folder by hand."
-            ) from error
+                f"The weights {name} are neither in {cached.parent} nor reachable at {url}. "
+                f"Without a network these bases work: {', '.join(_offline())}; or put the file "
+                "into that folder by hand."
+            )
         found = _hash(partial, "md5")
         if found != md5:
             partial.unlink()
@@ -259,7 +287,6 @@ BASES: dict[str, Base] = {
             "block5c_add",
             "block6d_add",
             "block7a_project_bn",
-            "head_activation",
         ),
         has_top=True,
         offline=True,
@@ -269,7 +296,7 @@ BASES: dict[str, Base] = {
         preprocess=lambda x: keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")(x),
         preprocessing="x / 127.5 - 1",
         load_weights=lambda model: model.load_weights(
-            _download(
+            download(
                 f"{_APPLICATIONS}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
                 # Keras records no hash of this file; this one is a third party's.
                 "725ccbd03d61d7ced5b5c4cd17e7d527",
@@ -277,7 +304,7 @@ BASES: dict[str, Base] = {
         ),
         minimum_size=32,
         last_convolution="conv_pw_13",
-        cuts=tuple(f"conv_pw_{number}_relu" for number in range(1, 14)),
+        cuts=tuple(f"conv_pw_{number}_relu" for number in range(1, 13)),
         has_top=False,
         offline=False,
     ),
@@ -286,14 +313,14 @@ BASES: dict[str, Base] = {
         preprocess=_preprocess_vgg16,
         preprocessing="channels in the order blue, green, red, each less its mean over ImageNet",
         load_weights=lambda model: model.load_weights(
-            _download(
+            download(
                 f"{_APPLICATIONS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
                 "6d6bbae143d832006294945121d1f1fc",
             )
         ),
         minimum_size=32,
         last_convolution="block5_conv3",
-        cuts=tuple(f"block{number}_pool" for number in range(1, 6)),
+        cuts=tuple(f"block{number}_pool" for number in range(1, 5)),
         has_top=False,
         offline=False,
     ),

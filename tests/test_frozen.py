@@ -1,0 +1,181 @@
+"""Cutting a base, computing its frozen part once, and what freezing must mean."""
+
+import json
+
+import numpy as np
+import pytest
+
+from helpers import frozen, pretrained, training
+from helpers.backend import keras
+
+layers = keras.layers
+PICTURES = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3)).astype("uint8")
+LABELS = np.array([0, 1, 0, 1, 0, 1])
+CUTS = {
+    "efficientnet_lite0": ("block2b_add", "block5c_add"),
+    "mobilenet": ("conv_pw_3_relu", "conv_pw_11_relu"),
+    "vgg16": ("block3_pool", "block4_pool"),
+}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def bases():
+    training.start(0)
+    made = {name: pretrained.load(name, 64, weights="random") for name in pretrained.BASES}
+    # Statistics of the untrained kind would hide a batch normalisation left out or run twice.
+    chance = np.random.default_rng(0)
+    for base in made.values():
+        for layer in base.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.set_weights([chance.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return made
+
+
+def snapshot(chosen):
+    return {layer.name: layer.get_weights() for layer in chosen if layer.weights}
+
+
+def moved(before, layer):
+    return [
+        not np.array_equal(old, new)
+        for old, new in zip(before[layer.name], layer.get_weights(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("name", "at"), [(name, at) for name in CUTS for at in CUTS[name]])
+def test_prefix_and_rest_together_are_the_whole(bases, name, at):
+    prefix, rest = frozen.cut(bases[name], at)
+    whole = bases[name].predict_on_batch(PICTURES)
+    parts = rest.predict_on_batch(frozen.features(prefix, PICTURES, batch_size=4))
+    assert np.abs(whole).max() > 0
+    assert np.abs(whole - parts).max() <= 1e-4
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_training_step_moves_the_rest_and_nothing_frozen(bases, name):
+    base = bases[name]
+    prefix, rest = frozen.cut(base, CUTS[name][1])
+    base.trainable = False
+    for layer in rest.layers:
+        layer.trainable = not isinstance(layer, layers.BatchNormalization)
+    before, behind = snapshot(base.layers), {layer.name for layer in rest.layers}
+
+    found = frozen.features(prefix, PICTURES)
+    start = keras.Input(found.shape[1:])
+    score = layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling2D()(rest(start)))
+    model = keras.Model(start, score)
+    model.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy")
+    loss = model.train_on_batch(np.asarray(found), LABELS[:, None])
+    assert np.isfinite(loss)
+
+    for layer in base.layers:
+        if layer.weights:
+            free = layer.name in behind and not isinstance(layer, layers.BatchNormalization)
+            assert any(moved(before, layer)) == free, layer.name
+
+
+def test_unfrozen_batch_normalisation_would_move_its_statistics(bases):
+    base = bases["efficientnet_lite0"]
+    prefix, rest = frozen.cut(base, "block6d_add")
+    for layer in rest.layers:
+        layer.trainable = True
+    before = snapshot(rest.layers)
+    model = keras.Sequential([rest, layers.GlobalAveragePooling2D(), layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    model.train_on_batch(np.asarray(frozen.features(prefix, PICTURES)), LABELS[:, None])
+    *_, mean, variance = moved(before, base.get_layer("head_bn"))
+    assert mean and variance
+
+
+def test_a_cut_within_a_residual_block_names_the_nearest_valid_ones(bases):
+    with pytest.raises(ValueError, match="cuts are block2a_project_bn and block2b_add"):
+        frozen.cut(bases["efficientnet_lite0"], "block2b_depthwise_conv")
+
+
+def test_an_unknown_layer_and_the_last_one_are_no_cuts(bases):
+    with pytest.raises(
+        ValueError, match=r"no layer 'block9'; .* after preprocessing, block1_conv1"
+    ):
+        frozen.cut(bases["vgg16"], "block9")
+    with pytest.raises(ValueError, match="leaves nothing to train; the last cut is block5_conv3"):
+        frozen.cut(bases["vgg16"], "block5_pool")
+
+
+def test_features_are_computed_once(bases, monkeypatch):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    first = np.array(frozen.features(prefix, PICTURES))
+    monkeypatch.setattr(frozen, "_computed", None)
+    np.testing.assert_array_equal(frozen.features(prefix, PICTURES), first)
+
+
+def test_a_frozen_base_and_a_trainable_one_share_their_features(bases):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    prefix.trainable = True
+    free = frozen.key(prefix, PICTURES, None, 1)
+    prefix.trainable = False
+    assert frozen.key(prefix, PICTURES, None, 1) == free
+
+
+def test_whatever_changes_the_features_changes_their_key(bases):
+    base = bases["mobilenet"]
+    prefix, _ = frozen.cut(base, "conv_pw_2_relu")
+    original = frozen.key(prefix, PICTURES, None, 1)
+    changed = PICTURES.copy()
+    changed[0, 0, 0, 0] ^= 1
+    assert frozen.key(prefix, changed, None, 1) != original
+    bare = pretrained.load("mobilenet", 64, weights="random", preprocessing=False)
+    bare.set_weights(base.get_weights())
+    other, _ = frozen.cut(bare, "conv_pw_2_relu")
+    assert frozen.key(other, PICTURES, None, 1) != original
+    assert not np.allclose(frozen.features(other, PICTURES), frozen.features(prefix, PICTURES))
+    weights = base.get_weights()
+    base.get_layer("conv1").set_weights([weights[0] * 2])
+    assert frozen.key(prefix, PICTURES, None, 1) != original
+    base.set_weights(weights)
+    assert frozen.key(prefix, PICTURES, None, 1) == original
+
+
+def test_features_made_with_other_preprocessing_are_never_reused(bases, own_cache):
+    prefix, _ = frozen.cut(bases["mobilenet"], "conv_pw_2_relu")
+    frozen.features(prefix, PICTURES)
+    (described,) = (own_cache / "features").glob("*.json")
+    facts = json.loads(described.read_text())
+    described.write_text(json.dumps(facts | {"preprocessing": "x / 255"}))
+    with pytest.raises(ValueError, match="made with other preprocessing than are asked for"):
+        frozen.features(prefix, PICTURES)
+
+
+def test_augmented_copies_differ_and_can_be_made_again(bases, own_cache):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    flips = keras.Sequential([layers.Input((64, 64, 3)), layers.RandomFlip("horizontal", seed=3)])
+    first = np.array(frozen.features(prefix, PICTURES, augmentation=flips, copies=3))
+    assert first.shape == (18, 32, 32, 64)
+    plain = frozen.features(prefix, PICTURES)
+    mirrored = frozen.features(prefix, PICTURES[:, :, ::-1])
+    kept = [np.allclose(first[i], plain[i % 6], atol=1e-3) for i in range(18)]
+    turned = [np.allclose(first[i], mirrored[i % 6], atol=1e-3) for i in range(18)]
+    assert all(a != b for a, b in zip(kept, turned, strict=True))
+    assert any(kept) and any(turned)
+
+    flips(PICTURES, training=True)
+    for file in (own_cache / "features").iterdir():
+        file.unlink()
+    again = frozen.features(prefix, PICTURES, augmentation=flips, copies=3)
+    np.testing.assert_array_equal(again, first)
+
+
+def test_wrong_requests_for_features_are_answered_in_one_sentence(bases):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    unseeded = keras.Sequential([layers.Input((64, 64, 3)), layers.RandomFlip()])
+    with pytest.raises(ValueError, match="has no seed"):
+        frozen.features(prefix, PICTURES, augmentation=unseeded, copies=2)
+    with pytest.raises(ValueError, match="2 copies of each picture make no sense without"):
+        frozen.features(prefix, PICTURES, copies=2)
+    with pytest.raises(ValueError, match=r"takes pictures of shape \(N, 64, 64, 3\), not"):
+        frozen.features(prefix, PICTURES[:, :32])
