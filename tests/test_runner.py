@@ -166,9 +166,9 @@ def test_a_run_over_its_time_is_ended(little: Little) -> None:
     little.write(SLEEP)
     answer = little.course("run", "--profile", "sample", "--timeout", "6")
     assert answer.returncode == 1
-    assert "timed out" in answer.stderr
+    assert "timed-out" in answer.stderr
     facts = run_json(little.root / "runs" / "sample" / "01_little.timed-out")
-    assert facts["status"] == "timed out"
+    assert facts["status"] == "timed-out"
     assert not kernels_of(little)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import nbformat
 
+from course.catalogue import chapters
 from course.errors import CourseError
 from helpers.records import load_claims, verdict, written
 
@@ -99,9 +100,11 @@ def page(runs: list[dict[str, Any]]) -> str:
     Args:
         runs: from ``read_runs``.
     """
+    known = chapters()
     rows = []
     for run in runs:
         error = run["error"]
+        budget = known[run["chapter"]].table["budget"][run["profile"]]
         rows.append(
             [
                 run["chapter"],
@@ -109,11 +112,24 @@ def page(runs: list[dict[str, Any]]) -> str:
                 run["profile"],
                 run["status"],
                 "" if error is None else f"cell {error['cell']}: {error['error']}",
-                f"{run['duration_seconds']:.0f} s",
-                f"{run['peak_memory_bytes'] / 1e6:,.0f} MB",
+                f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
+                f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
             ]
         )
-    parts = [_table(["chapter", "run", "profile", "status", "error", "time", "peak memory"], rows)]
+    parts = [
+        _table(
+            [
+                "chapter",
+                "run",
+                "profile",
+                "status",
+                "error",
+                "time of budget",
+                "peak memory of budget",
+            ],
+            rows,
+        )
+    ]
     for run in runs:
         heading = f"{run['chapter']} {run['notebook']}"
         if run["profile"] == "sample":

@@ -36,6 +36,7 @@ from helpers.places import ROOT
 MARK = "COURSE_RUN_MARK"
 PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
 HEARTBEAT = 10.0
+UNFINISHED = ("failed", "killed", "timed-out", "cancelled")
 
 
 class Stopped(Exception):
@@ -235,7 +236,7 @@ def _watch(run: Run, child: subprocess.Popen[str], timeout: float, folder: Path)
         if event is None and child.poll() is not None:
             break
         if time.monotonic() - began > timeout:
-            run.status = "timed out"
+            run.status = "timed-out"
             run.error = {
                 "cell": place["cell"],
                 "error": "Timeout",
@@ -318,18 +319,18 @@ def plan(wanted: list[Chapter], profile: str, asked: list[str]) -> list[tuple[Ch
 
 
 def _place(run: Run, work: Path, out: Path) -> Path:
-    """Put a finished run where it belongs; a failed one never takes the place of a good one."""
-    name = (
-        run.folder if run.status == "succeeded" else f"{run.folder}.{run.status.replace(' ', '-')}"
-    )
-    target = out / name
-    if target.exists():
-        retired = work.parent / "retired"
-        target.rename(retired)
-        work.rename(target)
-        shutil.rmtree(retired, ignore_errors=True)
-    else:
-        work.rename(target)
+    """Put a finished run where it belongs.
+
+    A failed run never takes the place of a good one; a good one ends the evidence of failures.
+    """
+    good = out / run.folder
+    target = good if run.status == "succeeded" else out / f"{run.folder}.{run.status}"
+    retired = [target] if target.exists() else []
+    if run.status == "succeeded":
+        retired += [out / f"{run.folder}.{status}" for status in UNFINISHED]
+    for number, old in enumerate(path for path in retired if path.exists()):
+        old.rename(work.parent / f"retired-{number}")
+    work.rename(target)
     return target
 
 
