@@ -543,7 +543,7 @@ def expose(sheet: Sheet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     beam = 1 + rng.uniform(0, 0.45) * (x * np.cos(angle) + y * np.sin(angle))[..., None]
     tint = 1 + rng.uniform(-0.08, 0.08, 3)
     pixels = np.clip(pixels * beam * tint * rng.uniform(0.65, 1.15), 0, 1) ** rng.uniform(0.8, 1.25)
-    pixels = pixels + rng.normal(0, rng.uniform(0.005, 0.03), pixels.shape)
+    pixels = pixels + rng.normal(0, rng.uniform(0.002, 0.01), pixels.shape)
     return (np.clip(pixels, 0, 1) * 255).astype(np.uint8), np.asarray(mask) > 127
 
 
