@@ -10,6 +10,9 @@ from helpers.datasets import MIME_TYPE as DATA
 from helpers.records import MIME_TYPE as RECORD
 from helpers.records import load_claims
 
+# Curves and hashes describe a run; they are for the report, and no reader sees them.
+UNSEEN = (DATA, "application/vnd.course.history+json")
+
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])(?:\s?%)?")
 
 
@@ -113,7 +116,7 @@ def _pieces(outputs: list[Any]) -> list[tuple[str, Any]]:
             continue
         data = output["data"]
         for kind in sorted(data):
-            if kind == DATA or (kind == "text/plain" and RECORD in data):
+            if kind in UNSEEN or (kind == "text/plain" and RECORD in data):
                 continue
             if kind.startswith("image/"):
                 found.append((kind, "a picture"))
