@@ -179,7 +179,9 @@ def spatial_layers(model: Any, size: int | None = None) -> dict[str, tuple[int, 
             f'The model "{model.name}" has no convolution, so it has no feature maps to look at.'
         )
     return {
-        name: shape for name, shape in shapes.items() if len(shape) == 3 and shape[0] * shape[1] > 1
+        name: shape
+        for name, shape in shapes.items()
+        if name and len(shape) == 3 and shape[0] * shape[1] > 1
     }
 
 
@@ -263,7 +265,7 @@ def _in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     if number == 1:
         found = function(*arrays)
         single = not isinstance(found, (list, tuple))
-        return np.asarray(found) if single else [np.asarray(part) for part in found]
+        return np.array(found) if single else [np.array(part) for part in found]
     parts: list[list[np.ndarray]] = []
     for begin in range(0, number, BATCH):
         chosen = np.minimum(np.arange(begin, begin + BATCH), number - 1)
@@ -458,6 +460,9 @@ def filter_patterns(
     is shifted at random (jitter), so that no pattern clings to the grid of the strides, and the
     gradient is blurred, so that large forms come before fine ones instead of drowning in noise.
     Both shrink step by step and are gone in the last fifth of the climb.
+
+    A filter that is silent on noise has no slope to climb, so layers before their ReLU are the
+    better choice.
 
     Args:
         model: a functional or sequential Keras model.

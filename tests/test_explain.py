@@ -1,0 +1,361 @@
+"""What ``helpers.explain`` computes, on models of three kinds, against what is known."""
+
+import numpy as np
+import pytest
+
+from helpers import explain, explain_plots
+from helpers.backend import gradient, keras, set_seed
+
+layers = keras.layers
+ops = keras.ops
+SIZE = 24
+
+
+def _functional(classes: int = 2, activation: str = "softmax") -> keras.Model:
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.RandomFlip("horizontal")(inputs)
+    x = layers.Rescaling(1 / 255)(x)
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")(x)
+    x = layers.MaxPooling2D(name="pooling")(x)
+    skipped = x
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="second")(x)
+    x = layers.Add(name="joined")([skipped, x])
+    x = layers.Conv2D(6, 3, name="third")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(inputs, layers.Dense(classes, activation, name="head")(x))
+
+
+def _nested() -> keras.Model:
+    base_input = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(4, 3, name="inner_first")(base_input)
+    x = layers.BatchNormalization(name="inner_normalisation")(x)
+    base = keras.Model(base_input, layers.ReLU(name="inner_last")(x), name="base")
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = base(layers.Rescaling(1 / 255)(inputs), training=False)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(inputs, layers.Dense(1, "sigmoid")(x))
+
+
+def _sequential() -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(5, 3, activation="relu", name="first"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(7, 3, activation="relu", name="last"),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.Activation("softmax"),
+        ]
+    )
+
+
+KINDS = {"functional": _functional, "nested": _nested, "sequential": _sequential}
+
+
+@pytest.fixture(params=KINDS)
+def model(request: pytest.FixtureRequest) -> keras.Model:
+    set_seed(3)
+    return KINDS[request.param]()
+
+
+@pytest.fixture
+def functional() -> keras.Model:
+    set_seed(3)
+    return _functional()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (19, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def test_the_walk_gives_the_outputs_of_the_model(model: keras.Model, pictures: np.ndarray) -> None:
+    scores = explain.class_scores(model, pictures)
+    expected = model.predict(pictures.astype("float32"), verbose=0)
+    if expected.shape[1] == 1:
+        assert np.allclose(scores[:, 0], -scores[:, 1])
+        found = 1 / (1 + np.exp(-scores[:, 1:]))
+    else:
+        found = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_activations_are_those_of_a_multi_output_model(
+    functional: keras.Model, pictures: np.ndarray
+) -> None:
+    names = ["first", "joined", "third"]
+    outputs = [functional.get_layer(name).output for name in names]
+    expected = keras.Model(functional.input, outputs)(pictures.astype("float32"), training=False)
+    found = explain.activations(functional, pictures, names)
+    assert list(found) == names
+    for maps, wanted in zip(found.values(), expected, strict=True):
+        assert np.allclose(maps, np.asarray(wanted), atol=1e-5)
+
+
+def test_layers_of_a_nested_base_are_reached(pictures: np.ndarray) -> None:
+    model = _nested()
+    names = list(explain.spatial_layers(model))
+    assert names[-3:] == ["inner_first", "inner_normalisation", "inner_last"]
+    assert explain.last_spatial_layer(model) == "inner_last"
+    base = model.get_layer("base")
+    expected = np.asarray(base(pictures[:2] / np.float32(255), training=False))
+    found = explain.activations(model, pictures[:2], ["inner_last"])["inner_last"]
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_a_second_layer_of_the_same_name_is_told_apart(pictures: np.ndarray) -> None:
+    base = keras.Sequential(
+        [keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3, name="c")], name="base"
+    )
+    tail = keras.Sequential([keras.Input((22, 22, 2)), layers.Conv2D(3, 3, name="c")], name="tail")
+    inputs = keras.Input((SIZE, SIZE, 3))
+    model = keras.Model(inputs, tail(base(inputs)))
+    assert explain.spatial_layers(model) == {"c": (22, 22, 2), "tail/c": (20, 20, 3)}
+    assert explain.activations(model, pictures[:1], ["tail/c"])["tail/c"].shape == (1, 20, 20, 3)
+
+
+def test_batches_change_nothing(functional: keras.Model, pictures: np.ndarray) -> None:
+    together = explain.grad_cam(functional, pictures, 1)
+    alone = np.concatenate([explain.grad_cam(functional, picture, 1) for picture in pictures])
+    assert together.shape == (19, SIZE, SIZE)
+    assert np.allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", ["second", "joined", "third"])
+def test_grad_cam_is_the_textbook_s_formula(
+    functional: keras.Model, pictures: np.ndarray, layer: str
+) -> None:
+    """Recomputed for each picture by cutting the model in two, where it can be cut."""
+    x = pictures[:3].astype("float32")
+    maps = explain.activations(functional, x, [layer])[layer]
+    kernel, bias = functional.get_layer("head").get_weights()
+    skipped = explain.activations(functional, x, ["pooling"])["pooling"]
+    third = functional.get_layer("third")
+
+    def score(value: keras.KerasTensor) -> keras.KerasTensor:
+        value = value + skipped if layer == "second" else value
+        value = value if layer == "third" else third(value)
+        return ops.sum((ops.mean(value, axis=(1, 2)) @ kernel + bias)[:, 1])
+
+    slope = np.asarray(gradient(score, maps)[1])
+    weights = slope.mean(axis=(1, 2), keepdims=True)
+    wanted = np.maximum((weights * maps).sum(axis=-1), 0)
+    wanted = np.array(ops.image.resize(wanted[..., None], (SIZE, SIZE)))[..., 0]
+    wanted /= np.maximum(wanted.max(axis=(1, 2), keepdims=True), 1e-12)
+    assert np.allclose(explain.grad_cam(functional, x, 1, layer), wanted, atol=1e-4)
+
+
+def test_a_sigmoid_unit_has_two_opposite_classes(pictures: np.ndarray) -> None:
+    set_seed(0)
+    model = _functional(1, "sigmoid")
+    cat, dog = (explain.grad_cam(model, pictures[:4], label) for label in (0, 1))
+    assert not np.allclose(cat, dog)
+    likelier = explain.class_scores(model, pictures[:4]).argmax(axis=1)
+    chosen = explain.grad_cam(model, pictures[:4])
+    assert np.allclose(chosen, np.where(likelier[:, None, None] == 1, dog, cat), atol=1e-6)
+
+
+def _spot_model() -> keras.Model:
+    """Scores class 1 by the red of the picture: what it looks at is known."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(1, 1, use_bias=False, activation="relu", name="red")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(2, use_bias=False)(x))
+    model.set_weights(
+        [np.array([1, -1, -1], "float32").reshape(1, 1, 3, 1), np.array([[-1.0, 1.0]], "float32")]
+    )
+    return model
+
+
+def _spots() -> tuple[np.ndarray, np.ndarray]:
+    pictures = np.full((3, SIZE, SIZE, 3), 60, np.uint8)
+    masks = np.zeros((3, SIZE, SIZE), bool)
+    for number, (row, column) in enumerate(((2, 3), (10, 14), (17, 5))):
+        pictures[number, row : row + 5, column : column + 5] = (250, 10, 10)
+        masks[number, row : row + 5, column : column + 5] = True
+    return pictures, masks
+
+
+def test_heat_and_occlusion_find_the_red_spot() -> None:
+    model, (pictures, masks) = _spot_model(), _spots()
+    heat = explain.grad_cam(model, pictures, 1)
+    assert explain.pointing_game(heat, masks).all()
+    fall = explain.occlusion(model, pictures, 1, patch=5, stride=1)
+    assert explain.pointing_game(fall, masks).all()
+    assert (explain.correlation(heat, fall) > 0.6).all()
+    nothing = explain.grad_cam(model, pictures, 0)
+    assert not nothing.any()
+    assert not explain.pointing_game(nothing, masks).any()
+
+
+def test_occlusion_is_the_mean_fall_over_the_covers() -> None:
+    model, (pictures, _) = _spot_model(), _spots()
+    fall = explain.occlusion(model, pictures[:1], 1, patch=12, stride=12)[0]
+    covered = pictures[0].astype("float32")
+    covered[:12, :12] = covered.mean(axis=(0, 1))
+    before, after = (explain.class_scores(model, x)[0, 1] for x in (pictures[0], covered))
+    assert np.allclose(fall[:12, :12], before - after, atol=1e-4)
+
+
+def test_patterns_raise_their_filters_and_repeat(functional: keras.Model) -> None:
+    first, again, other = (
+        explain.filter_patterns(functional, "third", [0, 4], steps=8, jitter=2, seed=seed)
+        for seed in (0, 0, 1)
+    )
+    assert first.pictures.shape == (2, SIZE, SIZE, 3)
+    assert first.pictures.min() >= 0 and first.pictures.max() <= 255
+    assert (first.after > first.before).all()
+    assert np.array_equal(first.pictures, again.pictures)
+    assert not np.array_equal(first.pictures, other.pictures)
+    measured = explain.activations(functional, first.pictures, ["third"])["third"].mean(axis=(1, 2))
+    assert np.allclose(measured[[0, 1], [0, 4]], first.after, rtol=1e-4)
+
+
+def test_a_pattern_s_every_step_has_the_same_length(functional: keras.Model) -> None:
+    one = explain.filter_patterns(functional, "third", range(6), steps=1, jitter=0, rate=0.01)
+    start = explain.filter_patterns(functional, "third", range(6), steps=1, jitter=0, rate=1e-9)
+    moved = np.sqrt(((one.pictures - start.pictures) ** 2).mean(axis=(1, 2, 3)))
+    assert np.allclose(moved, 0.01 * 255, rtol=1e-3)
+
+
+def test_sparsity_and_silent_channels_count_zeros() -> None:
+    maps = np.ones((2, 4, 4, 2))
+    maps[..., 0] = 0
+    maps[1, 0, 0, 1] = 0
+    assert explain.sparsity(maps) == (32 + 1) / 64
+    assert explain.silent_channels(maps) == 0.5
+
+
+def test_reading_back_needs_what_the_maps_keep() -> None:
+    random = np.random.default_rng(0)
+    pictures = random.random((30, 16, 16, 3)).astype("float32")
+    same = explain.read_back(pictures, pictures, fitted=20, detail=16)
+    assert same.kept > 0.99
+    assert same.pictures.shape == (10, 16, 16, 3)
+    coarse = pictures.reshape(30, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    assert 0.1 < explain.read_back(coarse, pictures, fitted=20, detail=16).kept < 0.5
+    noise = random.random((30, 8, 8, 5))
+    assert abs(explain.read_back(noise, pictures, fitted=20, detail=16).kept) < 0.05
+
+
+def test_peaks_and_the_pointing_game() -> None:
+    heat = np.zeros((3, 4, 6))
+    heat[0, 1, 5] = heat[1, 3, 0] = 1
+    assert explain.peaks(heat).tolist() == [[5, 1], [0, 3], [-1, -1]]
+    regions = np.zeros((3, 4, 6), bool)
+    regions[:, :2, 4:] = True
+    assert explain.pointing_game(heat, regions).tolist() == [True, False, False]
+    with pytest.raises(ValueError, match="one size"):
+        explain.pointing_game(heat, regions[:, :2])
+
+
+def test_correlation_of_flat_maps_is_zero() -> None:
+    ramp = np.arange(12.0).reshape(1, 3, 4)
+    assert np.allclose(explain.correlation(ramp, -2 * ramp), -1)
+    assert explain.correlation(ramp, np.ones((1, 3, 4))) == 0
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.zeros((2, 20, SIZE, 3)), r"shape \(24, 24, 3\), and these have shape \(2, 20, 24, 3\)"),
+        (np.zeros((SIZE, SIZE)), "give \\(N, H, W, C\\)"),
+        (np.zeros((0, SIZE, SIZE, 3)), "these have shape"),
+        (np.full((1, SIZE, SIZE, 3), "red"), "arrays of numbers"),
+        (np.full((1, SIZE, SIZE, 3), np.nan), "not finite"),
+    ],
+)
+def test_pictures_that_do_not_fit(
+    functional: keras.Model, picture: np.ndarray, message: str
+) -> None:
+    for tool in (explain.grad_cam, explain.class_scores):
+        with pytest.raises(ValueError, match=message):
+            tool(functional, picture)
+
+
+def test_layers_filters_and_classes_that_do_not_exist(
+    functional: keras.Model, pictures: np.ndarray
+) -> None:
+    with pytest.raises(ValueError, match=r'"forth".*does not exist.*first 24x24x4.*third 10x10x6'):
+        explain.activations(functional, pictures, ["forth"])
+    with pytest.raises(ValueError, match=r'"head".*no feature maps.*first 24x24x4'):
+        explain.grad_cam(functional, pictures, layer="head")
+    with pytest.raises(ValueError, match=r"filter 6 is out of range.*6 filters, 0 to 5"):
+        explain.filter_patterns(functional, "third", [0, 6])
+    with pytest.raises(ValueError, match="at least one filter"):
+        explain.filter_patterns(functional, "third", [])
+    with pytest.raises(ValueError, match=r"class 2 is out of range.*0 to 1"):
+        explain.grad_cam(functional, pictures, 2)
+    with pytest.raises(ValueError, match="one for each of the 19 pictures"):
+        explain.occlusion(functional, pictures, [0, 1], patch=8)
+    with pytest.raises(ValueError, match="cannot cover"):
+        explain.occlusion(functional, pictures, patch=25)
+    with pytest.raises(ValueError, match="at least one step"):
+        explain.filter_patterns(functional, "third", [0], steps=0)
+    with pytest.raises(ValueError, match="24 x 24 pixels only"):
+        explain.filter_patterns(functional, "third", [0], size=64)
+    with pytest.raises(ValueError, match="19 cannot be used for the fit"):
+        explain.read_back(np.zeros((19, 4, 4, 1)), pictures, fitted=19)
+
+
+def test_models_that_cannot_be_explained(pictures: np.ndarray) -> None:
+    dense = keras.Sequential(
+        [keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2, "softmax")]
+    )
+    with pytest.raises(ValueError, match="has no convolution"):
+        explain.grad_cam(dense, pictures)
+    headless = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3)])
+    with pytest.raises(ValueError, match="put a head on it"):
+        explain.grad_cam(headless, pictures)
+    with pytest.raises(ValueError, match="does not know the size"):
+        explain.grad_cam(keras.Sequential([layers.Conv2D(2, 3)]), pictures)
+    with pytest.raises(ValueError, match="neither a functional nor a sequential"):
+        explain.class_scores(layers.Dense(2), pictures)
+    words = keras.Sequential([keras.Input((5,)), layers.Embedding(9, 3)])
+    with pytest.raises(ValueError, match="not one batch of pictures"):
+        explain.class_scores(words, pictures)
+
+
+def test_a_model_that_leaves_the_size_open(pictures: np.ndarray) -> None:
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="only")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    assert explain.grad_cam(model, pictures[:2]).shape == (2, SIZE, SIZE)
+    assert explain.filter_patterns(model, "only", [1], size=32, steps=2).pictures.shape[1] == 32
+
+
+def test_weights_that_change_later_are_seen(pictures: np.ndarray) -> None:
+    model = _sequential()
+    before = explain.class_scores(model, pictures)
+    model.set_weights([weight * 0 for weight in model.get_weights()])
+    assert before.any()
+    assert not explain.class_scores(model, pictures).any()
+
+
+def test_figures_are_drawn(functional: keras.Model, pictures: np.ndarray) -> None:
+    maps = explain.activations(functional, pictures[0], ["first", "third"])
+    stacks = {name: stack[0] for name, stack in maps.items()}
+    stacks["third"][..., 0] = 0
+    drawn = [
+        explain_plots.feature_maps(pictures[0], stacks, "maps", channels=6, columns=3),
+        explain_plots.heat_maps(
+            pictures[:2],
+            {"heat": np.zeros((2, SIZE, SIZE))},
+            ["a", "b"],
+            "heat",
+            points={"heat": np.array([[1, 1], [-1, -1]])},
+            outlines=np.arange(2 * SIZE**2).reshape(2, SIZE, SIZE) % 7 > 3,
+        ),
+        explain_plots.depth_curves({"zeros": {"net": (["a", "b"], [0.1, 0.9])}}, "depth"),
+        explain_plots.picture_rows({"row": pictures[:2]}, "rows", ["a", "b"]),
+    ]
+    for figure in drawn:
+        figure.canvas.draw()
+        explain_plots.plt.close(figure)
+    with pytest.raises(ValueError, match="same number of pictures"):
+        explain_plots.picture_rows({"a": pictures[:2], "b": pictures[:1]}, "rows")
+    with pytest.raises(ValueError, match="one map a row"):
+        explain_plots.heat_maps(pictures[:2], {"a": np.zeros((1, 4, 4))}, ["", ""], "heat")
