@@ -150,3 +150,9 @@ def test_a_broken_notebook_is_one_sentence(stored: Little) -> None:
 
 def test_code_of_drops_comments_but_not_hashes_in_text() -> None:
     assert pairs.code_of('x = "#1"  # one\n\n# two\ny = 2\n') == 'x = "#1"\ny = 2'
+
+
+def test_the_modules_that_prepare_a_data_set_count() -> None:
+    used = pairs._helper_modules(['from helpers import datasets\ndatasets.load("mnist", "quick")'])
+    assert {"datasets", "digits", "places"} <= used.keys()
+    assert "pictures" not in used

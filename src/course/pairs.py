@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 
 from course.catalogue import Chapter, parse_parameters
 from course.errors import CourseError
+from helpers.datasets import entry
 from helpers.places import ROOT
 
 CELL_LINES = 22
@@ -64,26 +65,37 @@ def _digest(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _imported(tree: ast.Module) -> set[str]:
+    """Names of the helper modules that a source imports, or whose data sets it loads.
+
+    A data set names the modules that prepare it in ``data/datasets.toml``, and no import shows it.
+    """
+    names = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module="helpers"):
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom(module=str(module)) if module.startswith("helpers."):
+                names.add(module.split(".")[1])
+            case ast.Import():
+                names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("helpers.")}
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="datasets"), attr="load"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                table = entry(name)
+                references = (table["prepare"], table["sample"])
+                names |= {text.partition(":")[0].split(".")[1] for text in references}
+    return names
+
+
 def _helper_modules(sources: list[str]) -> dict[str, str]:
-    """The helper modules that some sources import, and those that these import, with their text."""
+    """The helper modules that some sources use, and those that these use, with their text."""
     folder = ROOT / "src" / "helpers"
     found: dict[str, str] = {}
     waiting = list(sources)
     while waiting:
-        tree = ast.parse(waiting.pop())
-        names = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "helpers":
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers."):
-                names.add(node.module.split(".")[1])
-            elif isinstance(node, ast.Import):
-                names |= {
-                    alias.name.split(".")[1]
-                    for alias in node.names
-                    if alias.name.startswith("helpers.")
-                }
-        for name in names - found.keys():
+        for name in _imported(ast.parse(waiting.pop())) - found.keys():
             path = folder / f"{name}.py"
             if path.is_file():
                 found[name] = path.read_text(encoding="utf-8")
