@@ -26,7 +26,7 @@ data: $(READY) ## fetch and prepare the real data, from COURSE_MIRROR or the sou
 	$(BIN)/course data get
 
 regression: data ## every notebook on real data, held to its stored outputs
-	$(BIN)/pytest notebooks --nbval
+	$(BIN)/pytest notebooks --nbval -n 2 --dist loadfile
 
 store: data ## run every chapter on real data and store its outputs
 	$(BIN)/course run --store
