@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from course import data, pairs, report, runner
+from course import book, data, pairs, report, runner
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
@@ -62,6 +62,18 @@ def _report(options: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
+def _book(options: argparse.Namespace) -> int:
+    match options.action:
+        case "build":
+            print(book.build(options.out) / "index.html")
+        case "keep":
+            for path in book.keep(options.folder):
+                print(path)
+        case "readme":
+            print(book.write_readme())
+    return 0
+
+
 def _data(options: argparse.Namespace) -> int:
     match options.action:
         case "list":
@@ -95,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     page = commands.add_parser("report", help="write report.html; 1 if a claim does not hold")
     page.add_argument("folder", type=Path)
     page.set_defaults(act=_report)
+    site = commands.add_parser("book", help="the site: build, keep runs, renew the README's table")
+    steps = site.add_subparsers(dest="action", required=True)
+    made = steps.add_parser("build", help="build the site from the stored notebooks")
+    made.add_argument("--out", type=Path, default=Path("build") / "book")
+    steps.add_parser("keep", help="keep runs in results/runs").add_argument("folder", type=Path)
+    steps.add_parser("readme", help="renew the table of results in the README")
+    site.set_defaults(act=_book)
     held = commands.add_parser("data", help="data sets: list, get, verify, export")
     actions = held.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="what there is")
