@@ -241,6 +241,32 @@ def test_reading_back_needs_what_the_maps_keep() -> None:
     assert abs(explain.read_back(noise, pictures, fitted=20, detail=16).kept) < 0.05
 
 
+def test_a_depth_profile_measures_every_layer(functional: keras.Model) -> None:
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 200, (40, SIZE, SIZE, 3), dtype=np.uint8)
+    labels = np.arange(40) % 2
+    pictures[labels == 1, ..., 0] += 55
+    names = ["rescaling_free", "first", "third"]
+    with pytest.raises(ValueError, match="rescaling_free"):
+        explain.depth_profile(functional, pictures, labels, names, fitted=20)
+    found = explain.depth_profile(functional, pictures, labels, names[1:], fitted=20, detail=SIZE)
+    maps = explain.activations(functional, pictures, names[1:])
+    assert found.layers == ("first", "third")
+    assert np.allclose(found.zeros, [explain.sparsity(maps[name]) for name in names[1:]])
+    assert np.allclose(found.silent, [explain.silent_channels(maps[name]) for name in names[1:]])
+    assert found.kept[0] == explain.read_back(maps["first"], pictures, 20, SIZE).kept
+    assert found.kept[0] > found.kept[1]
+    assert found.told[0] > 0.9
+    assert found.read["third"].shape == (20, SIZE, SIZE, 3)
+
+
+def test_grad_cam_looks_at_the_last_convolution_s_size() -> None:
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3, name="c")])
+    for layer in (layers.ReLU(name="r"), layers.MaxPooling2D(), layers.BatchNormalization()):
+        model.add(layer)
+    assert explain.last_spatial_layer(model) == "r"
+
+
 def test_peaks_and_the_pointing_game() -> None:
     heat = np.zeros((3, 4, 6))
     heat[0, 1, 5] = heat[1, 3, 0] = 1
@@ -339,6 +365,7 @@ def test_figures_are_drawn(functional: keras.Model, pictures: np.ndarray) -> Non
     maps = explain.activations(functional, pictures[0], ["first", "third"])
     stacks = {name: stack[0] for name, stack in maps.items()}
     stacks["third"][..., 0] = 0
+    depth = explain.Depth(("a", "b"), [0, 1], [0, 0.5], [1, 0.2], [0.5, 1], {})
     drawn = [
         explain_plots.feature_maps(pictures[0], stacks, "maps", channels=6, columns=3),
         explain_plots.heat_maps(
@@ -349,7 +376,7 @@ def test_figures_are_drawn(functional: keras.Model, pictures: np.ndarray) -> Non
             points={"heat": np.array([[1, 1], [-1, -1]])},
             outlines=np.arange(2 * SIZE**2).reshape(2, SIZE, SIZE) % 7 > 3,
         ),
-        explain_plots.depth_curves({"zeros": {"net": (["a", "b"], [0.1, 0.9])}}, "depth"),
+        explain_plots.depth_curves({"net": depth}, "depth"),
         explain_plots.picture_rows({"row": pictures[:2]}, "rows", ["a", "b"]),
     ]
     for figure in drawn:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from helpers.backend import compiled, gradient, keras
 
 ops = keras.ops
 BATCH = 16  # pictures a step; one size, so that a compiled function is traced only once
-LAST_BLUR = 0.5  # pixels; the blur that gradient ascent ends with still lets the finest lines pass
+LAST_BLUR = 0.7  # pixels: gradient ascent ends with a blur that lets the finest lines pass
 
 # The backend warns that many functions were compiled; here each belongs to another layer.
 logging.getLogger("tensorflow").addFilter(lambda entry: "retracing" not in entry.getMessage())
@@ -214,21 +217,16 @@ def _checked_layer(model: Any, layer: str, size: int | None = None) -> tuple[int
 def last_spatial_layer(model: Any) -> str:
     """Name of the layer that Grad-CAM looks at unless told otherwise.
 
-    It is the last layer with feature maps, but not a pooling or dropout layer: those hold the same
-    maps, coarser or thinned.
+    It is the last layer whose maps still have the size of the last convolution's: its activation
+    or the sum of its block, but not the pooling after it, which holds the same maps coarser.
 
     Raises:
         ValueError: the model has no convolution.
     """
     known = spatial_layers(model)
-    passive = ("Pooling", "Dropout", "Padding", "Cropping", "Random", "Rescaling")
-    kinds = {layer.name: type(layer).__name__ for layer in _flat_layers(model)}
-    telling = [
-        name
-        for name in known
-        if not any(word in kinds.get(name.split("/")[-1], "") for word in passive)
-    ]
-    return telling[-1]
+    convolutions = {layer.name for layer in _flat_layers(model) if "Conv" in type(layer).__name__}
+    last = [name for name in known if name.split("/")[-1] in convolutions][-1]
+    return [name for name in known if known[name][:2] == known[last][:2]][-1]
 
 
 def _checked_classes(
@@ -385,6 +383,74 @@ def read_back(
     return ReadBack(np.clip(guessed, 0, 1).astype("float32"), float(1 - unexplained / variance))
 
 
+class Depth(NamedTuple):
+    """What becomes of pictures from layer to layer; one value a layer, shares between 0 and 1."""
+
+    layers: tuple[str, ...]
+    zeros: list[float]  # share of values that are zero
+    silent: list[float]  # share of channels that are zero all over a picture
+    kept: list[float]  # share of the pictures' variance that can be read back, see ``read_back``
+    told: list[float]  # share of pictures whose class a linear rule tells from the channel means
+    read: dict[str, np.ndarray]  # the pictures read back, by layer
+
+
+def depth_profile(
+    model: Any,
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    layers: Iterable[str],
+    *,
+    fitted: int,
+    detail: int = 32,
+) -> Depth:
+    """Measure layer by layer how sparse the maps are and what of picture and class they hold.
+
+    The rules that read back the picture and tell the class are fitted on the first pictures and
+    measured on the others.
+
+    Args:
+        model: a functional or sequential Keras model.
+        pictures: as they enter the model, shape (N, H, W, C), uint8.
+        labels: integer classes, shape (N,).
+        layers: names of spatial layers, first to last.
+        fitted: number of pictures for the fits.
+        detail: see ``read_back``.
+
+    Raises:
+        ValueError: a layer is missing or not spatial, the pictures do not fit, or none are left on
+            one side.
+    """
+    names = tuple(layers)
+    zeros, silent = ({name: [] for name in names} for _ in range(2))
+    small: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    means: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for begin in range(0, len(pictures), BATCH):
+        # Large maps are made small at once: those of all pictures would not fit into memory.
+        batch = activations(model, pictures[begin : begin + BATCH], names)
+        for name, maps in batch.items():
+            zeros[name] += [sparsity(one) for one in maps]
+            silent[name] += [silent_channels(one[None]) for one in maps]
+            means[name].append(maps.mean(axis=(1, 2)))
+            small[name].append(maps if maps.shape[1] <= detail else _resized(maps, detail))
+    read = {
+        name: read_back(np.concatenate(small[name]), pictures, fitted, detail) for name in names
+    }
+    told = []
+    for name in names:
+        rule = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+        channels = np.concatenate(means[name])
+        rule.fit(channels[:fitted], labels[:fitted])
+        told.append(float(rule.score(channels[fitted:], labels[fitted:])))
+    return Depth(
+        names,
+        [float(np.mean(zeros[name])) for name in names],
+        [float(np.mean(silent[name])) for name in names],
+        [read[name].kept for name in names],
+        told,
+        {name: read[name].pictures for name in names},
+    )
+
+
 def _resized(pictures: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
     """Pictures of shape (N, H, W, C) resized bilinearly, each pixel of the source counted."""
     width = width or height
@@ -459,7 +525,7 @@ def filter_patterns(
     norm, so that every step has the same length whatever the filter. Before each step the picture
     is shifted at random (jitter), so that no pattern clings to the grid of the strides, and the
     gradient is blurred, so that large forms come before fine ones instead of drowning in noise.
-    Both shrink step by step and are gone in the last fifth of the climb.
+    Both shrink step by step and are all but gone in the last fifth of the climb.
 
     A filter that is silent on noise has no slope to climb, so layers before their ReLU are the
     better choice.
@@ -471,7 +537,7 @@ def filter_patterns(
         size: height and width of the pictures, for models that take any (128 without it).
         steps: steps uphill.
         rate: length of a step: root mean square of a pixel's change, as a share of the range.
-        blur: standard deviation of the first blur, in pixels; it shrinks to 0.5.
+        blur: standard deviation of the first blur, in pixels; it shrinks to 0.7.
         jitter: largest random shift at first, in pixels.
         value_range: lowest and highest value of a pixel as it enters the model.
         seed: of the noise and the shifts.

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-# The lead plotting module chooses the backend before pyplot is imported.
+from helpers.explain import Depth
 from helpers.plots import plt
 
 SILENT = "0.85"  # grey of a channel that is zero everywhere
@@ -210,14 +210,11 @@ def _lay_over(axis: Any, picture: np.ndarray, heat: np.ndarray) -> None:
     axis.imshow(share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.25 + 0.5 * share)
 
 
-def depth_curves(
-    panels: Mapping[str, Mapping[str, tuple[Sequence[str], Sequence[float]]]], title: str
-) -> Figure:
-    """Measures from the first layer to the last, one panel each.
+def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
+    """Sparsity and information from the first layer to the last, one panel a model.
 
     Args:
-        panels: by the name of the measure, and in it by the name of the line, the names of the
-            layers and the values there (shares, 0 to 1).
+        profiles: the result of ``explain.depth_profile`` by the name of the model.
         title: of the whole figure.
 
     Returns:
@@ -225,22 +222,26 @@ def depth_curves(
     """
     figure, axes = plt.subplots(
         1,
-        len(panels),
-        figsize=(3.4 * len(panels), 3.7),
+        len(profiles),
+        figsize=(4.9 * len(profiles), 4.2),
         squeeze=False,
         sharey=True,
         layout="constrained",
     )
-    for axis, (measure, lines) in zip(axes[0], panels.items(), strict=True):
-        for number, (name, (layers, values)) in enumerate(lines.items()):
-            axis.plot(range(len(layers)), values, "o-", color=f"C{number}", label=name)
-            axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right", fontsize=8)
-        axis.set_title(measure, fontsize=10)
+    for axis, (name, depth) in zip(axes[0], profiles.items(), strict=True):
+        for values, label, style in (
+            (depth.kept, "picture that can be read back", "s-"),
+            (depth.zeros, "values that are zero", "o-"),
+            (depth.silent, "channels that are silent", "o:"),
+            (depth.told, "classes told right by a linear rule", "^-"),
+        ):
+            axis.plot(values, style, label=label)
+        axis.set_xticks(range(len(depth.layers)), depth.layers, rotation=35, ha="right", fontsize=8)
+        axis.set_title(name, fontsize=10)
         axis.set_xlabel("layer, first to last")
         axis.set_ylim(-0.05, 1.05)
         axis.grid(alpha=0.3)
-        if len(lines) > 1:
-            axis.legend(fontsize=8)
     axes[0, 0].set_ylabel("share")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle(title)
     return figure
