@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 TOOLS := node_modules/.ready
 
-.PHONY: run test lab lint check regression data store lock clean
+.PHONY: run test lab book book-serve lint check regression data store lock clean
 
 run: $(READY) ## execute the course headlessly on built-in sample data
 	$(BIN)/course run --profile sample
@@ -14,6 +14,13 @@ test: $(READY) $(TOOLS) ## all tests, and the notebooks on sample data held to t
 
 lab: $(READY) ## open JupyterLab on the chapters
 	$(BIN)/jupyter lab notebooks
+
+book: $(READY) $(TOOLS) ## build the site from the stored notebooks (MathJax comes from npm)
+	$(BIN)/course book build
+
+book-serve: book ## build the site and open it on this machine alone
+	$(BIN)/python -m webbrowser http://127.0.0.1:8000/ || true
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/html
 
 lint: $(READY) ## format and style
 	$(BIN)/ruff format --check .
@@ -36,7 +43,7 @@ lock: ## renew requirements.lock from pyproject.toml
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 clean: ## forget the environment and the runs; downloads stay
-	rm -rf .venv node_modules runs
+	rm -rf .venv node_modules runs build
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
@@ -49,8 +56,8 @@ $(READY): requirements.lock pyproject.toml
 		--no-build-isolation --editable .
 	@touch $@
 
-# The checker of the workflow files comes from npm; without npm its test says that it was skipped.
-$(TOOLS): package.json
+# The book's MathJax and the tools of some tests come from npm; without npm these tests are skipped.
+$(TOOLS): package.json package-lock.json
 	@mkdir -p node_modules
 	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent; fi
 	@mkdir -p node_modules && touch $@

@@ -46,6 +46,11 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,
+    # The bar on top would hold a second search field only.
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
     "home_page_in_toc": True,
     "repository_url": f"https://github.com/{repository}" if repository else "",
     "use_repository_button": bool(repository),

@@ -538,9 +538,9 @@ def build(out: Path) -> Path:
     assemble(out / "source")
     site = out / "html"
     shutil.rmtree(site, ignore_errors=True)
+    folders = [str(out / "doctrees"), str(out / "source"), str(site)]
     answer = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
-        + [str(out / "doctrees"), str(out / "source"), str(site)],
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", *folders],
         capture_output=True,
         text=True,
     )
