@@ -193,10 +193,10 @@ def heat_maps(
                 )
     figure.colorbar(
         plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOURS),
-        ax=axes[1:],
+        ax=axes,
         label="share of the largest value",
-        shrink=0.9,
-        aspect=12 * len(heat),
+        shrink=0.8,
+        aspect=30,
     )
     figure.suptitle(title)
     return figure
