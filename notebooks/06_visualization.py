@@ -59,7 +59,7 @@ random_nets: int = 3  # 1 to 20: nets with random weights to compare with
 photographs: int = 160  # 20 to 1000: pictures shown to the pretrained net
 filters: int = 8  # 1 to 16: filters of each layer whose patterns are made
 steps: int = 64  # 4 to 500: steps uphill for a pattern
-occluded: int = 24  # 2 to 200: pictures that are covered patch by patch
+occluded: int = 12  # 2 to 200: pictures that are covered patch by patch
 pairs: int = 60  # 2 to 400: pictures with both animals
 
 # %% [markdown]
