@@ -553,7 +553,11 @@ def build(out: Path) -> Path:
     for path in [*site.rglob("*.map"), site / ".buildinfo", site / "objects.inv"]:
         path.unlink(missing_ok=True)
     for path in (site / "_static").rglob("*.[cj]s*"):
-        _forget_source_map(path)
+        _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
+    for path in site.rglob("*.html"):
+        # The theme names its arrows for nobody, and its search field otherwise than it reads.
+        _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
+        _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
     (site / ".nojekyll").touch()
     repository = os.environ.get("GITHUB_REPOSITORY")
     if repository:
@@ -566,12 +570,12 @@ def build(out: Path) -> Path:
     return site
 
 
-def _forget_source_map(path: Path) -> None:
-    """Drop the comment that makes a browser's tools ask for a source map."""
+def _replace(path: Path, pattern: str, by: str) -> None:
+    """Replace a pattern in a text file of the site, byte for byte elsewhere."""
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    clean = re.sub(r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "", text)
-    if clean != text:
-        path.write_text(clean, encoding="utf-8", errors="surrogateescape")
+    changed = re.sub(pattern, by, text)
+    if changed != text:
+        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
 
 
 def _launch(notebook: str) -> str:

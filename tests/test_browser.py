@@ -1,0 +1,525 @@
+"""The built book and JupyterLab, read in Chromium as a reader would, with the network cut."""
+
+import functools
+import gzip
+import http.server
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlparse
+
+import jupytext
+import nbformat
+import pytest
+
+from course import book
+from course.catalogue import chapters
+from helpers.places import ROOT
+
+MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "tex-chtml.js"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed"
+)
+WIDE, PHONE = (1400, 1000), (390, 844)
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """The site, built once, and the seconds that it took."""
+    if not MATHJAX.is_file():
+        pytest.skip("MathJax comes from npm, and npm is not installed")
+    began = time.monotonic()
+    site = book.build(tmp_path_factory.mktemp("book"))
+    return site, time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def site(built: tuple[Path, float]) -> Path:
+    return built[0]
+
+
+class _Page(HTMLParser):
+    """What a page refers to: links, files, pictures, and the places in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.files: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        if found.get("id"):
+            self.ids.append(found["id"] or "")
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"] or "")
+        if tag == "img":
+            self.images.append(found)
+        if tag in ("img", "script", "iframe") and found.get("src"):
+            self.files.append(found["src"] or "")
+        if tag == "link" and found.get("rel") != "canonical":
+            self.files.append(found.get("href") or "")
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, _Page]:
+    return {
+        path.relative_to(site).as_posix(): _Page(path.read_text(encoding="utf-8"))
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.parts
+    }
+
+
+def test_the_site_is_built_quickly_and_is_small(built: tuple[Path, float]) -> None:
+    site, seconds = built
+    files = [path for path in site.rglob("*") if path.is_file()]
+    assert seconds < 60
+    assert sum(path.stat().st_size for path in files) < 25 * MEGABYTE
+    assert not [path for path in files if path.suffix == ".map"]
+    for path in (site / "_static").rglob("*.[cj]s*"):
+        assert "sourceMappingURL" not in path.read_text("utf-8", errors="replace"), path
+
+
+def test_every_chapter_and_fixed_page_is_there(pages: dict[str, _Page]) -> None:
+    wanted = {f"{chapter.table['notebook']}.html" for chapter in chapters().values()}
+    wanted |= {"index.html", "results.html", "instructors.html", "maintainers.html"}
+    wanted |= {"search.html", "data/index.html", "data/mnist.html", "helpers/records.html"}
+    assert wanted <= pages.keys()
+    start = {link.partition("#")[0] for link in pages["index.html"].links}
+    assert (
+        wanted - {"index.html", "search.html", "data/mnist.html", "helpers/records.html"} <= start
+    )
+
+
+def test_internal_links_resolve_and_files_come_from_the_site(
+    site: Path, pages: dict[str, _Page]
+) -> None:
+    broken = []
+    for name, page in pages.items():
+        for link in {*page.links, *page.files}:
+            target = urlparse(urljoin(f"http://site/{name}", link))
+            if target.netloc != "site":
+                assert link not in page.files, f"{name} loads {link}"
+                continue
+            path = unquote(target.path).lstrip("/") or "index.html"
+            there = (site / path).is_file()
+            # Sphinx writes the places of the theme's own buttons and tooltips when the page opens.
+            if there and target.fragment and path in pages:
+                there = unquote(target.fragment) in pages[path].ids
+            if not there:
+                broken.append(f"{name}: {link}")
+    assert not broken
+
+
+def test_no_style_sheet_or_script_loads_from_elsewhere(site: Path) -> None:
+    for path in (site / "_static").rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", text), path
+
+
+def test_every_picture_says_what_it_shows(pages: dict[str, _Page]) -> None:
+    for name, page in pages.items():
+        for image in page.images:
+            assert len(image.get("alt") or "") > 20, f"{name}: {image.get('src')}"
+
+
+def test_the_alt_texts_are_those_of_the_notebooks(pages: dict[str, _Page]) -> None:
+    for chapter in chapters().values():
+        stored = nbformat.read(chapter.notebook, as_version=4)
+        wanted = {alt for cell in stored.cells for _, alt, _ in book._pictures(cell)}
+        shown = {image["alt"] for image in pages[f"{chapter.table['notebook']}.html"].images}
+        assert wanted <= shown
+
+
+class _Zipped(http.server.SimpleHTTPRequestHandler):
+    """Serves files as a host of static pages does: text is compressed."""
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if path.is_dir():
+            path /= "index.html"
+        if not path.is_file():
+            self.send_error(404)
+            return
+        body = path.read_bytes()
+        self.send_response(200)
+        if path.suffix in (".html", ".css", ".js"):
+            body = gzip.compress(body, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    handler = functools.partial(_Zipped, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(30)
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
+
+
+def sized(browser: Any, size: tuple[int, int], dark: bool = False) -> None:
+    """Give the browser a screen, light or dark."""
+    screen = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true value of a condition; fails naming what did not come."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come within {seconds:.0f} s")
+
+
+def complaints(browser: Any) -> list[str]:
+    """Errors in the console, failed requests and requests to other hosts, since the last call."""
+    found = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    for entry in browser.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        parameters = message["params"]
+        if message["method"] == "Network.loadingFailed" and not parameters.get("canceled"):
+            found.append(f"failed: {parameters.get('errorText')}")
+        elif message["method"] == "Network.responseReceived":
+            response = parameters["response"]
+            if response["status"] >= 400:
+                found.append(f"{response['status']}: {response['url']}")
+        elif message["method"] == "Network.requestWillBeSent":
+            host = urlparse(parameters["request"]["url"])
+            if host.scheme.startswith("http") and host.hostname != "127.0.0.1":
+                found.append(f"asked another host: {host.geturl()}")
+    return found
+
+
+def scrolled_through(browser: Any) -> None:
+    """Let every picture load, as if the reader had scrolled to it."""
+    browser.execute_script(
+        "for (const image of document.images) { image.loading = 'eager'; }"
+        "document.querySelectorAll('details').forEach(part => part.open = true);"
+    )
+    pending = "return [...document.images].every(image => image.complete)"
+    wait(lambda: browser.execute_script(pending), 20, "the last picture")
+
+
+def read(pages: dict[str, _Page]) -> list[str]:
+    """The pages that are opened: all, but of the helpers' many alike only some."""
+    some = ("helpers/index.html", "helpers/records.html", "helpers/explain.html")
+    return [name for name in pages if not name.startswith("helpers/") or name in some]
+
+
+@needs_browser
+def test_every_page_loads_whole_and_fits_a_phone(
+    address: str, pages: dict[str, _Page], browser: Any
+) -> None:
+    complaints(browser)
+    for name in read(pages):
+        sized(browser, PHONE)
+        browser.get(address + name)
+        scrolled_through(browser)
+        assert complaints(browser) == [], name
+        empty = "return [...document.images].filter(i => i.naturalWidth < 8).map(i => i.src)"
+        assert browser.execute_script(empty) == [], name
+        wide = "return document.documentElement.scrollWidth - innerWidth"
+        assert browser.execute_script(wide) <= 0, name
+        weight = (
+            "return performance.getEntries().filter(e => 'transferSize' in e)"
+            ".reduce((sum, e) => sum + e.transferSize, 0)"
+        )
+        browser.execute_cdp_cmd("Network.clearBrowserCache", {})
+        browser.get(address + name)
+        scrolled_through(browser)
+        assert 1000 < browser.execute_script(weight) < 3 * MEGABYTE, name
+        complaints(browser)
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_no_serious_violation(
+    address: str, pages: dict[str, _Page], browser: Any, dark: bool
+) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core comes from npm, and npm is not installed")
+    script = AXE.read_text(encoding="utf-8")
+    sized(browser, WIDE, dark)
+    found = []
+    for name in read(pages):
+        browser.get(address + name)
+        scrolled_through(browser)
+        if "mathjax" in browser.page_source:
+            wait(lambda: browser.execute_script(SET), 20, "the last formula")
+        browser.execute_script(script)
+        violations = browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, arguments[0]).then(r => done(r.violations));",
+            {"resultTypes": ["violations"], **({"runOnly": ["color-contrast"]} if dark else {})},
+        )
+        for violation in violations:
+            if violation["impact"] in ("serious", "critical"):
+                node = violation["nodes"][0]
+                found.append(
+                    f"{name}: {violation['id']} at {len(violation['nodes'])} places, "
+                    f"first {node['html'][:200]}: {node['failureSummary'][:300]}"
+                )
+    assert not found, "\n".join(found)
+
+
+SET = "return [...document.querySelectorAll('.math')].every(m => m.querySelector('mjx-container'))"
+
+
+@needs_browser
+def test_maths_renders(address: str, pages: dict[str, _Page], site: Path, browser: Any) -> None:
+    with_maths = [
+        name for name in pages if re.search(r'class="math', (site / name).read_text("utf-8"))
+    ]
+    assert "01_convnet_basics.html" in with_maths
+    for name in with_maths:
+        browser.get(address + name)
+        wait(lambda: browser.execute_script(SET), 20, f"maths on {name}")
+        wrong = "return document.querySelectorAll('mjx-merror').length"
+        assert browser.execute_script(wrong) == 0, name
+
+
+@needs_browser
+def test_search_finds_grad_cam_by_keyboard(address: str, browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    sized(browser, WIDE)
+    browser.get(address)
+    wait(lambda: browser.execute_script("return document.readyState") == "complete", 10, "the page")
+    webdriver_actions(browser).key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+    focus = "return document.activeElement && document.activeElement.name"
+    wait(lambda: browser.execute_script(focus) == "q", 5, "the search field")
+    browser.switch_to.active_element.send_keys("Grad-CAM", Keys.ENTER)
+    results = "return [...document.querySelectorAll('#search-results li a')].map(a => a.href)"
+    links = wait(lambda: browser.execute_script(results), 15, "a result of the search")
+    assert any(link.startswith(address) for link in links)
+
+
+def webdriver_actions(browser: Any) -> Any:
+    from selenium.webdriver import ActionChains
+
+    return ActionChains(browser)
+
+
+@needs_browser
+def test_the_first_key_leads_past_the_menu(address: str, browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    sized(browser, WIDE)
+    browser.get(f"{address}results.html")
+    webdriver_actions(browser).send_keys(Keys.TAB).perform()
+    skip = browser.switch_to.active_element
+    assert "main content" in skip.get_attribute("textContent").lower()
+    assert skip.get_attribute("href").endswith("#main-content")
+
+
+@needs_browser
+def test_text_is_visible_within_a_second_on_a_slow_line(address: str, browser: Any) -> None:
+    """Ten megabits a second with 40 ms to and fro, which is a usual mobile line."""
+    sized(browser, PHONE)
+    line = {"offline": False, "latency": 40, "downloadThroughput": 1_250_000}
+    browser.execute_cdp_cmd("Network.enable", {})
+    try:
+        browser.execute_cdp_cmd(
+            "Network.emulateNetworkConditions", {**line, "uploadThroughput": 600_000}
+        )
+        for name in ("index.html", "01_convnet_basics.html", "results.html"):
+            times = []
+            for _ in range(3):
+                browser.execute_cdp_cmd("Network.clearBrowserCache", {})
+                browser.get(address + name)
+                painted = (
+                    "const e = performance.getEntriesByName('first-contentful-paint');"
+                    "return e.length ? e[0].startTime : 0"
+                )
+                times.append(
+                    wait(lambda: browser.execute_script(painted), 10, "text")  # noqa: B023
+                )
+            assert min(times) < 1000, (name, times)
+    finally:
+        browser.execute_cdp_cmd(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+        )
+
+
+@needs_browser
+def test_it_prints_without_the_menu(address: str, browser: Any) -> None:
+    browser.get(f"{address}results.html")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = (
+        "return ['.bd-sidebar-primary', '.bd-sidebar-secondary', '.bd-header-article']"
+        ".filter(s => document.querySelector(s)?.checkVisibility())"
+    )
+    assert browser.execute_script(hidden) == []
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """JupyterLab on a copy of the notebooks; chapter 01 is set to sample data."""
+    root = tmp_path / "checkout"
+    for folder in ("src", "data"):
+        skipped = shutil.ignore_patterns("__pycache__", "cache", "*.egg-info")
+        shutil.copytree(ROOT / folder, root / folder, ignore=skipped)
+    (root / "notebooks").mkdir()
+    chapter = chapters()["01"]
+    text = chapter.source.read_text(encoding="utf-8")
+    for name, value in {"profile": '"sample"', **chapter.table["sample"]}.items():
+        text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
+        assert changed == 1, name
+    (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    log = (tmp_path / "lab.log").open("w")
+    settings = [
+        f"--port={port}",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={root / 'notebooks'}",
+        f"--LabApp.workspaces_dir={tmp_path}",
+    ]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings],
+        cwd=root,
+        stdout=log,
+        stderr=log,
+        env={**environment(root), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")},
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/lab/tree/?token={token}", root / "notebooks"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+
+
+def environment(root: Path) -> dict[str, str]:
+    import os
+
+    found = {**os.environ, "PYTHONPATH": str(root / "src"), "COURSE_CACHE": str(root / "cache")}
+    found.pop("COURSE_MIRROR", None)
+    return found
+
+
+def listening(address: str) -> bool:
+    with socket.socket() as asked:
+        asked.settimeout(1)
+        return asked.connect_ex(("127.0.0.1", urlparse(address).port or 0)) == 0
+
+
+@needs_browser
+def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    address, folder = lab
+    source = folder / chapters()["01"].source.name
+    sized(browser, WIDE)
+    wait(lambda: listening(address), 60, "JupyterLab")
+    browser.get(address)
+
+    def listed() -> Any:
+        items = browser.find_elements(By.CSS_SELECTOR, ".jp-DirListing-item")
+        return next((item for item in items if source.name in item.text), None)
+
+    item = wait(listed, 60, "the list of files")
+    webdriver_actions(browser).double_click(item).perform()
+    panels = ".jp-NotebookPanel .jp-Notebook .jp-Cell"
+    wait(lambda: browser.find_elements(By.CSS_SELECTOR, panels), 60, "the notebook")
+    assert not browser.find_elements(By.CSS_SELECTOR, ".jp-FileEditor")
+    idle = ".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']"
+    wait(lambda: browser.find_elements(By.CSS_SELECTOR, idle), 60, "the kernel")
+
+    command(browser, "Run All Cells")
+    stem = folder / source.with_suffix(".ipynb").name
+    body = (By.TAG_NAME, "body")
+
+    def saved() -> Any:
+        browser.find_element(*body).send_keys(Keys.CONTROL, "s")
+        time.sleep(1)
+        if not stem.is_file():
+            return None
+        found = nbformat.read(stem, as_version=4)
+        code = [cell for cell in found.cells if cell.cell_type == "code"]
+        ended = all(cell.execution_count for cell in code if cell.source.strip())
+        failed = any(o.output_type == "error" for cell in code for o in cell.outputs)
+        return found if ended or failed else None
+
+    executed = wait(saved, 240, "the end of Run All")
+    outputs = [o for cell in executed.cells for o in cell.get("outputs", [])]
+    assert [o.evalue for o in outputs if o.output_type == "error"] == []
+    assert sum("image/png" in o.get("data", {}) for o in outputs) > 5
+    written = jupytext.read(source)
+    assert [c.source for c in written.cells] == [c.source for c in executed.cells]
+
+
+def command(browser: Any, name: str) -> None:
+    """Give a command by JupyterLab's palette, as its users do."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    webdriver_actions(browser).key_down(Keys.CONTROL).key_down(Keys.SHIFT).send_keys("c").key_up(
+        Keys.SHIFT
+    ).key_up(Keys.CONTROL).perform()
+    field = ".lm-CommandPalette-input"
+    found = wait(lambda: browser.find_elements(By.CSS_SELECTOR, field), 10, "the palette")
+    found[0].send_keys(name)
+    time.sleep(1)
+    found[0].send_keys(Keys.ENTER)
