@@ -398,16 +398,16 @@ last = explain.last_spatial_layer(small)
 maps = explain.activations(small, test_images[:4], [last])[last]
 dense_weights = small.get_layer("classes").kernel.numpy()
 for label in (0, 1):
-    coarse = np.maximum(maps @ dense_weights[:, label], 0)
-    resized = ops.image.resize(coarse[..., None], (64, 64))[..., 0]
-    expected = ops.convert_to_numpy(resized / ops.max(resized, axis=(1, 2), keepdims=True))
-    assert np.allclose(explain.grad_cam(small, test_images[:4], label), expected, atol=1e-3)
+    coarse = np.maximum(maps @ dense_weights[:, label], 0) / np.prod(maps.shape[1:3])
+    expected = ops.image.resize(coarse[..., None], (64, 64))[..., 0]
+    heat = explain.grad_cam(small, test_images[:4], label)
+    assert np.allclose(heat, ops.convert_to_numpy(expected), atol=1e-4)
 print("Grad-CAM of the small net is its last layer's maps, weighted by the dense layer.")
 
 # %% [markdown]
 # Here are the heat maps of both classes for six drawings.
-# The colours say what share of the map's largest value a place has; a map that stays dark found
-# nothing for its class.
+# Both maps of a drawing share one colour scale, so a map that stays dark found little or nothing
+# for its class.
 # Ask of each picture: what speaks for a cat here, and what for a dog?
 
 # %% tags=["measured"]
@@ -421,6 +421,7 @@ figure = explain_plots.heat_maps(
     both,
     [drawings.classes[label] for label in test_labels[chosen]],
     f"What speaks for a cat, what for a dog? ({drawings.label})",
+    common=True,
 )
 plots.show(
     figure,
@@ -429,6 +430,10 @@ plots.show(
 )
 
 # %% [markdown]
+# The common scale matters.
+# Most heat maps that you meet are scaled to their own largest value, and then the map of a class
+# that found next to nothing glows as brightly as any other.
+#
 # ### The pointing game
 #
 # These maps look right.

@@ -628,8 +628,9 @@ def grad_cam(
         layer: a spatial layer; None takes ``last_spatial_layer``.
 
     Returns:
-        Heat maps at the size of the pictures, shape (N, H, W), float32, each scaled to a largest
-        value of 1; a map of zeros means that nothing in this layer speaks for the class.
+        Heat maps at the size of the pictures, shape (N, H, W), float32, not below zero, in the
+        unit of the class score, so that maps of two classes of a picture can be compared. A map of
+        zeros means that nothing in this layer speaks for the class.
 
     Raises:
         ValueError: a layer is missing or not spatial, pictures do not fit, a class is out of range.
@@ -640,8 +641,7 @@ def grad_cam(
     shape = _checked_layer(model, layer, _open_size(model, pictures))
     chosen = _checked_classes(model, size, classes, len(pictures))
     coarse = _in_batches(_heat_function(model, layer, shape), pictures, chosen)
-    heat = np.clip(_resized(coarse[..., None], *size[:2])[..., 0], 0, None)
-    return heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-12)
+    return np.clip(_resized(coarse[..., None], *size[:2])[..., 0], 0, None)
 
 
 @functools.lru_cache(maxsize=8)

@@ -143,6 +143,7 @@ def heat_maps(
     *,
     points: Mapping[str, np.ndarray] | None = None,
     outlines: np.ndarray | None = None,
+    common: bool = False,
     scale: float = 1.55,
 ) -> Figure:
     """Pictures in the first row; below, one row for each kind of heat map, laid over them.
@@ -150,12 +151,14 @@ def heat_maps(
     Args:
         pictures: shape (N, H, W, C), uint8.
         heat: for each row its maps, shape (N, H, W); only what is above zero is shown, as a share
-            of the map's largest value.
+            of the largest value.
         titles: one a picture.
         title: of the whole figure.
         points: for a row of ``heat``, the x and y of a mark in each map, shape (N, 2), in pixels;
             negative numbers are left out.
         outlines: bool masks, shape (N, H, W), whose border is drawn over every map.
+        common: whether the largest value is that of all maps of a picture, so that its rows can be
+            compared; otherwise it is that of each map.
         scale: width of a picture, in inches.
 
     Returns:
@@ -184,7 +187,9 @@ def heat_maps(
     for line, (name, maps) in zip(axes[1:], heat.items(), strict=True):
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for number, axis in enumerate(line):
-            _lay_over(_bare(axis), pictures[number], maps[number])
+            shown = heat.values() if common else (maps,)
+            largest = max(float(stack[number].max()) for stack in shown)
+            _lay_over(_bare(axis), pictures[number], maps[number] / max(largest, 1e-12))
             if outlines is not None:
                 axis.contour(outlines[number], levels=[0.5], colors="white", linewidths=0.8)
             if points and name in points and min(points[name][number]) >= 0:
@@ -194,7 +199,7 @@ def heat_maps(
     figure.colorbar(
         plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOURS),
         ax=axes,
-        label="share of the largest value",
+        label=f"share of the largest value of the {'picture' if common else 'map'}",
         shrink=0.8,
         aspect=30,
     )
@@ -202,11 +207,11 @@ def heat_maps(
     return figure
 
 
-def _lay_over(axis: Any, picture: np.ndarray, heat: np.ndarray) -> None:
-    """A heat map over its picture in grey, so that every colour belongs to the map."""
+def _lay_over(axis: Any, picture: np.ndarray, share: np.ndarray) -> None:
+    """A heat map, at most 1, over its picture in grey, so that every colour belongs to the map."""
     grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
     axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
-    share = np.clip(heat / max(heat.max(), 1e-12), 0, 1)
+    share = np.clip(share, 0, 1)
     axis.imshow(share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.25 + 0.5 * share)
 
 
