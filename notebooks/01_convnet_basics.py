@@ -281,13 +281,11 @@ assert np.array_equal(np.roll(before, (2, 3), axis=(0, 1)), after)
 dense = layers.Dense(30, kernel_initializer=keras.initializers.RandomNormal(seed=seed))
 answers = dense(np.stack([room.ravel(), moved.ravel()])).numpy()
 
+# %%
 figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), layout="constrained")
-for axis, panel, name in zip(
-    axes,
-    [room[..., 0], moved[..., 0], before[..., 0], after[..., 0]],
-    ["picture", "moved picture", "feature map", "feature map, moved"],
-    strict=False,
-):
+panels = [room[..., 0], moved[..., 0], before[..., 0], after[..., 0]]
+names = ["picture", "moved picture", "feature map", "feature map, moved"]
+for axis, panel, name in zip(axes[:4], panels, names, strict=True):
     axis.imshow(panel, cmap="gray" if "picture" in name else "RdBu_r")
     axis.set_title(name, fontsize=9)
     axis.set_axis_off()
