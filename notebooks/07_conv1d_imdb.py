@@ -298,6 +298,10 @@ plots.show(
 )
 
 # %% [markdown]
+# If there are numbers among the words, think of what they are.
+# Some authors write their stars into the text, and the label was made from the stars.
+# No rule was broken, but the bag of words has read the answer.
+#
 # The second baseline is a **dense net**.
 # It sees the words in their order: the embeddings of all positions are put into one long row.
 # But it has a separate weight for every position.
@@ -575,8 +579,8 @@ record("imdb.improved.validation_accuracy", histories["improved"]["val_accuracy"
 
 # %% [markdown]
 # Now all models side by side.
-# The line on each bar is two standard errors of the test accuracy: differences smaller than that
-# may be luck.
+# The line on each bar is two standard errors of the test accuracy.
+# A difference has a standard error $\sqrt{2}$ times as large; smaller ones may be luck.
 
 # %% tags=["measured"]
 ranked = sorted(accuracies, key=accuracies.get)
@@ -590,7 +594,7 @@ axis.set_title(f"Four models ({imdb.label})")
 plots.show(figure, "Bars of the test accuracy of the four models, sorted, with error lines.")
 
 gap = accuracies["improved"] - accuracies["bag of words"]
-if abs(gap) <= 2 * errors.max():
+if abs(gap) <= np.sqrt(2) * errors.max():
     print("The best Conv1D net and the bag of words are too close to call.")
 elif gap < 0:
     print("The bag of words wins: on these data counting words beats this convolution.")
@@ -669,7 +673,7 @@ for label in (1, 0):
     display(HTML(reviews.highlight(text, word_strengths(places[chosen], parts[chosen]))))
 
 # %% [markdown]
-# The net has found the words a person would underline, and it needs few of them.
+# Compare the marks with the words that you would underline yourself.
 # Which groups of three words count most over many reviews?
 # We add up what each group contributed, and show the strongest on both sides.
 

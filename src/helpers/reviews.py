@@ -161,7 +161,7 @@ def highlight(text: str, strengths: np.ndarray) -> str:
         pieces.append(_escape(text[done:start]))
         share = abs(strength) / largest
         word = _escape(text[start:end])
-        if share >= 0.05:
+        if share >= 0.1:
             color, line = ("31,119,180", "solid") if strength > 0 else ("255,127,14", "dotted")
             word = (
                 f'<mark style="color:inherit;background:rgba({color},{0.15 + 0.5 * share:.2f});'
