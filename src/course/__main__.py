@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from course import book, data, pairs, report, runner
@@ -20,6 +21,9 @@ def _run(options: argparse.Namespace) -> int:
     out = options.out or Path("runs") / options.profile
     folders = runner.run_all(planned, out, options.timeout, options.store)
     failed = [run for _, run in planned if run.status != "succeeded"]
+    for _, run in planned if options.store else []:
+        if run.status == "succeeded":
+            book.keep(asdict(run))
     for folder, (_, run) in zip(folders, planned, strict=True):
         print(f"{run.status}: {folder / run.notebook}.ipynb")
     print(f"report: {report.write_report(out)}")
@@ -67,7 +71,7 @@ def _book(options: argparse.Namespace) -> int:
         case "build":
             print(book.build(options.out) / "index.html")
         case "keep":
-            for path in book.keep(options.folder):
+            for path in book.keep_all(options.folder):
                 print(path)
         case "readme":
             print(book.write_readme())

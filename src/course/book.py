@@ -76,8 +76,26 @@ def longer_runs() -> list[dict[str, Any]]:
     return found
 
 
-def keep(folder: Path) -> list[Path]:
-    """Keep the successful runs of a folder in ``results/chapters``, one small file each.
+def keep(run: dict[str, Any]) -> Path:
+    """Keep a successful run of a chapter as a small file in ``results/chapters``.
+
+    Args:
+        run: what ``run.json`` holds.
+
+    Returns:
+        The file written; it replaces that of an earlier run with the same parameters.
+    """
+    changed = [f"{name}={value}" for name, value in sorted(_asked(run).items())]
+    name = "-".join([run["chapter"], run["profile"], *changed])
+    path = RESULTS / "chapters" / f"{re.sub(r'[^a-z0-9_=.-]', '_', name.lower())}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {key: run[key] for key in KEPT})
+    path.chmod(0o644)
+    return path
+
+
+def keep_all(folder: Path) -> list[Path]:
+    """Keep the successful runs of a folder.
 
     Args:
         folder: where ``course run`` left its runs.
@@ -86,22 +104,12 @@ def keep(folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        CourseError: there are no runs, or one of them failed.
+        CourseError: there are no runs, or all failed.
     """
-    written_files = []
-    for run in read_runs(folder):
-        if run["status"] != "succeeded":
-            continue
-        changed = [f"{name}={value}" for name, value in sorted(_asked(run).items())]
-        name = "-".join([run["chapter"], run["profile"], *changed])
-        path = RESULTS / "chapters" / f"{re.sub(r'[^a-z0-9_=.-]', '_', name.lower())}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {key: run[key] for key in KEPT})
-        path.chmod(0o644)
-        written_files.append(path)
-    if not written_files:
+    kept = [keep(run) for run in read_runs(folder) if run["status"] == "succeeded"]
+    if not kept:
         raise CourseError(f"No run in {folder} succeeded, so there is nothing to keep.")
-    return written_files
+    return kept
 
 
 def _asked(run: dict[str, Any]) -> dict[str, Any]:
@@ -619,10 +627,14 @@ def setup(app: Any) -> dict[str, Any]:
         for record in records_of(read_notebook(chapter.notebook))
     }
 
+    all_executed = all(executed(read_notebook(each.notebook)) for each in chapters().values())
+
     class Record(SphinxRole):
         """A measured number in a sentence, linked to the cell that measured it."""
 
         def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+            if self.text not in cells and not all_executed:
+                return [nodes.Text("(not measured yet)")], []
             if self.text not in cells:
                 error = f"No stored notebook has a record {self.text}."
                 return [], [self.inliner.reporter.error(error, line=self.lineno)]
