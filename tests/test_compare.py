@@ -42,6 +42,15 @@ def test_pictures_count_but_are_not_compared() -> None:
     assert "nothing" in differences([picture], [], EXACT, {})[0]
 
 
+def test_html_is_compared_where_nothing_is_measured() -> None:
+    def shown(text: str) -> list[dict]:
+        data = {"text/html": f"<b>{text}</b>", "text/plain": "a table"}
+        return [{"output_type": "display_data", "data": data, "metadata": {}}]
+
+    assert differences(shown("one"), shown("two"), EXACT, {}) != []
+    assert differences(shown("one"), shown("two"), MEASURED, {}, measured=True) == []
+
+
 def test_a_cell_sets_its_own_tolerance() -> None:
     metadata = {"tags": ["measured"], "nbval": {"relative": 0.5}}
     assert tolerance_of(metadata) == Tolerance(0.5, MEASURED.absolute)
