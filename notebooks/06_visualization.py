@@ -57,7 +57,7 @@ drawn: int = 1000  # 100 to 4000: drawn pictures that the small net is trained o
 epochs: int = 8  # 1 to 100: passes over them
 batch_size: int = 32  # 4 to 256: drawings a step
 random_nets: int = 3  # 1 to 20: nets with random weights to compare with
-photographs: int = 160  # 20 to 1000: pictures shown to the pretrained net
+photographs: int = 200  # 20 to 1000: pictures shown to the pretrained net
 filters: int = 8  # 1 to 16: filters of each layer whose patterns are made
 steps: int = 64  # 4 to 500: steps uphill for a pattern
 occluded: int = 12  # 2 to 200: pictures that are covered patch by patch
@@ -219,14 +219,14 @@ large = pretrained.load("efficientnet_lite0", 224, top=True)
 class_names = pretrained.imagenet_classes()
 
 # %% tags=["measured"]
-blocks = ("block2b_depthwise", "block3b_depthwise", "block4c_depthwise", "block5c_depthwise")
-deep = [f"{name}_activation" for name in ("stem", *blocks, "block6d_depthwise", "head")]
+blocks = ("block2b_expand", "block3b_expand", "block4c_expand", "block5c_expand")
+deep = [f"{name}_activation" for name in ("stem", *blocks, "block6d_expand", "head")]
 profiles = {
     f"The small net ({looked_at.label})": explain.depth_profile(
-        net, images, labels, stages, fitted=len(images) * 3 // 4
+        net, images, labels, stages, fitted=len(images) * 3 // 5
     ),
     f"EfficientNet-Lite0 ({photos.label})": explain.depth_profile(
-        large, photo_images, photo_labels, deep, fitted=photographs * 3 // 4, detail=28
+        large, photo_images, photo_labels, deep, fitted=photographs * 3 // 5, detail=28
     ),
 }
 figure = explain_plots.depth_curves(profiles, "From the picture to the class")
@@ -257,7 +257,7 @@ for name, profile_of in zip(("small", "pretrained"), profiles.values(), strict=T
 
 # %% tags=["measured"]
 depth = profiles[f"EfficientNet-Lite0 ({photos.label})"]
-fitted = photographs * 3 // 4
+fitted = photographs * 3 // 5
 shown = {"picture": photo_images[fitted : fitted + 5]}
 for name in deep[::2]:
     shown[name.removesuffix("_activation")] = depth.read[name][:5]

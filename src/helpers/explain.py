@@ -331,56 +331,69 @@ class ReadBack(NamedTuple):
     kept: float  # R squared on pictures that were not used for the fit; at most 1
 
 
-def read_back(
-    maps: np.ndarray, pictures: np.ndarray, fitted: int, detail: int = 32, ridge: float = 1e-3
-) -> ReadBack:
+def read_back(maps: np.ndarray, pictures: np.ndarray, fitted: int, detail: int = 32) -> ReadBack:
     """Guess the pictures from a layer's feature maps: what of them does the layer still hold?
 
     One linear rule, the same at all positions, predicts the patch of pixels under a position from
-    the channels there. It is fitted on the first pictures (ridge regression) and measured on the
-    others, as the share of their pixels' variance that it explains (R squared).
+    the channels there. It is fitted on the first pictures (ridge regression, its penalty chosen on
+    the last quarter of them) and measured on the others, as the share of their pixels' variance
+    that it explains (R squared).
 
     Args:
         maps: of one layer, shape (N, height, width, channels).
         pictures: the pictures behind them, shape (N, H, W, C), uint8 or float in 0 to 1.
         fitted: number of pictures for the fit; the others are read back.
         detail: height and width at which pictures are compared, in pixels.
-        ridge: penalty, in units of the mean square of a channel.
 
     Raises:
-        ValueError: no pictures are left for the fit or for reading back.
+        ValueError: fewer than two pictures are left for the fit, or none for reading back.
     """
-    if not 0 < fitted < len(maps):
+    if not 1 < fitted < len(maps):
         raise ValueError(
-            f"Of {len(maps)} pictures {fitted} cannot be used for the fit: "
-            f"at least one must remain on either side."
+            f"Of {len(maps)} pictures {fitted} cannot be used for the fit: it needs at least two, "
+            "and at least one must be left to read back."
         )
-    scale = 255 if pictures.dtype == np.uint8 else 1
-    cell = max(1, round(detail / maps.shape[1]))
-    target = _resized(pictures.astype("float32") / scale, detail)
-    patches = _resized(target, min(maps.shape[1], detail) * cell)
+    target = _resized(
+        pictures.astype("float32") / (255 if pictures.dtype == np.uint8 else 1), detail
+    )
     maps = maps if maps.shape[1] <= detail else _resized(maps, detail)
     number, side, _, channels = maps.shape
-    colours = patches.shape[-1]
-    patches = patches.reshape(number, side, cell, side, cell, colours).transpose(0, 1, 3, 2, 4, 5)
-    wanted = patches.reshape(number, side * side, -1)
-    centre = wanted[:fitted].mean(axis=(0, 1))
+    cell, colours = max(1, round(detail / side)), target.shape[-1]
+    patches = _resized(target, side * cell).reshape(number, side, cell, side, cell, colours)
+    patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(number, side * side, -1)
     inputs = maps.reshape(number, side * side, channels).astype("float64")
-    middle = inputs[:fitted].mean(axis=(0, 1))
-    known = (inputs[:fitted] - middle).reshape(-1, channels)
-    square = known.T @ known
-    square[np.diag_indices(channels)] += ridge * np.trace(square) / channels * np.sqrt(channels)
-    rule = np.linalg.solve(
-        square + 1e-9 * np.eye(channels),
-        known.T @ (wanted[:fitted] - centre).reshape(len(known), -1),
-    )
-    guessed = (inputs[fitted:] - middle) @ rule + centre
+    middle, centre = inputs[:fitted].mean(axis=(0, 1)), patches[:fitted].mean(axis=(0, 1))
+    inputs, patches = inputs - middle, patches - centre
+    guessed = inputs[fitted:] @ _ridge(inputs[:fitted], patches[:fitted]) + centre
     guessed = guessed.reshape(-1, side, side, cell, cell, colours).transpose(0, 1, 3, 2, 4, 5)
     guessed = _resized(guessed.reshape(-1, side * cell, side * cell, colours), detail)
-    truth = target[fitted:]
-    unexplained = np.mean((truth - guessed) ** 2)
-    variance = np.mean((truth - target[:fitted].mean(axis=(0, 1, 2))) ** 2)
-    return ReadBack(np.clip(guessed, 0, 1).astype("float32"), float(1 - unexplained / variance))
+    unexplained = np.mean((target[fitted:] - guessed) ** 2)
+    variance = np.mean((target[fitted:] - target[:fitted].mean(axis=(0, 1, 2))) ** 2)
+    return ReadBack(np.clip(guessed, 0, 1), float(1 - unexplained / variance))
+
+
+def _ridge(inputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Weights of ridge regression, shape (channels, outputs), its penalty chosen by trying.
+
+    ``inputs`` (N, positions, channels) and ``wanted`` (N, positions, outputs) have mean zero.
+    """
+    watched = len(inputs) - max(1, len(inputs) // 4)
+
+    def sums(part: slice) -> tuple[np.ndarray, np.ndarray]:
+        x = inputs[part].reshape(-1, inputs.shape[-1])
+        return x.T @ x, x.T @ wanted[part].reshape(len(x), -1)
+
+    first, rest = sums(slice(0, watched)), sums(slice(watched, None))
+
+    def rule(square: np.ndarray, product: np.ndarray, penalty: float) -> np.ndarray:
+        weight = penalty * np.trace(square) / len(square) + 1e-9
+        return np.linalg.solve(square + weight * np.eye(len(square)), product)
+
+    def error(penalty: float) -> float:
+        return float(np.mean((inputs[watched:] @ rule(*first, penalty) - wanted[watched:]) ** 2))
+
+    best = min((1e-5, 1e-3, 1e-2, 1e-1, 1.0), key=error)
+    return rule(first[0] + rest[0], first[1] + rest[1], best)
 
 
 class Depth(NamedTuple):

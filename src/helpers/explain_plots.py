@@ -241,7 +241,8 @@ def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
             (depth.told, "classes told right by a linear rule", "^-"),
         ):
             axis.plot(values, style, label=label)
-        axis.set_xticks(range(len(depth.layers)), depth.layers, rotation=35, ha="right", fontsize=8)
+        names = [name.removesuffix("_activation") for name in depth.layers]
+        axis.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("layer, first to last")
         axis.set_ylim(-0.05, 1.05)
