@@ -132,7 +132,7 @@ def test_the_results_page_has_every_claim_and_mistake(tmp_path: Path) -> None:
     rows = sum(len(book.claim_rows(number)) for number in chapters())
     assert rows == len(listed["claim"])
     assert page.count("<tr>") >= rows + len(listed["mistake"])
-    assert re.search(r'<a href="01_convnet_basics\.html#cell-\d+">99\.\d\d %', page)
+    assert re.search(r'<a href="01_convnet_basics\.html#cell-\d+">99\.\d\d\s%', page)
     pictures = re.findall(r"!\[[^\]]{20,}\]\((curves/[\w-]+\.png)\)", page)
     assert pictures
     assert all((tmp_path / name).stat().st_size > 1000 for name in pictures)
@@ -140,8 +140,10 @@ def test_the_results_page_has_every_claim_and_mistake(tmp_path: Path) -> None:
 
 def test_seeds_are_shown_as_a_spread() -> None:
     assert book.shown([], "fraction") == "—"
-    assert book.shown([0.5], "fraction") == "50.00 %"
-    assert book.shown([0.99, 0.98, 1.0], "fraction") == "99.00 % ± 1 points (3 seeds)"
+    assert book.shown([0.5], "fraction") == "50.00\N{NO-BREAK SPACE}%"
+    assert (
+        book.shown([0.99, 0.98, 1.0], "fraction") == "99.00\N{NO-BREAK SPACE}% ± 1 points (3 seeds)"
+    )
     assert book.shown([3073, 3073], "count") == "3,073"
 
 

@@ -487,16 +487,17 @@ def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browse
     idle = ".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']"
     wait(lambda: browser.find_elements(By.CSS_SELECTOR, idle), 60, "the kernel")
 
-    command(browser, "Run All Cells")
-    stem = folder / source.with_suffix(".ipynb").name
-    body = (By.TAG_NAME, "body")
+    chosen(browser, "Run", "runmenu:run-all")
+    pair = source.with_suffix(".ipynb")
 
     def saved() -> Any:
-        browser.find_element(*body).send_keys(Keys.CONTROL, "s")
+        webdriver_actions(browser).key_down(Keys.CONTROL).send_keys("s").key_up(
+            Keys.CONTROL
+        ).perform()
         time.sleep(1)
-        if not stem.is_file():
+        if not pair.is_file():
             return None
-        found = nbformat.read(stem, as_version=4)
+        found = nbformat.read(pair, as_version=4)
         code = [cell for cell in found.cells if cell.cell_type == "code"]
         ended = all(cell.execution_count for cell in code if cell.source.strip())
         failed = any(o.output_type == "error" for cell in code for o in cell.outputs)
@@ -510,16 +511,12 @@ def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browse
     assert [c.source for c in written.cells] == [c.source for c in executed.cells]
 
 
-def command(browser: Any, name: str) -> None:
-    """Give a command by JupyterLab's palette, as its users do."""
+def chosen(browser: Any, menu: str, entry: str) -> None:
+    """Choose an entry of JupyterLab's menus by its command."""
     from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
 
-    webdriver_actions(browser).key_down(Keys.CONTROL).key_down(Keys.SHIFT).send_keys("c").key_up(
-        Keys.SHIFT
-    ).key_up(Keys.CONTROL).perform()
-    field = ".lm-CommandPalette-input"
-    found = wait(lambda: browser.find_elements(By.CSS_SELECTOR, field), 10, "the palette")
-    found[0].send_keys(name)
-    time.sleep(1)
-    found[0].send_keys(Keys.ENTER)
+    labels = browser.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-itemLabel")
+    next(label for label in labels if label.text == menu).click()
+    items = f".lm-Menu-item[data-command='{entry}']"
+    found = wait(lambda: browser.find_elements(By.CSS_SELECTOR, items), 10, f"the menu {menu}")
+    found[0].click()

@@ -197,7 +197,7 @@ def shown(values: list[float], unit: str) -> str:
         scale = 100 if unit == "fraction" else 1
         points = " points" if unit == "fraction" else ""
         text += f" ± {scale * statistics.stdev(values):.2g}{points} ({len(values)} seeds)"
-    return text
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def cells_of_records() -> dict[str, tuple[str, int]]:
@@ -254,7 +254,7 @@ def claim_rows(number: str) -> list[list[str]]:
             [
                 html.escape(claim["label"]),
                 html.escape(claim["statement"]),
-                html.escape(f"{claim['comparison']} {written(claim['value'], unit)}"),
+                html.escape(f"{claim['comparison']} {shown([claim['value']], unit)}"),
                 html.escape(shown(found.get("sample", []), unit)),
                 _link(claim["record"], html.escape(shown(found.get("quick", []), unit)), cells),
                 html.escape(shown(longest, unit)),
@@ -650,6 +650,7 @@ def setup(app: Any) -> dict[str, Any]:
             if found:
                 image["alt"] = found[0]
                 image["width"], image["height"] = (f"{pixels}px" for pixels in found[1])
+                image["classes"] += ["broad"] if found[1][0] > 700 else []
         for cell in doctree.findall(nodes.container):
             if cell.get("nb_element") == "cell_code":
                 cell["ids"].append(f"cell-{cell['cell_index']}")
