@@ -54,7 +54,6 @@ import numpy as np
 profile: str = "quick"  # sample | quick | full: built-in data, real data, or larger real pictures
 seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the augmentation
 seeds: int = 3  # 2 to 20: how many times the whole procedure is run, counted up from seed
-base_name: str = "efficientnet_lite0"  # efficientnet_lite0: pretrained base
 last_frozen: str = "block6d_add"  # block5c_add | block6b_add | block6d_add: the base is cut here
 size: int = 160  # 32 to 224: width and height of the pictures, in pixels
 pictures: int = 2000  # 40 to 2000: training pictures
@@ -92,7 +91,7 @@ record("fine_tuning.training_pictures", len(images), "count")
 # They share their layers with it, so what we train in the rest is trained in the base.
 
 # %%
-base = pretrained.load(base_name, size)
+base = pretrained.load("efficientnet_lite0", size)
 prefix, rest = frozen.cut(base, last_frozen)
 print("frozen: from", prefix.layers[0].name, "to", prefix.layers[-1].name)
 print("trained: from", rest.layers[1].name, "to", rest.layers[-1].name)
@@ -212,6 +211,7 @@ print("Only the kernels and biases of the two dense layers can be trained.")
 # With the base frozen, this is feature extraction as in chapter 4.
 # The rest is frozen too for the moment, so we run the maps through it once and train the head on
 # what comes out.
+# This does not depend on the head, so it serves all heads to come.
 
 
 # %%
@@ -224,16 +224,16 @@ def train(model, x, y, rate, epochs, watched, seed):
     )
 
 
-def train_head(trunk, head, seed):
-    x, watched = training.predict(trunk, maps), training.predict(trunk, validation[0])
-    return train(head, x, targets, head_rate, head_epochs, (watched, validation[1]), seed)
+def train_head(head, seed):
+    watched = (pooled_validation, validation[1])
+    return train(head, pooled_maps, targets, head_rate, head_epochs, watched, seed)
 
 
 # %% tags=["measured"]
 training.start(seed)
-rest.set_weights(imagenet)
 trunk, head, model = build(rest)
-head_history = train_head(trunk, head, seed)
+pooled_maps, pooled_validation = (training.predict(trunk, x) for x in (maps, validation[0]))
+head_history = train_head(head, seed)
 head_only = head.get_weights()
 
 # %% [markdown]
@@ -273,7 +273,7 @@ def convolution_weights(part):
 
 
 after_cut = {}
-for name in pretrained.BASES[base_name].cuts[::-1]:
+for name in pretrained.BASES[base.name].cuts[::-1]:
     after_cut[name] = convolution_weights(frozen.cut(base, name)[1])
     share = after_cut[name] / base.count_params()
     print(f"after {name:20} {after_cut[name]:>10,} weights, {share:.2f} of the base")
@@ -375,8 +375,8 @@ record("fine_tuning.reckless.validation_accuracy", skipped["val_accuracy"][-1], 
 
 # %% [markdown]
 # The curves of the five steps begin where the head had brought them.
-# Those of the other way begin with a wrecked base and have to mend it, with two thousand pictures
-# in place of a million.
+# The other way begins with random gradients at full strength in a trained base.
+# What they wreck has to be mended with two thousand pictures in place of a million.
 #
 # ### Batch normalisation, frozen or not
 #
@@ -392,14 +392,14 @@ trunk, head, model = build(rest)
 head.set_weights(head_only)
 drifting = train(model, maps, targets, rate, epochs, validation, seed)
 last = [layer for layer in rest.layers if isinstance(layer, layers.BatchNormalization)][-1]
-drift = last.moving_mean.numpy() - before[last.name][2]
+drift = last.moving_variance.numpy() / before[last.name][3] - 1
 assert np.any(drift != 0)
 
 # %% tags=["measured"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
-left.hist(drift / np.sqrt(before[last.name][3]), bins=50, color="C1")
+left.hist(drift, bins=50, color="C1")
 left.axvline(0, color="black", linewidth=1)
-left.set_xlabel("change of a channel's mean, in standard deviations")
+left.set_xlabel("relative change of a channel's variance")
 left.set_ylabel("channels")
 left.set_title(f"Statistics of {last.name}")
 for name, history in (("frozen", tuned_history), ("unfrozen", drifting)):
@@ -411,11 +411,14 @@ right.set_title("batch normalisation")
 right.legend()
 right.grid(alpha=0.3)
 figure.suptitle(f"What unfrozen batch normalisation does ({pets.label})")
-plots.show(figure, "Left the drift of the stored means, right the validation loss of both ways.")
+plots.show(
+    figure, "Left the drift of the stored variances, right the validation loss of both ways."
+)
 
 # %% [markdown]
+# The left picture shows the last batch normalisation layer, one count a channel.
 # Frozen, all these changes are zero: that was asserted above.
-# Unfrozen, the statistics wander, though no gradient asked them to.
+# Unfrozen, the stored statistics wander, though no gradient asked them to.
 # With few pictures and small batches this is noise, and at best it does no harm.
 
 # %% [markdown]
@@ -466,7 +469,8 @@ def cell(part, start, x, watched, rate):
     y = labels[: len(x)]
     train(head, training.predict(trunk, x), y, head_rate, head_epochs, None, seed)
     unfreeze(part)
-    return train(model, x, y, rate, grid_epochs, watched, seed)["val_accuracy"][-1]
+    train(model, x, y, rate, grid_epochs, None, seed)
+    return training.evaluate(model, *watched)["accuracy"]
 
 
 # %% tags=["measured"]
@@ -502,7 +506,7 @@ worst = np.unravel_index(grid.argmin(), grid.shape)
 record("fine_tuning.grid.best", grid.max(), "fraction")
 record("fine_tuning.grid.worst", grid.min(), "fraction")
 print("The worst cell has the", "highest" if worst[1] == 0 else "lower", "rate.")
-print("Several cells are as good as the best." if near > 1 else "One cell is best by far.")
+print("Other cells come as close as chance." if near > 1 else "The best cell stands out.")
 
 # %% [markdown]
 # Read the grid by columns first: the rate matters more than the depth.
@@ -536,8 +540,8 @@ def five_steps(seed):
     training.start(seed)
     rest.set_weights(imagenet)
     freeze(base)
-    trunk, head, model = build(rest)
-    train_head(trunk, head, seed)
+    _, head, model = build(rest)
+    train_head(head, seed)
     unfreeze(rest)
     train(model, maps, targets, rate, epochs, None, seed)
     return model, training.evaluate(model, *test)["accuracy"]
@@ -617,10 +621,12 @@ plots.show(figure, "Sixteen test pictures, each with the probability that it sho
 timed = slice(0, min(256, len(images)))
 seconds = {}
 for name, candidate, x in (("whole model", finished, images), ("rest only", model, maps)):
-    train(candidate, np.asarray(x[timed]), labels[timed], rate, 1, None, seed)
-    began = time.perf_counter()
-    train(candidate, np.asarray(x[timed]), labels[timed], rate, 1, None, seed)
-    seconds[name] = (time.perf_counter() - began) * len(images) / len(labels[timed])
+    candidate.compile(keras.optimizers.Adam(rate), "binary_crossentropy")
+    few, few_labels = np.asarray(x[timed]), labels[timed]
+    for _ in range(2):  # the first time builds the graph of operations
+        began = time.perf_counter()
+        training.fit(candidate, few, few_labels, epochs=1, batch_size=batch_size)
+        seconds[name] = (time.perf_counter() - began) * len(images) / len(few)
 record("fine_tuning.seconds_an_epoch.whole", seconds["whole model"], "seconds")
 record("fine_tuning.seconds_an_epoch.rest", seconds["rest only"], "seconds")
 
