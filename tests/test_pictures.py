@@ -373,5 +373,5 @@ def test_pictures_too_small_for_the_net_name_the_layer():
     names = {"arithmetic": arithmetic, "width": 16}
     exec(cell, names)
     assert names["sizes"](150)[-1] == ("pooling_4", 7, 64)
-    with pytest.raises(ValueError, match="layer convolution_3 gets maps of 3x3.*larger pictures"):
+    with pytest.raises(ValueError, match=r"layer convolution_3 gets maps of 3x3.*larger pictures"):
         names["sizes"](20)
