@@ -53,8 +53,7 @@ def eager_grad_cam(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         _, slope = gradient(score, maps)
         weights = ops.mean(slope, axis=(1, 2), keepdims=True)
         coarse = np.asarray(ops.relu(ops.sum(weights * maps, axis=-1)))
-        resized = np.asarray(ops.image.resize(coarse[..., None], picture.shape[:2]))[..., 0]
-        return resized
+        return np.asarray(ops.image.resize(coarse[..., None], picture.shape[:2]))[..., 0]
 
     return heat
 
@@ -69,7 +68,7 @@ def eager_pattern(model: keras.Model, number: int) -> np.ndarray:
 
     for _ in range(STEPS):
         _, slope = gradient(activation, picture)
-        picture = picture + 1400 * slope / (ops.norm(slope) + 1e-12)
+        picture = picture + 1400 * slope / ops.sqrt(ops.sum(slope**2) + 1e-12)
     return np.asarray(picture)
 
 

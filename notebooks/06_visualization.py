@@ -58,7 +58,7 @@ epochs: int = 8  # 1 to 100: passes over them
 batch_size: int = 32  # 4 to 256: drawings a step
 random_nets: int = 3  # 1 to 20: nets with random weights to compare with
 photographs: int = 200  # 20 to 1000: pictures shown to the pretrained net
-filters: int = 8  # 1 to 16: filters of each layer whose patterns are made
+filters: int = 8  # 2 to 16: filters of each layer whose patterns are made
 steps: int = 64  # 4 to 500: steps uphill for a pattern
 occluded: int = 12  # 2 to 200: pictures that are covered patch by patch
 pairs: int = 60  # 2 to 400: pictures with both animals
@@ -299,7 +299,7 @@ picture, climbed = noise, []
 for _ in range(steps // 4):
     activation, slope = gradient(mean_activation, picture)
     climbed.append(float(activation))
-    picture = ops.clip(picture + 1400 * slope / ops.norm(slope), 0, 255)
+    picture = ops.clip(picture + 1400 * slope / ops.sqrt(ops.sum(slope**2)), 0, 255)
 assert climbed[-1] > climbed[0]
 
 # %% [markdown]
@@ -313,9 +313,9 @@ assert climbed[-1] > climbed[0]
 #   fine ones.
 
 # %% tags=["measured"]
-patterns = explain.filter_patterns(base, layer, [number], steps=steps, seed=seed)
+patterns = explain.filter_patterns(base, layer, range(filters), steps=steps, seed=seed)
 figure = plots.image_grid(
-    [noise[0] / 255, np.asarray(picture)[0] / 255, patterns.pictures[0] / 255],
+    [noise[0] / 255, np.asarray(picture)[0] / 255, patterns.pictures[number] / 255],
     ["noise", "by hand", "with jitter and blur"],
     f"Filter {number} of {layer}",
     3,
@@ -335,15 +335,17 @@ plots.show(
 # %% tags=["measured"]
 climbing = ("stem_bn", "block3b_expand_bn", layer, "block5b_expand_bn", "block6b_expand_bn")
 found = {
-    name: explain.filter_patterns(base, name, range(filters), steps=steps, seed=seed)
+    name: patterns
+    if name == layer
+    else explain.filter_patterns(base, name, range(filters), steps=steps, seed=seed)
     for name in climbing
 }
-raised = [patterns.after > patterns.before for patterns in found.values()]
+raised = [shown.after > shown.before for shown in found.values()]
 record("visualization.patterns.made", np.size(raised), "count")
 record("visualization.patterns.raised", np.sum(raised), "count")
 assert np.all(raised)
 figure = explain_plots.picture_rows(
-    {name: patterns.pictures / 255 for name, patterns in found.items()},
+    {name: shown.pictures / 255 for name, shown in found.items()},
     "What the filters of five layers like best",
     [f"filter {number}" for number in range(filters)],
 )

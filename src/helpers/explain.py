@@ -487,27 +487,30 @@ class Patterns(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def _ascent_functions(model: Any, layer: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """One step uphill for a batch of pictures, and the activations that it raises."""
-
-    def mean_activations(pictures: Any, filters: Any) -> Any:
-        walk = _Walk()
-        walk.through(model, pictures)
-        maps = walk.outputs[layer]
-        chosen = ops.one_hot(filters, maps.shape[-1])[:, None, None, :]
-        return ops.sum(ops.mean(maps * chosen, axis=(1, 2)), axis=-1)
+def _ascent_step(model: Any, layer: str) -> Callable[..., Any]:
+    """One step uphill for a batch of pictures, and the filters' activations before the step."""
 
     def step(
         pictures: Any, filters: Any, shift: Any, blur_rows: Any, blur_columns: Any, length: Any
-    ) -> Any:
+    ) -> tuple[Any, Any]:
+        kept: list[Any] = []
+
+        def activation(moved: Any) -> Any:
+            walk = _Walk()
+            walk.through(model, moved)
+            maps = walk.outputs[layer]
+            chosen = ops.one_hot(filters, maps.shape[-1])[:, None, None, :]
+            kept.append(ops.sum(ops.mean(maps * chosen, axis=(1, 2)), axis=-1))
+            return ops.sum(kept[-1])
+
         moved = ops.roll(pictures, (shift[0], shift[1]), axis=(1, 2))
-        _, slope = gradient(lambda x: ops.sum(mean_activations(x, filters)), moved)
+        _, slope = gradient(activation, moved)
         slope = ops.roll(slope, (-shift[0], -shift[1]), axis=(1, 2))
         slope = ops.einsum("ij,bjkc,lk->bilc", blur_rows, slope, blur_columns)
         size = ops.sqrt(ops.sum(ops.square(slope), axis=(1, 2, 3), keepdims=True))
-        return pictures + length * slope / (size + 1e-12)
+        return pictures + length * slope / (size + 1e-12), kept[-1]
 
-    return compiled(step), compiled(mean_activations)
+    return compiled(step)
 
 
 def _blur(size: int, sigma: float) -> np.ndarray:
@@ -526,7 +529,7 @@ def filter_patterns(
     *,
     size: int | None = None,
     steps: int = 30,
-    rate: float = 0.025,
+    rate: float = 0.02,
     blur: float = 4.0,
     jitter: int = 16,
     value_range: tuple[float, float] = (0, 255),
@@ -538,7 +541,7 @@ def filter_patterns(
     norm, so that every step has the same length whatever the filter. Before each step the picture
     is shifted at random (jitter), so that no pattern clings to the grid of the strides, and the
     gradient is blurred, so that large forms come before fine ones instead of drowning in noise.
-    Both shrink step by step and are all but gone in the last fifth of the climb.
+    Both shrink step by step and are all but gone in the last third of the climb.
 
     A filter that is silent on noise has no slope to climb, so layers before their ReLU are the
     better choice.
@@ -576,7 +579,7 @@ def filter_patterns(
             "Gradient ascent needs at least one step, a positive rate, a blur and jitter that are "
             "not negative, and a value range whose first number is the lower one."
         )
-    step, mean_activations = _ascent_functions(model, layer)
+    step = _ascent_step(model, layer)
     height, width, channels = _picture_size(model, size)
     random = np.random.default_rng(seed)
     noise = random.normal(0, 0.02, (len(chosen), height, width, channels))
@@ -585,14 +588,17 @@ def filter_patterns(
     length = np.float32(rate * (high - low) * np.sqrt(height * width * channels))
     pictures: Any = start
     for number in range(steps):
-        left = max(0.0, 1 - number / (0.8 * steps))
+        left = max(0.0, 1 - 1.5 * number / steps)
         sigma = max(blur * left, LAST_BLUR)
         reach = round(jitter * left)
         shift = random.integers(-reach, reach + 1, 2).astype("int32")
-        pictures = step(pictures, index, shift, _blur(height, sigma), _blur(width, sigma), length)
+        pictures, _ = step(
+            pictures, index, shift, _blur(height, sigma), _blur(width, sigma), length
+        )
         pictures = ops.clip(pictures, low, high)
-    before, after = (np.asarray(mean_activations(x, index)) for x in (start, pictures))
-    return Patterns(np.asarray(pictures), before, after)
+    still = (np.zeros(2, "int32"), _blur(height, 0), _blur(width, 0), np.float32(0))
+    before, after = (np.array(step(ends, index, *still)[1]) for ends in (start, pictures))
+    return Patterns(np.array(pictures), before, after)
 
 
 # --- heat maps -------------------------------------------------------------------------------
