@@ -115,10 +115,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     found = measure(given.rounds, given.eager_patterns)
+    records = []
     for name, value in found.items():
-        print(f"{name:<32}{value:10.3f}")
+        unit = "" if name.endswith("times_faster") else "seconds"
+        print(f"{name:<32}{value:10.3f} {unit}")
+        records.append({"name": f"explain.{name}", "unit": unit, "value": value})
     if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        kept = {"command": "python benchmarks/explain.py", "records": records}
+        given.out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
