@@ -53,13 +53,13 @@ import numpy as np
 profile: str = "quick"  # sample | quick | full: built-in data, real data in minutes, a long race
 seed: int = 0  # 0 to 1000000: seed of the first run of every race; the next runs count on from it
 seeds: int = 2  # 1 to 10: runs of each network in the race
-budget: float = 80  # 0.1 to 10000: thousand million multiplications that each run may spend
+budget: float = 40  # 0.1 to 10000: thousand million multiplications that each run may spend
 batch_size: int = 64  # 8 to 512: pictures a step
 rate: float = 0.008  # 0.0001 to 0.1: highest learning rate of the race
 depth_runs: int = 1  # 1 to 10: runs of each network in the comparison of depths
-depth_pictures: int = 8000  # 100 to 50000: training pictures in the comparison of depths
+depth_pictures: int = 5000  # 100 to 50000: training pictures in the comparison of depths
 depth_epochs: int = 2  # 1 to 100: passes over them
-deepest: int = 18  # 2 to 54: blocks of two convolutions in the deepest net of that comparison
+deepest: int = 14  # 2 to 54: blocks of two convolutions in the deepest net of that comparison
 
 # %% [markdown]
 # The pictures of this chapter are those of chapter 2: small colour photographs of ten classes.
@@ -932,7 +932,7 @@ for number, kind in enumerate(("plain", "residual")):
     for run in range(depth_runs):
         runs = [losses[kind, blocks][run] for blocks in depths]
         axis.plot(weighted, runs, ".", color=f"C{number}", alpha=0.5)
-    for place, blocks in zip(("shallow", "middle", "deep"), depths, strict=False):
+    for place, blocks in (("shallow", depths[0]), ("deep", depths[-1])):
         loss = np.mean(losses[kind, blocks])
         record(f"architectures.depth.{kind}_{place}.training_loss", loss)
 axis.set(xlabel="depth (layers with weights)", ylabel="training loss in the last epoch")
