@@ -326,7 +326,7 @@ def test_layers_filters_and_classes_that_do_not_exist(
         explain.read_back(np.zeros((19, 4, 4, 1)), pictures, fitted=19)
 
 
-def test_models_that_cannot_be_explained(pictures: np.ndarray) -> None:
+def test_models_that_cannot_be_explained(functional: keras.Model, pictures: np.ndarray) -> None:
     dense = keras.Sequential(
         [keras.Input((SIZE, SIZE, 3)), layers.Flatten(), layers.Dense(2, "softmax")]
     )
@@ -339,6 +339,9 @@ def test_models_that_cannot_be_explained(pictures: np.ndarray) -> None:
         explain.grad_cam(keras.Sequential([layers.Conv2D(2, 3)]), pictures)
     with pytest.raises(ValueError, match="neither a functional nor a sequential"):
         explain.class_scores(layers.Dense(2), pictures)
+    twice = keras.Model(functional.input, [functional.output, functional.output])
+    with pytest.raises(ValueError, match="has 2 outputs"):
+        explain.class_scores(twice, pictures)
     words = keras.Sequential([keras.Input((5,)), layers.Embedding(9, 3)])
     with pytest.raises(ValueError, match="not one batch of pictures"):
         explain.class_scores(words, pictures)
@@ -349,6 +352,8 @@ def test_a_model_that_leaves_the_size_open(pictures: np.ndarray) -> None:
     x = layers.Conv2D(4, 3, activation="relu", name="only")(inputs)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     assert explain.grad_cam(model, pictures[:2]).shape == (2, SIZE, SIZE)
+    assert explain.grad_cam(model, pictures[:2, :16]).shape == (2, 16, SIZE)
+    assert explain.activations(model, pictures[:2, :16], ["only"])["only"].shape == (2, 14, 22, 4)
     assert explain.filter_patterns(model, "only", [1], size=32, steps=2).pictures.shape[1] == 32
 
 

@@ -112,6 +112,11 @@ def _checked_model(model: Any) -> Any:
             f'The model "{model.name}" takes inputs of shape {model.input_shape}, not one batch '
             "of pictures (N, H, W, C)."
         )
+    if isinstance(model.output_shape, list):
+        raise ValueError(
+            f'The model "{model.name}" has {len(model.output_shape)} outputs: make a model of the '
+            "one that is to be explained."
+        )
     return model
 
 
@@ -176,14 +181,18 @@ def spatial_layers(model: Any, size: int | None = None) -> dict[str, tuple[int, 
     Raises:
         ValueError: the model cannot be followed, or has no convolution.
     """
-    shapes = _shapes(model, _picture_size(model, size))
+    return _spatial(model, _picture_size(model, size))
+
+
+def _spatial(model: Any, size: tuple[int, int, int]) -> dict[str, tuple[int, int, int]]:
+    """The same for pictures of a height, width and number of channels."""
     if not any("Conv" in type(layer).__name__ for layer in _flat_layers(model)):
         raise ValueError(
             f'The model "{model.name}" has no convolution, so it has no feature maps to look at.'
         )
     return {
         name: shape
-        for name, shape in shapes.items()
+        for name, shape in _shapes(model, size).items()
         if name and len(shape) == 3 and shape[0] * shape[1] > 1
     }
 
@@ -196,11 +205,11 @@ def _flat_layers(model: Any) -> list[Any]:
     ]
 
 
-def _checked_layer(model: Any, layer: str, size: int | None = None) -> tuple[int, int, int]:
+def _checked_layer(model: Any, layer: str, size: tuple[int, int, int]) -> tuple[int, int, int]:
     """Shape of a spatial layer's maps, or an error that lists the layers to choose from."""
-    known = spatial_layers(model, size)
+    known = _spatial(model, size)
     if layer not in known:
-        shapes = _shapes(model, _picture_size(model, size))
+        shapes = _shapes(model, size)
         what = (
             f"has no feature maps: its output has shape {shapes[layer]}"
             if layer in shapes
@@ -305,13 +314,8 @@ def activations(model: Any, pictures: np.ndarray, layers: Iterable[str]) -> dict
     pictures = _checked_pictures(model, pictures)
     names = tuple(layers)
     for name in names:
-        _checked_layer(model, name, _open_size(model, pictures))
+        _checked_layer(model, name, pictures.shape[1:])
     return dict(zip(names, _in_batches(_maps_function(model, names), pictures), strict=True))
-
-
-def _open_size(model: Any, pictures: np.ndarray) -> int | None:
-    """The pictures' size where the model leaves it open."""
-    return pictures.shape[1] if model.input_shape[1] is None else None
 
 
 def sparsity(maps: np.ndarray) -> float:
@@ -564,7 +568,7 @@ def filter_patterns(
     Raises:
         ValueError: the layer or a filter does not exist, or a number is out of range.
     """
-    shape = _checked_layer(model, layer, size)
+    shape = _checked_layer(model, layer, _picture_size(model, size))
     chosen = np.atleast_1d(np.asarray(list(filters)))
     if len(chosen) == 0 or chosen.dtype.kind not in "iu":
         raise ValueError("Name at least one filter, by its whole number.")
@@ -657,7 +661,7 @@ def grad_cam(
     pictures = _checked_pictures(model, pictures)
     size = pictures.shape[1:]
     layer = last_spatial_layer(model) if layer is None else layer
-    shape = _checked_layer(model, layer, _open_size(model, pictures))
+    shape = _checked_layer(model, layer, size)
     chosen = _checked_classes(model, size, classes, len(pictures))
     coarse = _in_batches(_heat_function(model, layer, shape), pictures, chosen)
     return np.clip(_resized(coarse[..., None], *size[:2])[..., 0], 0, None)
