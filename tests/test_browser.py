@@ -274,8 +274,9 @@ def test_every_page_loads_whole_and_fits_a_phone(
         assert complaints(browser) == [], name
         empty = "return [...document.images].filter(i => i.naturalWidth < 8).map(i => i.src)"
         assert browser.execute_script(empty) == [], name
-        wide = "return document.documentElement.scrollWidth - innerWidth"
-        assert browser.execute_script(wide) <= 0, name
+        # A page that is too broad makes the phone's own window broader, so that is no measure.
+        wide = "return document.documentElement.scrollWidth"
+        assert browser.execute_script(wide) <= PHONE[0], name
         weight = (
             "return performance.getEntries().filter(e => 'transferSize' in e)"
             ".reduce((sum, e) => sum + e.transferSize, 0)"
