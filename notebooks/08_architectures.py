@@ -617,7 +617,7 @@ def resnet50():
 
 # %% [markdown]
 # Next we build all six and count them.
-# Their weights stay random: training even the smallest of them on its data would take days here.
+# Their weights stay random: to train the large ones on their data is out of reach here.
 # A model of this size needs memory, so we keep the counts and drop each model at once.
 
 # %%
@@ -643,7 +643,7 @@ for build in BUILDERS:
 
 # %% [markdown]
 # Are these the networks of the papers?
-# For four of them the exact number of trainable parameters is known from independent sources, and
+# For five of them the exact number of trainable parameters is known from independent sources, and
 # ours must agree to the last one.
 #
 # * AlexNet with two groups; the popular version without groups has more.
@@ -869,8 +869,8 @@ print(f"The best mean has the net of the kind «{first}»; {verdict} «{second}�
 # %% [markdown]
 # Remember what such a race can and cannot say.
 # It holds for small networks, a short training and one count of cost.
-# Multiplications are not seconds: separable convolutions spend much of their time fetching numbers,
-# and a clock would rank them lower than this count does.
+# Multiplications are not seconds: a separable convolution spends much of its time fetching numbers,
+# so a race against the clock may end differently.
 
 # %% [markdown]
 # ## Depth alone does not help
@@ -953,9 +953,9 @@ print(f"At this depth the shortcuts {'helped' if plain > residual else 'did not 
 # %% [markdown]
 # A deep plain network is not weaker on paper: its extra layers could copy their input.
 # It is harder to *train*.
-# The shortcut gives the gradient a path on which nothing is multiplied, from the loss down to the
-# first layer.
-# This is why networks of a hundred layers became possible.
+# The shortcuts give the gradient a path past the convolutions, from the loss down to the first
+# layer.
+# This is how networks of a hundred layers became possible.
 
 # %% [markdown]
 # ## What to remember
