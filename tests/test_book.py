@@ -156,6 +156,15 @@ def test_the_readme_has_the_figures_of_the_runs() -> None:
     assert not re.search(r"\d[.]\d+ ?%", outside)
 
 
+def test_the_picture_at_the_front_is_stored_in_a_chapter() -> None:
+    chapter = chapters()["06"]
+    if book.executed(nbformat.read(chapter.notebook, as_version=4)):
+        front = book.front_picture()
+        assert front is not None, "chapter 06 has lost the picture that stands at the front"
+        assert (ROOT / "results" / "front.png").read_bytes() == front[0], "course book readme"
+        assert f"![{front[1]}](results/front.png)" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_pages_of_the_book_have_no_figure_typed_by_hand() -> None:
     for path in (ROOT / "docs").glob("*.md"):
         prose = re.sub(r"\{record\}`[\w.]+`", "", path.read_text(encoding="utf-8"))

@@ -417,8 +417,21 @@ def readme_table() -> str:
     return "\n".join(rows)
 
 
+def front_picture() -> tuple[bytes, str] | None:
+    """The stored picture of what a pretrained convnet looks at in photographs, with its alt text.
+
+    None while chapter 06 has no stored outputs.
+    """
+    for chapter in chapters().values():
+        for cell in read_notebook(chapter.notebook).cells:
+            for picture, alt, _ in _pictures(cell):
+                if "ImageNet class and a heat map" in alt:
+                    return picture, alt
+    return None
+
+
 def write_readme() -> Path:
-    """Renew the table of results in the README.
+    """Renew the table of results in the README, and the picture at its front.
 
     Raises:
         CourseError: the README has lost the marks between which the table stands.
@@ -428,6 +441,11 @@ def write_readme() -> Path:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise CourseError(f"README.md has no place for the results: add {BEGIN} and {END}.")
+    front = front_picture()
+    if front is not None:
+        (RESULTS / "front.png").write_bytes(front[0])
+        image = f"![{front[1]}](results/front.png)"
+        before = re.sub(r"!\[[^\]]*\]\(results/front\.png\)", lambda match: image, before)
     path.write_text(f"{before}{BEGIN}\n{readme_table()}\n{END}{after}", encoding="utf-8")
     return path
 
@@ -488,9 +506,10 @@ def assemble(source: Path) -> None:
         f"{', '.join(catalogue()[name]['title'] for name in chapter.table['data']) or '—'} |"
         for number, chapter in chapters().items()
     )
-    (source / "index.md").write_text(
-        index.replace("CHAPTER_PAGES", listed).replace("CHAPTER_ROWS", rows), encoding="utf-8"
-    )
+    front = front_picture()
+    described = front[1] if front else "A picture of a digit, two filters and their feature maps."
+    index = index.replace("FRONT_TEXT", described).replace("CHAPTER_PAGES", listed)
+    (source / "index.md").write_text(index.replace("CHAPTER_ROWS", rows), encoding="utf-8")
     (source / "results.md").write_text(results_page(source), encoding="utf-8")
     shutil.copytree(ROOT / "data" / "cards", source / "data")
     cards = "\n".join(sorted(path.stem for path in (source / "data").glob("*.md")))
