@@ -210,6 +210,9 @@ plots.show(
 )
 
 # %% [markdown]
+# If the warmth of photographs looks blocky, their colours were stored more coarsely than their
+# brightness, as the JPEG format does.
+#
 # ### The bottleneck
 #
 # The great use of 1x1 convolutions is to save work.
@@ -262,7 +265,7 @@ record("architectures.squeezed_over_direct", total(squeezed)[1] / total(direct)[
 # The numbers are the channels of the first module of GoogLeNet.
 
 # %%
-boxes = {"input, 192": (1.5, 0), "1x1, 64": (0, 2), "1x1, 96": (1, 1), "3x3, 128": (1, 2)}
+boxes = {"input, 192": (1.5, 0), "1x1, 64": (-0.4, 2), "1x1, 96": (1, 1), "3x3, 128": (1, 2)}
 boxes |= {"1x1, 16": (2, 1), "5x5, 32": (2, 2), "max pool 3x3": (3, 1), "1x1, 32": (3, 2)}
 boxes |= {"join: 256 channels": (1.5, 3)}
 arrows = [("input, 192", name) for name in ("1x1, 64", "1x1, 96", "1x1, 16", "max pool 3x3")]
