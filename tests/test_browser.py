@@ -28,7 +28,9 @@ from helpers.places import ROOT
 
 MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "tex-chtml.js"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 DRIVER = shutil.which("chromedriver")
 
 needs_browser = pytest.mark.skipif(
