@@ -4,9 +4,10 @@
 
 Both run in turn in one process, on the same arrays, and only training is timed. The textbook's net
 (three convolutions of 32, 64 and 128 filters and a dense layer, RMSprop, batches of 64) is measured
-after every epoch and stops at its first epoch of 99.0 %. Ours is the convnet of chapter 01 with its
-learning rate that rises and falls once; its length is fixed beforehand, and it counts only if the
-finished net reaches 99.0 %.
+after every epoch and stops at its first epoch of 99.0 %. Ours has the layers of chapter 01's convnet
+with the pooling before the normalisation, where there are four times fewer numbers to normalise; one
+epoch, in which the learning rate rises and falls once. Its length is fixed beforehand, and it counts
+only if the finished net reaches 99.0 %.
 """
 
 import argparse
@@ -38,10 +39,10 @@ def ours(steps: int) -> keras.Model:
     model = keras.Sequential([keras.Input((28, 28, 1)), layers.Rescaling(1 / 255)])
     for filters in (16, 32, 64):
         model.add(layers.Conv2D(filters, 3, use_bias=False))
-        model.add(layers.BatchNormalization(momentum=0.9))
-        model.add(layers.Activation("relu"))
         if filters < 64:
             model.add(layers.MaxPooling2D(2))
+        model.add(layers.BatchNormalization(momentum=0.9))
+        model.add(layers.Activation("relu"))
     model.add(layers.Flatten())
     model.add(layers.Dense(10, activation="softmax"))
     optimizer = keras.optimizers.Adam(training.one_cycle(1e-2, steps))
@@ -68,8 +69,8 @@ def textbook_seconds(data: datasets.Dataset, seed: int) -> tuple[float, float]:
 
 def our_seconds(data: datasets.Dataset, seed: int) -> tuple[float, float]:
     training.start(seed)
-    model = ours(training.steps_in(len(data.train[0]), 128, 2))
-    spent = timed(model, data, 2, 128, seed)
+    model = ours(training.steps_in(len(data.train[0]), 64, 1))
+    spent = timed(model, data, 1, 64, seed)
     accuracy = training.evaluate(model, *data.test)["accuracy"]
     print(f"ours, seed {seed}: {accuracy:.4f} after {spent:.1f} s")
     return spent, accuracy
