@@ -16,6 +16,7 @@ import yaml
 
 from course import book
 from course.catalogue import chapters
+from course.errors import CourseError
 from course.pairs import digests, records_of
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, written
@@ -100,6 +101,22 @@ def test_recorded_runs_name_claims_and_machines() -> None:
         assert run["chapter"] in chapters(), run["file"]
         assert run["records"] and run["duration_seconds"] > 0 and run["peak_memory_bytes"] > 0
         assert run["device"]["processor"] and re.fullmatch(r"[0-9a-f]{40}\+?", run["commit"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{}", "no recorded run"), ("no JSON", "no recorded run"), ('"chapter": "77"', "chapter 77")],
+)
+def test_a_bad_recorded_run_is_named(
+    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = (ROOT / "results" / "chapters" / "01-quick.json").read_text(encoding="utf-8")
+    bad = good.replace('"chapter": "01"', text) if "77" in text else text
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "bad.json").write_text(bad, encoding="utf-8")
+    monkeypatch.setattr(book, "RESULTS", tmp_path)
+    with pytest.raises(CourseError, match=f"bad.json.*{says}"):
+        book.recorded_runs()
 
 
 def test_recorded_runs_fit_their_budgets() -> None:

@@ -40,7 +40,7 @@ BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of resu
 
 
 def recorded_runs() -> list[dict[str, Any]]:
-    """The runs of whole chapters that are kept in ``results/chapters``, oldest name first.
+    """The runs of whole chapters that are kept in ``results/chapters``, in order of their names.
 
     Raises:
         CourseError: a file is no recorded run.
@@ -55,6 +55,11 @@ def recorded_runs() -> list[dict[str, Any]]:
                 f"results/chapters/{path.name} is no recorded run ({error!r}): "
                 "make it again with `course book keep`."
             ) from error
+        if run["chapter"] not in chapters():
+            raise CourseError(
+                f"results/chapters/{path.name} is of chapter {run['chapter']}, which the course "
+                "has no more: delete the file."
+            )
     return found
 
 
