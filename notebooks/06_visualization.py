@@ -641,7 +641,7 @@ record("gradcam.occlusion_correlation.margin", agreement.mean() - strangers.mean
 figure = explain_plots.heat_maps(
     checked[:6],
     {"Grad-CAM": heat[:6], "occlusion": fall[:6]},
-    [class_names[index].replace(" ", "\n", 1) for index in best[:6]],
+    [class_names[index].replace(" ", "\n", 1) for index in best[: len(checked[:6])]],
     f"Two methods, one question ({photos.label})",
 )
 plots.show(

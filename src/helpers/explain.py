@@ -365,7 +365,7 @@ def read_back(maps: np.ndarray, pictures: np.ndarray, fitted: int, detail: int =
     cell, colours = max(1, round(detail / side)), target.shape[-1]
     patches = _resized(target, side * cell).reshape(number, side, cell, side, cell, colours)
     patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(number, side * side, -1)
-    inputs = maps.reshape(number, side * side, channels).astype("float64")
+    inputs = maps.reshape(number, side * side, channels).astype("float32")
     middle, centre = inputs[:fitted].mean(axis=(0, 1)), patches[:fitted].mean(axis=(0, 1))
     inputs, patches = inputs - middle, patches - centre
     guessed = inputs[fitted:] @ _ridge(inputs[:fitted], patches[:fitted]) + centre
@@ -390,13 +390,13 @@ def _ridge(inputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     first, rest = sums(slice(0, watched)), sums(slice(watched, None))
 
     def rule(square: np.ndarray, product: np.ndarray, penalty: float) -> np.ndarray:
-        weight = penalty * np.trace(square) / len(square) + 1e-9
-        return np.linalg.solve(square + weight * np.eye(len(square)), product)
+        weight = float(penalty * np.trace(square) / len(square)) + 1e-9
+        return np.linalg.solve(square + weight * np.eye(len(square), dtype="float32"), product)
 
     def error(penalty: float) -> float:
         return float(np.mean((inputs[watched:] @ rule(*first, penalty) - wanted[watched:]) ** 2))
 
-    best = min((1e-5, 1e-3, 1e-2, 1e-1, 1.0), key=error)
+    best = min((1e-3, 1e-2, 1e-1), key=error)
     return rule(first[0] + rest[0], first[1] + rest[1], best)
 
 
