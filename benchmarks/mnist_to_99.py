@@ -2,12 +2,12 @@
 
     python benchmarks/mnist_to_99.py [--repeats 3]
 
-Both run in turn in one process, on the same arrays, and only training is timed. The textbook's net
-(three convolutions of 32, 64 and 128 filters and a dense layer, RMSprop, batches of 64) is measured
-after every epoch and stops at its first epoch of 99.0 %. Ours has the layers of chapter 01's convnet
-with the pooling before the normalisation, where there are four times fewer numbers to normalise; one
-epoch, in which the learning rate rises and falls once. Its length is fixed beforehand, and it counts
-only if the finished net reaches 99.0 %.
+Both run in turn in one process, on the same arrays, and only training is timed. The textbook's
+net (three convolutions of 32, 64 and 128 filters and a dense layer, RMSprop, batches of 64) is
+measured after every epoch and stops at its first epoch of 99.0 %. Ours has the layers of chapter
+01's convnet with the pooling before the normalisation, where there are four times fewer numbers to
+normalise, and one epoch, in which the learning rate rises and falls once. Its length is fixed
+beforehand, and it counts only if the finished net reaches 99.0 %.
 """
 
 import argparse
