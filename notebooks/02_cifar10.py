@@ -639,6 +639,7 @@ plots.show(
 # A wrong answer with a high probability is worth a look.
 # Here are the sixteen mistakes of which the net was most certain.
 # Ask of each: would I have known better, and what may have misled the net?
+# Now and then it is the label that is wrong, and the net is right.
 
 # %% tags=["measured"]
 wrong = np.flatnonzero(predicted != truth)
@@ -656,6 +657,8 @@ plots.show(
 #
 # The sentences below are computed from the values of this run.
 # A difference counts only if it is larger than twice its standard error.
+# Mind what else differs between two models: the augmented net has also trained longer than the
+# deeper net, so the sentence about these two speaks of both.
 
 # %% tags=["measured"]
 spread = dict(zip(names, errors, strict=True))
