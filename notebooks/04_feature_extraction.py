@@ -228,11 +228,15 @@ axis.set_yticks([5.5, 17.5], [f"twelve {kind}s" for kind in pets.classes])
 axis.set_xlabel("channels, from those that speak for a cat to those that speak for a dog")
 axis.set_title(f"Features of single pictures ({pets.label})")
 figure.colorbar(shown, ax=axis, label="strength of the feature")
-plots.show(figure, "Cats light up channels at the left, dogs channels at the right.")
+plots.show(
+    figure,
+    "A grey field for each of sixty channels, twelve rows of cats above twelve rows of dogs.",
+)
 
 # %% [markdown]
-# Two blocks stand out: single channels already tell cats from dogs.
-# A head has little left to do.
+# Where single channels already tell cats from dogs, two blocks stand out: one at the upper left, one
+# at the lower right.
+# The clearer they are, the less is left for a head to do.
 #
 # ### The head
 #
@@ -307,14 +311,14 @@ plots.show(figure, "Loss and accuracy of the head, training and validation, over
 # %% [markdown]
 # Compare this with chapter 3.
 # There a network fought for every point, over many passes through the pictures.
-# Here the first pass over the features brings more than all that work, because most of the learning
-# was done by others.
+# Look where the curve of the head begins: most of its learning was done by others.
 #
 # ## How few pictures suffice?
 #
 # If the head has little to learn, few pictures should teach it.
 # We train heads on a twentieth of the pictures, on a few more, on half, and on all.
 # Each seed draws its own pictures, so the spread holds the luck of the draw too.
+# Expect the fewest pictures to give the widest spread.
 
 
 # %%
@@ -353,9 +357,8 @@ plots.show(figure, "Test accuracy over the number of training pictures, with spr
 
 # %% [markdown]
 # Each dot is one head, and the bars show one standard deviation to either side.
-# Few pictures cost some accuracy and make it less certain: the bars are longest at the left.
-# From there the curve flattens early.
-# More of the same pictures would not help much; better features would.
+# Where such a curve has become flat, more of the same pictures would not help; better features
+# would.
 
 # %% tags=["measured"]
 gain = centre[-1] - centre[0]
@@ -389,11 +392,13 @@ axis.set_xlabel("first direction of the map")
 axis.set_ylabel("second direction of the map")
 axis.set_title(f"Test pictures by their features ({pets.label})")
 axis.legend()
-plots.show(figure, "Two clouds of points, cats and dogs; errors lie where the clouds meet or mix.")
+plots.show(
+    figure, "Test pictures as points in two colours, cats and dogs; circles mark the head's errors."
+)
 
 # %% [markdown]
-# The features were never told which pictures are cats.
-# Still the two classes lie apart.
+# The features were never told which pictures are cats, and neither was t-SNE.
+# If the two colours lie apart all the same, it is the base that tells them apart.
 # The circles mark the pictures that the head gets wrong: a point of one colour among those of the
 # other, or on the border.
 #
@@ -557,8 +562,8 @@ plots.show(figure, "Loss and accuracy of the end-to-end model over its epochs.")
 # %% [markdown]
 # ## The two methods compared
 #
-# The accuracies lie close together.
-# The times do not, so we measure them.
+# Both methods train the same head on the same base, so we expect accuracies close together.
+# Their times differ, so we measure them.
 # A head's epoch on stored features is timed against an epoch of the end-to-end model.
 # Method 1 pays once for one pass of the training pictures through the base, which we measure on a
 # few batches, because the features may have come from the file.

@@ -332,11 +332,11 @@ axis.set_title(f"How far fine-tuning moved each layer ({pets.label})")
 plots.show(figure, "One short bar for each unfrozen convolution: how far its weights moved.")
 
 # %% [markdown]
-# The weights are still close to those of ImageNet.
-# That is what *fine* in fine-tuning means.
+# Read the axis: it shows fractions of the weights' own length.
+# To stay close to ImageNet's weights is what *fine* in fine-tuning means.
 #
-# The curves show both phases, one after the other.
-# Do not expect a leap: the head had reached much of what can be reached.
+# The next curves show both phases, one after the other.
+# Do not expect a leap: the head alone reaches much of what can be reached.
 
 # %% tags=["measured"]
 joined = {name: head_history[name] + tuned_history[name] for name in head_history}
@@ -354,6 +354,7 @@ plots.show(figure, "Loss and accuracy; a dotted line marks where the base was un
 # with random weights.
 # We do this with the same part of the base: no step 2, no step 3, batch normalisation unfrozen, and
 # a high rate.
+# Expect a loss that begins far higher.
 
 # %% tags=["measured"]
 training.start(seed)
@@ -368,13 +369,13 @@ figure = plots.learning_curves(
     {"five steps": tuned_history, "all at once": skipped},
     f"With and without patience ({pets.label})",
 )
-plots.show(figure, "All at once the loss begins far higher and ends worse than in five steps.")
+plots.show(figure, "Loss and accuracy over the epochs: in five steps, and all at once.")
 drop = max(tuned_history["val_accuracy"]) - max(skipped["val_accuracy"])
 print("Skipping the steps", "cost accuracy." if drop > 0 else "did no harm in this run.")
 record("fine_tuning.reckless.validation_accuracy", skipped["val_accuracy"][-1], "fraction")
 
 # %% [markdown]
-# The curves of the five steps begin where the head had brought them.
+# The five steps begin where the head had brought them.
 # The other way begins with random gradients at full strength in a trained base.
 # What they wreck has to be mended with two thousand pictures in place of a million.
 #
@@ -454,6 +455,12 @@ assert changed == 0
 # kept for the end.
 #
 # Each cell starts afresh from ImageNet's weights and trains the head first.
+#
+# What should we expect?
+# A rate that is too high harms, and it can harm more where more layers are open to it.
+# Among careful rates the differences may be smaller than so many validation pictures can tell
+# apart.
+# Then the cheapest choice is the best one: cut late.
 
 
 # %%
@@ -505,15 +512,10 @@ near = int(np.sum(grid >= grid.max() - 2 * spread))
 worst = np.unravel_index(grid.argmin(), grid.shape)
 record("fine_tuning.grid.best", grid.max(), "fraction")
 record("fine_tuning.grid.worst", grid.min(), "fraction")
-print("The worst cell has the", "highest" if worst[1] == 0 else "lower", "rate.")
+print("The worst cell has", "the highest rate." if worst[1] == 0 else "a lower rate.")
+by_rate, by_depth = np.ptp(grid.mean(axis=0)), np.ptp(grid.mean(axis=1))
+print("The", "rate" if by_rate > by_depth else "depth", "makes the larger difference.")
 print("Other cells come as close as chance." if near > 1 else "The best cell stands out.")
-
-# %% [markdown]
-# Read the grid by columns first: the rate matters more than the depth.
-# A rate that is too high harms, and it harms more the deeper it reaches.
-# Among the careful rates the differences are of the size that a thousand validation pictures cannot
-# tell apart.
-# Then the cheapest choice is the best one: cut late.
 
 # %% [markdown]
 # ## Did fine-tuning help?
@@ -635,7 +637,7 @@ figure, axis = plt.subplots(figsize=(6, 2), layout="constrained")
 axis.barh(list(seconds), list(seconds.values()), color=["C1", "C0"])
 axis.set_xlabel("seconds for a pass over the training pictures")
 axis.set_title(f"An epoch with and without the stored prefix ({pets.label})")
-plots.show(figure, "Two bars: an epoch through the whole model is several times as long.")
+plots.show(figure, "Two bars: the seconds of an epoch through the whole model and the rest.")
 
 # %% [markdown]
 # The sources' mistakes that belong to this chapter:
