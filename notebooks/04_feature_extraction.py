@@ -234,8 +234,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Where single channels already tell cats from dogs, two blocks stand out: one at the upper left, one
-# at the lower right.
+# Where single channels already tell cats from dogs, two blocks stand out: one at the upper left
+# and one at the lower right.
 # The clearer they are, the less is left for a head to do.
 #
 # ### The head
