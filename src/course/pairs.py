@@ -22,7 +22,7 @@ from course.errors import CourseError
 from helpers.datasets import entry
 from helpers.places import ROOT
 
-CELL_LINES = 22
+CELL_LINES = 24
 CELL_METADATA = {"tags", "nbval"}
 NOTEBOOK_METADATA = {"kernelspec", "language_info", "jupytext", "course"}
 TAGS = {"parameters", "measured", "nbval-ignore-output"}
