@@ -245,12 +245,20 @@ for name, profile_of in zip(("small", "pretrained"), profiles.values(), strict=T
     record(f"visualization.{name}.zeros.rise", profile_of.zeros[-1] - profile_of.zeros[0])
     record(f"visualization.{name}.kept.fall", profile_of.kept[0] - profile_of.kept[-1])
     assert profile_of.kept[0] > profile_of.kept[-1]
+    clearly = profile_of.zeros[-1] - profile_of.zeros[0] > 0.1
+    print(f"The {name} net is {'clearly' if clearly else 'not clearly'} sparser at its end.")
 
 # %% [markdown]
 # The lines cross.
 # On the way through the layers the picture fades, and the class comes to light.
 # This is what a classifier must do: it throws away what does not matter, such as place, light and
 # background, and keeps what does.
+#
+# With sparsity it is less simple: not every net grows sparse.
+# Batch normalisation right before a ReLU centres every channel, so that about half of its values
+# are cut off, in early and late layers alike.
+# The large net has it, too, but it has learned a thousand classes.
+# Most of its last channels stand for something that is not in the picture, and so they are silent.
 #
 # The next picture shows what a number cannot.
 # These are photographs as a linear rule reads them back from the layers of the large net.
@@ -654,21 +662,23 @@ plots.show(
 # The correlation of the two maps would be 1 if they agreed in all places.
 # Part of any agreement is cheap, because animals are in the middle of most pictures.
 # Therefore we also correlate each heat map with the occlusion map of *another* picture.
-# Only the difference shows that a map belongs to its picture.
+# Only the difference shows that a map belongs to its picture: dots above the diagonal.
 
 # %% tags=["measured"]
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-bins = np.linspace(-1, 1, 21)
-axis.hist(strangers, bins, alpha=0.6, label="heat map and another picture's occlusion map")
-axis.hist(agreement, bins, alpha=0.6, label="heat map and occlusion map of one picture")
-axis.set_xlabel("correlation of two maps")
-axis.set_ylabel("pictures")
-axis.set_title(f"Do the two methods agree? ({photos.label})")
-axis.legend(fontsize=8, loc="upper left")
+figure, axis = plt.subplots(figsize=(4.6, 4.4), layout="constrained")
+axis.plot([-1, 1], [-1, 1], "--", color="grey", label="no better than another picture's")
+axis.plot(strangers, agreement, "o", label="one picture")
+axis.set_xlim(-1, 1)
+axis.set_ylim(-1, 1)
+axis.set_xlabel("correlation with another picture's occlusion map")
+axis.set_ylabel("correlation with its own occlusion map")
+axis.set_title(f"Does a heat map agree with occlusion?\n({photos.label})", fontsize=11)
+axis.legend(fontsize=8, loc="lower left")
+axis.grid(alpha=0.3)
 plots.show(
     figure,
-    "Two histograms of correlations; those of maps of one picture lie further right than those of "
-    "maps of different pictures.",
+    "One dot a picture, with its correlation to its own occlusion map upwards and to another "
+    "picture's sideways; most dots lie above the diagonal.",
 )
 verdict = "agree better than" if agreement.mean() > strangers.mean() else "do not agree better than"
 print(f"Grad-CAM and occlusion of one picture {verdict} those of two different pictures.")

@@ -396,7 +396,7 @@ def _ridge(inputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     def error(penalty: float) -> float:
         return float(np.mean((inputs[watched:] @ rule(*first, penalty) - wanted[watched:]) ** 2))
 
-    best = min((1e-3, 1e-2, 1e-1), key=error)
+    best = min((1e-3, 3e-2, 1.0), key=error)
     return rule(first[0] + rest[0], first[1] + rest[1], best)
 
 
