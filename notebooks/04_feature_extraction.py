@@ -313,6 +313,10 @@ plots.show(figure, "Loss and accuracy of the head, training and validation, over
 # There a network fought for every point, over many passes through the pictures.
 # Look where the curve of the head begins: most of its learning was done by others.
 #
+# Look at the loss too.
+# If the validation loss rises while the accuracy stays, the head grows too sure of itself: a few
+# pictures that it gets wrong, it gets wrong with more and more conviction.
+#
 # ## How few pictures suffice?
 #
 # If the head has little to learn, few pictures should teach it.

@@ -64,7 +64,7 @@ head_epochs: int = 8  # 1 to 100: passes over all copies with the base frozen
 rate: float = 0.0005  # 0.000001 to 0.01: highest learning rate of base and head together
 epochs: int = 3  # 1 to 100: passes over all copies while base and head learn together
 reckless_rate: float = 0.02  # 0.001 to 1.0: the rate that is far too high, to show what it does
-grid_pictures: int = 800  # 20 to 2000: training pictures for the grid of depths and rates
+grid_pictures: int = 600  # 20 to 2000: training pictures for the grid of depths and rates
 grid_epochs: int = 2  # 1 to 20: passes over them
 grid_depths: int = 3  # 1 to 3: how many cuts the grid tries
 grid_rates: int = 3  # 2 to 3: how many learning rates it tries
@@ -369,6 +369,7 @@ figure = plots.learning_curves(
     {"five steps": tuned_history, "all at once": skipped},
     f"With and without patience ({pets.label})",
 )
+figure.axes[0].set_yscale("log")
 plots.show(figure, "Loss and accuracy over the epochs: in five steps, and all at once.")
 drop = max(tuned_history["val_accuracy"]) - max(skipped["val_accuracy"])
 print("Skipping the steps", "cost accuracy." if drop > 0 else "did no harm in this run.")
