@@ -1,5 +1,6 @@
 """Files that must agree with one another: environments, workflows, chapters, claims, README."""
 
+import ast
 import os
 import re
 import shutil
@@ -155,6 +156,28 @@ def test_a_chapter_is_whole(number: str) -> None:
         settings(chapter, profile, [])
         assert chapter.table["budget"][profile]["seconds"] > 0
         assert chapter.table["budget"][profile]["megabytes"] > 0
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> None:
+    """The catalogue knows the options with which a notebook's defaults load real data."""
+    chapter = chapters()[number]
+    defaults = {name: parameter.default for name, parameter in parameters(chapter).items()}
+    for node in ast.walk(ast.parse(chapter.source.read_text("utf-8"))):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="datasets"), attr="load"),
+                args=[ast.Constant(value=name), ast.Name(id="profile")],
+                keywords=keywords,
+            ):
+                values = {k.arg: k.value for k in keywords}
+                options = {
+                    key: defaults[value.id] if isinstance(value, ast.Name) else value.value
+                    for key, value in values.items()
+                    if isinstance(value, ast.Name | ast.Constant)
+                }
+                if len(options) == len(values):
+                    assert options in chapter.table.get("data_options", {}).get(name, [{}])
 
 
 def test_every_notebook_is_in_the_catalogue() -> None:
