@@ -580,7 +580,7 @@ record("imdb.improved.validation_accuracy", histories["improved"]["val_accuracy"
 # %% [markdown]
 # Now all models side by side.
 # The line on each bar is two standard errors of the test accuracy.
-# The squares of two such errors add up to that of the difference; a smaller difference may be luck.
+# A difference has a standard error $\sqrt{2}$ times as large; smaller ones may be luck.
 
 # %% tags=["measured"]
 ranked = sorted(accuracies, key=accuracies.get)
@@ -594,8 +594,7 @@ axis.set_title(f"Four models ({imdb.label})")
 plots.show(figure, "Bars of the test accuracy of the four models, sorted, with error lines.")
 
 gap = accuracies["improved"] - accuracies["bag of words"]
-pair = [ranked.index(name) for name in ("improved", "bag of words")]
-if abs(gap) <= np.hypot(*errors[pair]):
+if abs(gap) <= np.sqrt(2) * errors.max():
     print("The best Conv1D net and the bag of words are too close to call.")
 elif gap < 0:
     print("The bag of words wins: on these data counting words beats this convolution.")
