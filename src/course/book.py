@@ -9,6 +9,7 @@ network. ``docs/conf.py`` calls ``setup`` of this module.
 import base64
 import hashlib
 import html
+import io
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from PIL import Image
 
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
@@ -591,6 +593,8 @@ def build(out: Path) -> Path:
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
         _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
+    for path in (site / "_images").glob("*.png"):
+        _shrink(path)
     (site / ".nojekyll").touch()
     repository = os.environ.get("GITHUB_REPOSITORY")
     if repository:
@@ -601,6 +605,15 @@ def build(out: Path) -> Path:
             )
             nbformat.write(opened, out / "colab" / chapter.notebook.name)
     return site
+
+
+def _shrink(path: Path) -> None:
+    """Store a picture of the site with a palette of 256 colours, where that is smaller."""
+    with Image.open(path) as picture:
+        small = io.BytesIO()
+        picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
+    if small.tell() < path.stat().st_size:
+        path.write_bytes(small.getvalue())
 
 
 def _replace(path: Path, pattern: str, by: str) -> None:
