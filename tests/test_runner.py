@@ -45,7 +45,7 @@ def wait_until_asleep(little: Little) -> psutil.Process:
             try:
                 if "ipykernel_launcher" in " ".join(process.cmdline()):
                     logs = list(little.root.glob("runs/*/.running-*/run/log.txt"))
-                    if logs and "Executing Cell 6" in logs[0].read_text(encoding="utf-8"):
+                    if logs and "Executing Cell 7" in logs[0].read_text(encoding="utf-8"):
                         return process
             except psutil.Error:
                 continue

@@ -36,6 +36,7 @@ from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, verdict, written
 
 RESULTS = ROOT / "results"
+PAGE_WIDTH = 860
 KEPT = ("chapter", "profile", "parameters", "started", "duration_seconds", "peak_memory_bytes")
 KEPT += ("commit", "python", "packages", "device", "data", "records")
 BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of results -->"
@@ -595,6 +596,8 @@ def build(out: Path) -> Path:
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
     for path in (site / "_images").glob("*.png"):
         _shrink(path)
+    for path in (site / "_sources").glob("*.ipynb"):
+        _without_outputs(path)
     (site / ".nojekyll").touch()
     repository = os.environ.get("GITHUB_REPOSITORY")
     if repository:
@@ -608,12 +611,23 @@ def build(out: Path) -> Path:
 
 
 def _shrink(path: Path) -> None:
-    """Store a picture of the site with a palette of 256 colours, where that is smaller."""
+    """Store a picture of the site as wide as a page and with a palette, where that is smaller."""
     with Image.open(path) as picture:
         small = io.BytesIO()
-        picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
+        shown = picture.convert("RGB")
+        shown.thumbnail((PAGE_WIDTH, shown.height))
+        shown.quantize(256).save(small, "png", optimize=True)
     if small.tell() < path.stat().st_size:
         path.write_bytes(small.getvalue())
+
+
+def _without_outputs(path: Path) -> None:
+    """Leave the code and text of a notebook that a reader may download; its page shows the rest."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
 
 
 def _replace(path: Path, pattern: str, by: str) -> None:
