@@ -648,7 +648,7 @@ def word_strengths(places, parts):
     return strengths
 
 
-# %% tags=["measured"]
+# %% tags=["measured", "nbval-ignore-output"]
 probe = np.array(test_rows[:1000])
 places, parts, bias = contributions(improved, probe)
 logit = parts.sum(axis=1) + bias
