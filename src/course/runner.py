@@ -215,7 +215,7 @@ class _Show:
         print(f"\r{line:<78}" if self.moving else line, file=sys.stderr, flush=True)
 
 
-def _watch(run: Run, child: subprocess.Popen[str], timeout: float, folder: Path) -> None:
+def _watch(run: Run, child: subprocess.Popen[str], timeout: float) -> None:
     """Follow a run until it ends, and write down what became of it."""
     events, shown = _lines_of(child), _Show(run)
     holder = psutil.Process(child.pid)
@@ -378,7 +378,7 @@ def execute(chapter: Chapter, run: Run, out: Path, timeout: float | None) -> Pat
             )
             stopped = None
             try:
-                _watch(run, child, limit, work)
+                _watch(run, child, limit)
             except Stopped as signal_seen:
                 stopped = signal_seen
                 run.status = "cancelled"
