@@ -153,7 +153,7 @@ def test_a_chapter_is_whole(number: str) -> None:
     assert set(chapter.table["data"]) <= set(catalogue())
     assert {"profile", "seed"} <= set(parameters(chapter))
     for profile in PROFILES:
-        settings(chapter, profile, [])
+        settings(chapter, profile)
         assert chapter.table["budget"][profile]["seconds"] > 0
         assert chapter.table["budget"][profile]["megabytes"] > 0
 

@@ -5,37 +5,100 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from course import book, data, pairs, report, runner
+from course import batch, book, data, live, pairs, plan, report, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
 
 
 def _run(options: argparse.Namespace) -> int:
-    chapters = find(options.chapters)
-    if options.store and (options.profile != "quick" or options.parameter):
+    wanted, profiles = find(options.chapters), options.profile.split(",")
+    if options.store and (profiles != ["quick"] or options.parameter or options.seeds):
         raise CourseError(
-            "--store keeps outputs of the notebooks' defaults: drop --profile and -p."
+            "--store keeps outputs of the notebooks' defaults: drop --profile, --seeds and -p."
         )
-    planned = runner.plan(chapters, options.profile, options.parameter)
-    out = options.out or Path("runs") / options.profile
-    folders = runner.run_all(planned, out, options.timeout, options.store)
-    failed = [run for _, run in planned if run.status != "succeeded"]
-    for _, run in planned if options.store else []:
-        if run.status == "succeeded":
-            book.keep(asdict(run))
-    for folder, (_, run) in zip(folders, planned, strict=True):
-        print(f"{run.status}: {folder / run.notebook}.ipynb")
-    print(f"report: {report.write_report(out)}")
-    for run in failed:
-        error = run.error or {}
-        reason = str(error.get("message", "")).strip().splitlines() or [""]
-        print(
-            f"course: chapter {run.chapter} {run.status} in cell {error.get('cell')}: "
-            f"{error.get('error')}: {reason[0]}",
-            file=sys.stderr,
+    if options.store and (options.jobs or options.threads or options.scheduler):
+        raise CourseError(
+            "--store runs one chapter at a time on all cores: drop --jobs, --threads, --scheduler."
         )
-    return 1 if failed else 0
+    planned = plan.plan(wanted, profiles, options.parameter, options.seeds, options.yes)
+    table = live.Table(len(planned))
+    if options.scheduler:
+        from course.cluster import Cluster
+
+        engine: batch.Engine = Cluster(
+            options.scheduler, _resources(options.resource), options.threads, table.tell
+        )
+    elif options.resource:
+        raise CourseError("--resource is for workers: add --scheduler.")
+    else:
+        jobs = 1 if options.store else options.jobs
+        engine = batch.Local(planned, jobs, options.threads, table.tell)
+    if options.dry_run:
+        runs.check_format(options.out)
+        states = batch.foresee(planned, options.out, engine, options.fresh)
+        batch.show_plan(planned, engine.words, states)
+        engine.close()
+        return 0
+    batch.show_plan(planned, engine.words, {})
+    with runs.opened(options.out):
+        if options.copy_to:
+            batch.write_anywhere(f"{options.copy_to}/format.json", f'{{"format": {runs.FORMAT}}}')
+        outcomes = batch.Batch(
+            planned,
+            options.out,
+            engine,
+            table,
+            fresh=options.fresh,
+            timeout=options.timeout,
+            keep=options.store,
+            copy_to=options.copy_to,
+        ).execute()
+        for outcome in outcomes.values() if options.store else []:
+            kept = runs.read_run(outcome.folder) if outcome.good and outcome.folder else None
+            if kept is not None:
+                book.keep(asdict(kept))
+        if any(outcome.state != "reused" for outcome in outcomes.values()):
+            report.write_report(options.out)
+    return _summary(planned, outcomes, options.out)
+
+
+def _resources(named: list[str]) -> dict[str, float]:
+    found = {}
+    for text in named:
+        name, _, amount = text.partition("=")
+        try:
+            found[name] = float(amount)
+        except ValueError as error:
+            raise CourseError(f'"{text}" is no resource: write NAME=NUMBER, as GPU=1.') from error
+    return found
+
+
+def _summary(planned: list[runs.Run], outcomes: dict[str, batch.Outcome], out: Path) -> int:
+    """Say where the notebooks are, and why those that are missing are missing."""
+    found = [outcomes[run.folder] for run in planned]
+    for each in found:
+        if each.folder is not None:
+            print(f"{each.state}: {each.folder / each.run.notebook}.ipynb")
+        else:
+            print(f"{each.state}: {each.run.folder}")
+    print(f"report: {out / 'report.html'}")
+    for each in found:
+        if not each.good:
+            said = each.note if each.state != "skipped" else f"skipped: {each.note}"
+            print(f"course: chapter {each.run.chapter} {said}", file=sys.stderr)
+    return 0 if all(each.good for each in found) else 1
+
+
+def _runs(options: argparse.Namespace) -> int:
+    match options.action:
+        case "list":
+            runs.list_all(options.out)
+        case "show":
+            runs.show(options.out, options.run)
+        case "prune":
+            runs.prune(options.out, options.keep)
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -59,11 +122,7 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    print(report.write_report(options.folder))
-    broken = report.broken_claims(report.read_runs(options.folder))
-    for sentence in broken:
-        print(f"does not hold: {sentence}")
-    return 1 if broken else 0
+    return report.report([options.folder, *filter(None, [options.other])], options.format)
 
 
 def _book(options: argparse.Namespace) -> int:
@@ -91,16 +150,46 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="course", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute chapters headlessly")
     run.add_argument("chapters", nargs="*", help="numbers or names; all where none is given")
-    run.add_argument("--profile", default="quick", help=", ".join(PROFILES))
-    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
-    run.add_argument("--out", type=Path, help="folder of the runs, runs/PROFILE by default")
+    run.add_argument("--profile", default="quick", help=f"one or more of {','.join(PROFILES)}")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE[,VALUE]",
+        help="change a parameter; one run for each of several values",
+    )
+    run.add_argument("--seeds", type=int, metavar="N", help="N runs each, with seeds in a row")
+    run.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
+    run.add_argument("--dry-run", action="store_true", help="show the plan, run nothing")
+    run.add_argument("--fresh", action="store_true", help="run what was done before, too")
+    run.add_argument("--yes", action="store_true", help=f"more than {plan.MOST:,} runs are meant")
+    run.add_argument("--jobs", type=_positive, help="runs at once; as cores and memory allow")
+    run.add_argument(
+        "--threads", type=_positive, help="threads of each run; its share of the cores"
+    )
     run.add_argument("--timeout", type=float, help="seconds after which a run is ended")
     run.add_argument("--store", action="store_true", help="keep the outputs in notebooks/")
+    run.add_argument("--copy-to", metavar="PLACE", help="folder, s3:// or gs:// for copies")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them")
+    run.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what a run needs of a worker, as GPU=1",
+    )
     run.set_defaults(act=_run)
     check = commands.add_parser("check", help="are pairs in sync, outputs fresh, prose clean?")
     check.add_argument("chapters", nargs="*")
@@ -108,9 +197,21 @@ def _parser() -> argparse.ArgumentParser:
     sync = commands.add_parser("sync", help="bring .ipynb in order from .py")
     sync.add_argument("chapters", nargs="*")
     sync.set_defaults(act=_sync)
-    page = commands.add_parser("report", help="write report.html; 1 if a claim does not hold")
+    page = commands.add_parser(
+        "report", help="on one folder of runs, or what differs; 1 if a claim is broken"
+    )
     page.add_argument("folder", type=Path)
+    page.add_argument("other", type=Path, nargs="?", help="a later one to compare with the first")
+    page.add_argument("--format", choices=("html", "md", "json"), default="html")
     page.set_defaults(act=_report)
+    kept = commands.add_parser("runs", help="what ran: list, show, prune")
+    kept.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
+    doings = kept.add_subparsers(dest="action", required=True)
+    doings.add_parser("list", help="every attempt, with status, time, memory and size")
+    doings.add_parser("show", help="one run").add_argument("run", help="its name, or NAME/NUMBER")
+    pruning = doings.add_parser("prune", help="delete older attempts, never the last good one")
+    pruning.add_argument("--keep", type=int, required=True, metavar="N", help="newest of each run")
+    kept.set_defaults(act=_runs)
     site = commands.add_parser("book", help="the site: build, keep runs, renew the README's table")
     steps = site.add_subparsers(dest="action", required=True)
     made = steps.add_parser("build", help="build the site from the stored notebooks")
@@ -143,7 +244,7 @@ def main() -> int:
     except (CourseError, DataError) as error:
         print(f"course: {error}", file=sys.stderr)
         return 2
-    except runner.Stopped as stopped:
+    except runs.Stopped as stopped:
         print(f"course: stopped by {stopped}; no process is left", file=sys.stderr)
         return 128 + stopped.signal_number
     except KeyboardInterrupt:

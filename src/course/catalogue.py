@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jupytext
-
 from course.errors import CourseError
 from helpers.datasets import PROFILES
 from helpers.places import ROOT
@@ -192,6 +190,9 @@ def read_value(parameter: Parameter, text: str, where: str) -> Any:
     return value
 
 
+_CELL = re.compile(r"^# %%.*$", re.MULTILINE)
+
+
 def parameters(chapter: Chapter) -> dict[str, Parameter]:
     """The parameters of a chapter, from its notebook's cell tagged ``parameters``.
 
@@ -199,34 +200,48 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
         CourseError: the notebook is missing or has not exactly one such cell.
     """
     where = f"notebooks/{chapter.source.name}"
-    try:
-        notebook = jupytext.read(chapter.source)
-    except (OSError, ValueError) as error:
-        raise CourseError(f"{where} cannot be read: {error}.") from error
-    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    # A plan reads every chapter, and Jupytext takes a hundred times as long as this.
+    text = source(chapter)
+    marks = [*_CELL.finditer(text)]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    tagged = [
+        text[mark.end() : end]
+        for mark, end in zip(marks, ends, strict=True)
+        if re.search(r'tags=\[[^\]]*"parameters"', mark[0])
+    ]
     if len(tagged) != 1:
         raise CourseError(f"{where} must have one cell tagged parameters, and has {len(tagged)}.")
-    return parse_parameters(tagged[0].source, where)
+    return parse_parameters(tagged[0], where)
 
 
-def settings(chapter: Chapter, profile: str, asked: list[str]) -> dict[str, Any]:
-    """The parameters that a run changes: those of the profile, then those asked for.
+def source(chapter: Chapter) -> str:
+    """The text of a chapter's ``.py``.
+
+    Raises:
+        CourseError: it cannot be read.
+    """
+    try:
+        return chapter.source.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
+
+
+def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
+    """The parameters that a profile changes.
 
     Args:
         chapter: the chapter.
         profile: "sample", "quick" or "full".
-        asked: ``NAME=VALUE`` each.
 
     Returns:
         Only what differs from the notebook's defaults.
 
     Raises:
-        CourseError: the profile, a name or a value is not valid.
+        CourseError: the profile, a name or a value in the catalogue is not valid.
     """
     if profile not in PROFILES:
         raise CourseError(f'There is no profile "{profile}": use {", ".join(PROFILES)}.')
     known = parameters(chapter)
-    where = f"Chapter {chapter.number}"
     changed: dict[str, Any] = {"profile": profile, **chapter.table.get(profile, {})}
     for name, value in changed.items():
         if name not in known:
@@ -235,14 +250,31 @@ def settings(chapter: Chapter, profile: str, asked: list[str]) -> dict[str, Any]
                 f"which has only {', '.join(known)}."
             )
         check_value(known[name], value, f"notebooks/course.toml, chapter {chapter.number}")
+    return {name: value for name, value in changed.items() if value != known[name].default}
+
+
+def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
+    """The values of each parameter that the command line asks for.
+
+    Args:
+        chapter: the chapter.
+        asked: ``NAME=VALUE`` each, or ``NAME=VALUE,VALUE`` for one run a value.
+
+    Raises:
+        CourseError: a name or a value is not valid for this chapter.
+    """
+    known = parameters(chapter)
+    where = f"Chapter {chapter.number}"
+    found: dict[str, list[Any]] = {}
     for text in asked:
-        name, equals, value = text.partition("=")
+        name, equals, values = text.partition("=")
         if not equals:
             raise CourseError(f'"{text}" is no parameter: write NAME=VALUE, such as epochs=3.')
+        if name == "profile":
+            raise CourseError("Choose the profile with --profile, not with -p profile=.")
         if name not in known:
             listed = "; ".join(f"{p.name} ({p.allowed})" for p in known.values())
             raise CourseError(f'{where} has no parameter "{name}"; it has {listed}.')
-        changed[name] = read_value(known[name], value, where)
-    if changed["profile"] != profile:
-        raise CourseError("Choose the profile with --profile, not with -p profile=.")
-    return {name: value for name, value in changed.items() if value != known[name].default}
+        read = [read_value(known[name], value, where) for value in values.split(",")]
+        found[name] = list(dict.fromkeys([*found.get(name, []), *read]))
+    return found

@@ -11,7 +11,8 @@ from helpers.records import MIME_TYPE as RECORD
 from helpers.records import load_claims
 
 # Curves and hashes describe a run; they are for the report, and no reader sees them.
-UNSEEN = (DATA, "application/vnd.course.history+json")
+HISTORY = "application/vnd.course.history+json"
+UNSEEN = (DATA, HISTORY)
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])(?:\s?%)?")
 

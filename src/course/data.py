@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from helpers import datasets
@@ -17,15 +19,59 @@ def _options(chapter: Chapter, name: str) -> list[dict[str, Any]]:
     return chapter.table.get("data_options", {}).get(name, [{}])
 
 
-def prepare(chapter: Chapter) -> None:
-    """Have the real data of a chapter ready before its kernel starts.
+def are_prepared(chapter: Chapter) -> bool:
+    """Whether the real data of a chapter seem to be ready, told without making anything."""
+    folder = cache_folder() / "prepared"
+    return all(any(folder.glob(f"{name}-real-*/meta.json")) for name in chapter.table["data"])
+
+
+def hashes(chapter: Chapter) -> dict[str, Any]:
+    """SHA-256 of every array of a chapter's real data, prepared now if need be.
 
     Raises:
         DataError: they cannot be had.
     """
+    found = {}
     for name in chapter.table["data"]:
         for options in _options(chapter, name):
-            datasets.prepared(name, "quick", **options)
+            meta, _ = datasets.read_prepared(datasets.prepared(name, "quick", **options))
+            key = json.dumps([name, options])
+            found[key] = {part: described["sha256"] for part, described in meta["arrays"].items()}
+    return found
+
+
+def mend(chapter: Chapter, profile: str) -> list[str]:
+    """Delete the prepared data of a chapter that were damaged on disk; they are prepared again.
+
+    Args:
+        chapter: the chapter.
+        profile: "sample" for the built-in data, else the real ones.
+
+    Returns:
+        One sentence for each that was deleted.
+    """
+    kind = "sample" if profile == "sample" else "real"
+    said = []
+    for name in chapter.table["data"]:
+        for folder in sorted((cache_folder() / "prepared").glob(f"{name}-{kind}-*")):
+            if not folder.is_dir():
+                continue
+            with FileLock(f"{folder}.lock"):
+                faults = _faults(folder)
+                if faults:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    said.append(f"the prepared data {folder.name} were damaged: {faults[0]}")
+    return said
+
+
+def _faults(folder: Path) -> list[str]:
+    """What is wrong with prepared arrays: missing, of the wrong length, or of another hash."""
+    meta, found = datasets.read_prepared(folder)
+    return found or [
+        f"{key}.npy does not have its SHA-256"
+        for key, described in meta["arrays"].items()
+        if datasets.sha256_of(folder / f"{key}.npy") != described["sha256"]
+    ]
 
 
 def _named(names: list[str]) -> list[str]:
@@ -74,13 +120,7 @@ def verify() -> None:
         raise CourseError("Nothing is prepared here yet: run `course data get` first.")
     damaged = []
     for folder in folders:
-        meta, found = datasets.read_prepared(folder)
-        if not found:
-            found = [
-                f"{key}.npy does not have its SHA-256"
-                for key, described in meta["arrays"].items()
-                if datasets.sha256_of(folder / f"{key}.npy") != described["sha256"]
-            ]
+        found = _faults(folder)
         damaged += [f"{folder}: {fault}" for fault in found]
         print(f"{folder.name}: {'damaged' if found else 'good'}")
     if damaged:

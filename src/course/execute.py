@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +41,65 @@ def _leave_with_runner() -> None:
     os._exit(1)
 
 
+def _see_the_kernel_end(seen: dict[str, int]) -> None:
+    """Note how a child ended, and leave it to Jupyter, which only learns that it did."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            time.sleep(0.2)
+            continue
+        if ended is not None:
+            by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+            seen["code"] = -ended.si_status if by_signal else ended.si_status
+        time.sleep(0.2)
+
+
 def _tell(**event: Any) -> None:
     print(json.dumps(event), flush=True)
 
 
-def main(job_path: str) -> int:
-    """Execute the notebook of a job file and tell each cell, then the end.
+class _Whole:
+    """Where Papermill writes the notebook: in one step each time, so that no half is ever seen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, text: str, path: str) -> None:
+        unfinished = self.path.with_name(f".{self.path.name}.tmp")
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def pretty_path(self, path: str) -> str:
+        return path
+
+
+def main(text: str) -> int:
+    """Execute a notebook and tell each cell, then the end.
 
     Args:
-        job_path: a JSON file with ``source``, ``output``, ``parameters`` and ``folder``.
+        text: a JSON object with ``source``, ``output``, ``parameters`` and ``folder``.
 
     Returns:
         0 if all cells ran, 1 if one failed.
     """
+    ended: dict[str, int] = {}
     threading.Thread(target=_leave_with_runner, daemon=True).start()
+    threading.Thread(target=_see_the_kernel_end, args=[ended], daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     import jupytext
-    import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from papermill.iorw import papermill_io
 
-    job = json.loads(Path(job_path).read_text(encoding="utf-8"))
+    job = json.loads(text)
+    output = Path(job["output"])
+    papermill_io.register("attempt:", _Whole(output))
     notebook = jupytext.read(job["source"])
-    prepared = Path(job["output"]).with_suffix(".input.ipynb")
-    prepared.write_text(nbformat.writes(notebook), encoding="utf-8")
+    cells = len(notebook.cells)
     state = {"cell": 0, "injected": 0}
 
     def started(cell: Any, cell_index: int) -> None:
@@ -72,7 +108,7 @@ def main(job_path: str) -> int:
             state["injected"] = 1
         elif cell.cell_type == "code":
             state["cell"] = cell_index - state["injected"]
-            _tell(event="cell", cell=state["cell"], of=len(notebook.cells))
+            _tell(event="cell", cell=state["cell"], of=cells)
 
     def failed(error: str, message: str) -> int:
         _tell(event="failed", cell=state["cell"], error=error, message=message[-TAIL:])
@@ -80,8 +116,8 @@ def main(job_path: str) -> int:
 
     try:
         papermill.execute_notebook(
-            str(prepared),
-            job["output"],
+            notebook,
+            f"attempt:{output.name}",
             parameters=job["parameters"],
             cwd=job["folder"],
             progress_bar=False,
@@ -90,12 +126,13 @@ def main(job_path: str) -> int:
         )
     except papermill.PapermillExecutionError as error:
         return failed(error.ename, error.evalue)
-    except DeadKernelError:
-        return failed("DeadKernelError", "the kernel died while it ran this cell")
     except Exception as error:
+        # Jupyter says DeadKernelError in a cell, and RuntimeError while the kernel starts.
+        dead = isinstance(error, DeadKernelError)
+        if dead or (isinstance(error, RuntimeError) and "code" in ended):
+            _tell(event="died", cell=state["cell"], code=ended.get("code"))
+            return 1
         return failed(type(error).__name__, str(error))
-    finally:
-        prepared.unlink(missing_ok=True)
     _tell(event="done")
     return 0
 

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import functools
 import hashlib
 import io
 import json
@@ -48,6 +49,7 @@ _MEASURED = re.compile(
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`", re.DOTALL)
 
 
+@functools.cache
 def code_of(source: str) -> str:
     """Source without its comments and blank lines, so that only changes of code count."""
     lines = source.splitlines()
@@ -65,13 +67,14 @@ def _digest(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _imported(tree: ast.Module) -> set[str]:
+@functools.cache
+def _imported(source: str) -> set[str]:
     """Names of the helper modules that a source imports, or whose data sets it loads.
 
     A data set names the modules that prepare it in ``data/datasets.toml``, and no import shows it.
     """
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         match node:
             case ast.ImportFrom(module="helpers"):
                 names |= {alias.name for alias in node.names}
@@ -95,7 +98,7 @@ def _helper_modules(sources: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = list(sources)
     while waiting:
-        for name in _imported(ast.parse(waiting.pop())) - found.keys():
+        for name in _imported(waiting.pop()) - found.keys():
             path = folder / f"{name}.py"
             if path.is_file():
                 found[name] = path.read_text(encoding="utf-8")
@@ -103,19 +106,32 @@ def _helper_modules(sources: list[str]) -> dict[str, str]:
     return found
 
 
-def digests(notebook: NotebookNode) -> dict[str, str]:
-    """What the outputs of a notebook depend on, and the outputs themselves, as hashes.
+def code_digests(sources: list[str]) -> dict[str, str]:
+    """What outputs depend on, as hashes.
+
+    Args:
+        sources: the text of each code cell, or the whole of a ``.py``.
 
     Returns:
-        ``cells``: the code; ``helpers``: the helper modules it imports, directly or through one
-        another; ``outputs``: what is stored, pictures included.
+        ``cells``: the code without comments; ``helpers``: the helper modules it imports, directly
+        or through one another.
     """
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    sources = [cell.source for cell in code]
     helpers = _helper_modules(sources)
     return {
         "cells": _digest([code_of(source) for source in sources]),
         "helpers": _digest([[name, code_of(text)] for name, text in sorted(helpers.items())]),
+    }
+
+
+def digests(notebook: NotebookNode) -> dict[str, str]:
+    """What the outputs of a notebook depend on, and the outputs themselves, as hashes.
+
+    Returns:
+        What ``code_digests`` does, and ``outputs``: what is stored, pictures included.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return {
+        **code_digests([cell.source for cell in code]),
         "outputs": _digest([cell.get("outputs", []) for cell in code]),
     }
 

@@ -127,7 +127,7 @@ class CourseNotebook(IPyNbFile):
         if profile == "quick":
             return
         [chapter] = find([Path(self.path).stem])
-        changed = settings(chapter, profile, [])
+        changed = settings(chapter, profile)
         lines = "\n".join(f"{name} = {value!r}" for name, value in changed.items())
         message = self.kernel.execute_cell_input(lines, allow_stdin=False)
         self.kernel.await_reply(message, timeout=30)

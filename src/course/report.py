@@ -1,97 +1,444 @@
-"""One self-contained page on a folder of runs: what ran, was measured, and is claimed."""
+"""One self-contained page on a folder of runs, or on what differs between two of them."""
 
+import base64
 import html
+import io
 import json
+import math
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from PIL import Image
 
-from course.catalogue import chapters
+from course.compare import HISTORY
 from course.errors import CourseError
+from course.runs import Run, attempts, present_status, read_run
 from helpers.records import load_claims, verdict, written
 
 STYLE = """
-body {font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem}
+body {font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem}
 table {border-collapse: collapse; margin: 1rem 0}
 th, td {border-bottom: 1px solid #bbb; padding: .3rem .7rem; text-align: left; vertical-align: top}
-img {max-width: 48%; margin: .3rem; border: 1px solid #ddd}
+img, svg {max-width: 100%; margin: .3rem; border: 1px solid #ddd; background: white}
 .bad {color: #a40000; font-weight: 600}
 .good {color: #0a5c0a}
 @media (prefers-color-scheme: dark) {body {background: #181818; color: #ddd} .bad {color: #ff8080}
-.good {color: #80d080} img {background: white}}
+.good {color: #80d080}}
 """
+GOOD = ("succeeded", "holds", "the same", "within the noise of the seeds")
+BAD = ("does not hold", "failed", "timed-out", "killed", "over-budget", "cancelled", "lost")
+BAD += ("beyond the noise of the seeds", "newly broken")
+THUMBNAIL = 320  # pixels
+# Student's t for 95 %, two-sided, by degrees of freedom from 1; 1.96 in the limit.
+T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
+T95 += (2.12, 2.11, 2.10, 2.09, 2.09, 2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05, 2.04)
+
+Facts = dict[str, Any]
 
 
 def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """The ``run.json`` of every run in a folder, in the order of the chapters.
+    """The newest attempt of every run in a folder, in the order of their names.
+
+    Args:
+        folder: of all runs, of one run, or of one attempt.
+
+    Returns:
+        The fields of ``course.runs.Run`` each, and ``path``, the folder of the attempt.
 
     Raises:
         CourseError: there is none, or one of them cannot be read.
     """
-    runs = []
-    for path in sorted(folder.glob("*/run.json")):
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-            runs.append({**run, "path": path.parent})
-        except (OSError, ValueError) as error:
-            raise CourseError(f"{path} cannot be read ({error}): run the chapter again.") from error
-    if not runs:
+    if (folder / "run.json").exists():
+        newest = {folder.name: folder}
+    else:
+        found = attempts(folder) or attempts(folder.parent, folder.name)
+        newest = {path.parent.name: path for path in found}
+    if not newest:
         raise CourseError(f"There are no runs in {folder}: make some with `course run`.")
+    runs = []
+    for path in newest.values():
+        run = read_run(path)
+        if run is None:
+            raise CourseError(f"{path / 'run.json'} cannot be read: run the chapter again.")
+        runs.append({**vars(run), "status": present_status(run), "path": path})
     return runs
 
 
-def broken_claims(runs: list[dict[str, Any]]) -> list[str]:
-    """The claims that a folder of runs does not confirm, one sentence each."""
+def facts(runs: list[dict[str, Any]]) -> Facts:
+    """What a report says, JSON-able: runs, groups of runs that differ only in the seed, and more.
+
+    Args:
+        runs: from ``read_runs``.
+    """
+    listed = [
+        {
+            **{key: run[key] for key in ("chapter", "notebook", "profile", "seed", "status")},
+            **{key: run[key] for key in ("attempt", "started", "commit", "threads")},
+            "run": run["folder"],
+            "reason": Run.reason(_as_run(run)),
+            "seconds": run["duration_seconds"],
+            "budget_seconds": run["budget"]["seconds"],
+            "bytes": run["peak_memory_bytes"],
+            "budget_bytes": run["budget"]["megabytes"] * 10**6,
+        }
+        for run in runs
+    ]
+    groups = [_group(members) for members in _by_group(runs).values()]
+    return {
+        "runs": listed,
+        "groups": groups,
+        "broken": [claim["sentence"] for group in groups for claim in _broken(group)],
+        "environments": _environments(runs),
+    }
+
+
+def _as_run(run: dict[str, Any]) -> Run:
+    return Run(**{key: value for key, value in run.items() if key != "path"})
+
+
+def _by_group(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        changed = {key: value for key, value in run["parameters"].items() if key != "seed"}
+        key = json.dumps([run["chapter"], run["profile"], changed], sort_keys=True)
+        found.setdefault(key, []).append(run)
+    return dict(sorted(found.items()))
+
+
+def _group(members: list[dict[str, Any]]) -> Facts:
+    first = members[0]
+    good = [run for run in members if run["status"] == "succeeded"]
+    values: dict[str, list[float]] = {}
+    units: dict[str, str] = {}
+    for run in good or members:
+        for record in run["records"]:
+            values.setdefault(record["name"], []).append(record["value"])
+            units[record["name"]] = record["unit"]
+    changed = {k: v for k, v in first["parameters"].items() if k not in ("seed", "profile")}
+    return {
+        "chapter": first["chapter"],
+        "notebook": first["notebook"],
+        "profile": first["profile"],
+        "parameters": changed,
+        "seeds": [run["seed"] for run in good],
+        "records": [
+            {"name": name, "unit": units[name], **_spread(found)} for name, found in values.items()
+        ],
+        "claims": [
+            _claim(claim, values.get(claim["record"], []), first["profile"])
+            for claim in load_claims()["claim"]
+            if claim["chapter"] == first["chapter"]
+        ],
+    }
+
+
+def _spread(values: list[float]) -> Facts:
+    """Mean, standard deviation over the seeds (None for one seed) and number of values."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    mean = statistics.fmean(values) if values else None
+    return {"mean": mean, "spread": spread, "number": len(values)}
+
+
+def _claim(claim: Facts, values: list[float], profile: str) -> Facts:
+    unit, found = claim.get("unit", ""), _spread(values)
+    said = verdict(claim, found["mean"], profile)
+    return {
+        **{key: claim[key] for key in ("label", "statement", "record", "comparison", "value")},
+        **found,
+        "unit": unit,
+        "verdict": said,
+        "sentence": f"{claim['label']}, chapter {claim['chapter']}: {claim['statement']} — "
+        f"{claim['record']} is {_shown(found, unit)}",
+    }
+
+
+def _broken(group: Facts) -> list[Facts]:
+    return [claim for claim in group["claims"] if claim["verdict"] == "does not hold"]
+
+
+def _environments(runs: list[dict[str, Any]]) -> list[str]:
     found = []
     for run in runs:
-        for claim, value, said in _claims(run):
-            if said == "does not hold":
-                found.append(
-                    f"{claim['label']}, chapter {claim['chapter']}: {claim['statement']} — "
-                    f"{claim['record']} is {written(value, claim.get('unit', ''))}"
-                )
-    return found
-
-
-def _claims(run: dict[str, Any]) -> list[tuple[dict[str, Any], float | None, str]]:
-    values = {record["name"]: record["value"] for record in run["records"]}
-    return [
-        (
-            claim,
-            values.get(claim["record"]),
-            verdict(claim, values.get(claim["record"]), run["profile"]),
+        versions = ", ".join(f"{name} {version}" for name, version in run["packages"].items())
+        gpus = "".join(f", {gpu}" for gpu in run["device"].get("gpus", []))
+        found.append(
+            f"Python {run['python']}; {versions}; {run['device'].get('processor')}, "
+            f"{run['device'].get('cores')} cores{gpus}; commit {run['commit'] or 'unknown'}."
         )
-        for claim in load_claims()["claim"]
-        if claim["chapter"] == run["chapter"]
+    return sorted(set(found))
+
+
+def _shown(found: Facts, unit: str) -> str:
+    """A mean as a reader sees it, with the spread of the seeds."""
+    if found["mean"] is None:
+        return "—"
+    if found["spread"] is None:
+        return written(found["mean"], unit)
+    return f"{written(found['mean'], unit)} ± {written(found['spread'], unit)} ({found['number']})"
+
+
+# Comparison ---------------------------------------------------------------------------------
+
+
+def noise_limit(left: Facts, right: Facts) -> float | None:
+    """The difference of two means that the seeds alone exceed once in twenty times.
+
+    Student's t-test with pooled variance.
+
+    Args:
+        left: ``mean``, ``spread`` and ``number`` of a record.
+        right: the same of the other runs.
+
+    Returns:
+        None where neither has more than one seed, so that the noise is not known.
+    """
+    freedom = left["number"] + right["number"] - 2
+    if freedom < 1:
+        return None
+    squares = sum((side["number"] - 1) * (side["spread"] or 0.0) ** 2 for side in (left, right))
+    factor = T95[freedom - 1] if freedom <= len(T95) else 1.96 + 2.4 / freedom
+    return factor * math.sqrt(squares / freedom * (1 / left["number"] + 1 / right["number"]))
+
+
+def comparison(before: Facts, after: Facts) -> Facts:
+    """What differs between two folders of runs.
+
+    Args:
+        before: ``facts`` of the first.
+        after: ``facts`` of the second.
+    """
+    old = {_name(group): group for group in before["groups"]}
+    new = {_name(group): group for group in after["groups"]}
+    rows, newly = [], []
+    for name in [name for name in new if name in old]:
+        known = {record["name"]: record for record in old[name]["records"]}
+        for record in new[name]["records"]:
+            if record["name"] in known:
+                rows.append({"group": name, **_difference(known[record["name"]], record)})
+        held = {claim["sentence"].split(" — ")[0] for claim in _broken(old[name])}
+        for claim in _broken(new[name]):
+            if claim["sentence"].split(" — ")[0] not in held:
+                newly.append(claim["sentence"])
+    return {
+        "records": rows,
+        "newly_broken": newly,
+        "only_before": sorted(old.keys() - new.keys()),
+        "only_after": sorted(new.keys() - old.keys()),
+        "environments": [before["environments"], after["environments"]],
+        "runs": [before["runs"], after["runs"]],
+    }
+
+
+def _difference(left: Facts, right: Facts) -> Facts:
+    change, limit = right["mean"] - left["mean"], noise_limit(left, right)
+    if change == 0:
+        said = "the same"
+    elif limit is None:
+        said = "differs; one seed each, so the noise is not known"
+    elif abs(change) <= limit:
+        said = "within the noise of the seeds"
+    else:
+        said = "beyond the noise of the seeds"
+    return {
+        "name": right["name"],
+        "before": _shown(left, left["unit"]),
+        "after": _shown(right, right["unit"]),
+        "change": change,
+        "unit": right["unit"],
+        "verdict": said,
+    }
+
+
+def _name(group: Facts) -> str:
+    changed = "".join(f", {key}={value}" for key, value in group["parameters"].items())
+    return f"{group['chapter']} {group['notebook']}, {group['profile']}{changed}"
+
+
+# Pages --------------------------------------------------------------------------------------
+
+Table = tuple[str, list[str], list[list[str]]]  # title, header, rows
+
+
+def _tables(found: Facts) -> list[Table]:
+    header = ["run", "attempt", "status", "why", "time of budget", "peak memory of budget"]
+    rows = [
+        [
+            run["run"],
+            f"{run['attempt']:03d}",
+            run["status"],
+            run["reason"],
+            f"{run['seconds']:.0f} of {run['budget_seconds']:,.0f} s",
+            f"{run['bytes'] / 1e6:,.0f} of {run['budget_bytes'] / 1e6:,.0f} MB",
+        ]
+        for run in found["runs"]
     ]
+    return [("Runs", header, rows)]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def _group_tables(group: Facts) -> list[Table]:
+    claims = [
+        [
+            claim["label"],
+            claim["statement"],
+            f"{claim['comparison']} {written(claim['value'], claim['unit'])}",
+            _shown(claim, claim["unit"]),
+            claim["verdict"],
+        ]
+        for claim in group["claims"]
+    ]
+    records = [[r["name"], _shown(r, r["unit"])] for r in group["records"]]
+    tables = [
+        ("Claims", ["source", "claim", "value", "measured", "verdict"], claims),
+        ("Records", ["record", "mean ± spread over the seeds (number)"], records),
+    ]
+    return [table for table in tables if table[2]]
+
+
+def _comparison_tables(found: Facts) -> list[Table]:
+    rows = [
+        [
+            r["group"],
+            r["name"],
+            r["before"],
+            r["after"],
+            f"{r['change']:+.4g}",
+            r["verdict"],
+        ]
+        for r in found["records"]
+        if r["verdict"] != "the same"
+    ]
+    same = len(found["records"]) - len(rows)
+    tables = [
+        (
+            f"Records that differ ({same} are the same)",
+            ["runs", "record", "before", "after", "change", "verdict"],
+            rows,
+        ),
+        ("Claims newly broken", ["claim"], [[sentence] for sentence in found["newly_broken"]]),
+        ("Only before", ["runs"], [[name] for name in found["only_before"]]),
+        ("Only after", ["runs"], [[name] for name in found["only_after"]]),
+    ]
+    before, after = ({run["run"]: run for run in runs} for runs in found["runs"])
+    costs = [
+        [
+            name,
+            f"{before[name]['status']} / {after[name]['status']}",
+            f"{before[name]['seconds']:.0f} / {after[name]['seconds']:.0f} s",
+            f"{before[name]['bytes'] / 1e6:,.0f} / {after[name]['bytes'] / 1e6:,.0f} MB",
+        ]
+        for name in before
+        if name in after
+    ]
+    tables.append(("Runs, before / after", ["run", "status", "time", "peak memory"], costs))
+    return [table for table in tables if table[2]]
+
+
+def _html_table(table: Table) -> str:
+    title, header, rows = table
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = ""
     for row in rows:
         cells = ""
         for cell in row:
-            kind = {"succeeded": "good", "holds": "good", "does not hold": "bad", "failed": "bad"}
-            mark = f' class="{kind[cell]}"' if cell in kind else ""
+            mark = ' class="good"' if cell in GOOD else ' class="bad"' if cell in BAD else ""
             cells += f"<td{mark}>{html.escape(cell)}</td>"
         body += f"<tr>{cells}</tr>"
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f"<h3>{html.escape(title)}</h3><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
 
 
-def _pictures(run: dict[str, Any]) -> str:
+def _markdown_table(table: Table) -> str:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+    title, header, rows = table
+    return "\n".join(
+        [f"### {title}", "", line(header), line(["---"] * len(header)), *map(line, rows)]
+    )
+
+
+def _outputs(run: dict[str, Any]) -> Iterator[Any]:
     path = run["path"] / f"{run['notebook']}.ipynb"
-    if not path.is_file():
-        return ""
+    if path.is_file():
+        for cell in nbformat.read(path, as_version=4).cells:
+            yield from (output for output in cell.get("outputs", []) if "data" in output)
+
+
+def _thumbnails(run: dict[str, Any]) -> str:
+    """The pictures of a run, made small, with their alt text."""
     found = ""
-    for cell in nbformat.read(path, as_version=4).cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""), quote=True)
-                data = output["data"]["image/png"].replace("\n", "")
-                found += f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+    for output in _outputs(run):
+        if "image/png" not in output["data"]:
+            continue
+        alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""), quote=True)
+        picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        small = io.BytesIO()
+        picture.convert("RGB").save(small, "WEBP", quality=80)
+        data = base64.b64encode(small.getvalue()).decode()
+        found += f'<img alt="{alt}" src="data:image/webp;base64,{data}">'
     return found
+
+
+def _curves(members: list[dict[str, Any]]) -> str:
+    """The learning curves of every model, all seeds in one drawing."""
+    found: dict[tuple[int, str], list[dict[str, list[float]]]] = {}
+    for run in members:
+        fits = [o["data"][HISTORY] for o in _outputs(run) if HISTORY in o["data"]]
+        for number, fit in enumerate(fits):
+            found.setdefault((number, fit["model"]), []).append(fit["history"])
+    return "".join(_drawing(model, histories) for (_, model), histories in found.items())
+
+
+def _drawing(model: str, histories: list[dict[str, list[float]]]) -> str:
+    measure = next((name for name in ("accuracy", "loss") if name in histories[0]), None)
+    lines = [
+        (colour, history[name])
+        for history in histories
+        for colour, name in (("#1f5fa8", measure), ("#b3541e", f"val_{measure}"))
+        if name in history and all(map(math.isfinite, history[name]))
+    ]
+    if not lines:
+        return ""
+    epochs = max(len(values) for _, values in lines)
+    low, high = min(min(v) for _, v in lines), max(max(v) for _, v in lines)
+
+    def point(place: int, value: float) -> str:
+        x = 45 + 205 * (place / (epochs - 1) if epochs > 1 else 0.5)
+        return f"{x:.1f},{125 - 95 * ((value - low) / (high - low) if high > low else 0.5):.1f}"
+
+    drawn = ""
+    for colour, values in lines:
+        points = [point(place, value) for place, value in enumerate(values)]
+        if len(points) == 1:
+            x, y = points[0].split(",")
+            drawn += f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
+        else:
+            drawn += f'<polyline fill="none" stroke="{colour}" points="{" ".join(points)}"/>'
+    title = html.escape(f"{model}: {measure}", quote=True)
+    return (
+        f'<svg role="img" aria-label="Learning curve of {title}" width="260" height="165" '
+        f'viewBox="0 0 260 165" font-family="sans-serif" font-size="11"><text x="45" y="16">{title}'
+        f'</text><path d="M45 25V130H255" fill="none" stroke="#666"/><text x="2" y="35">{high:.3g}'
+        f'</text><text x="2" y="128">{low:.3g}</text><text x="45" y="145">1</text>'
+        f'<text x="225" y="145">{epochs} epochs</text><text x="45" y="160" fill="#1f5fa8">training'
+        f'</text><text x="105" y="160" fill="#b3541e">validation</text>{drawn}</svg>'
+    )
+
+
+def _page(title: str, parts: list[str]) -> str:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
+        + "".join(parts)
+        + "</html>\n"
+    )
 
 
 def page(runs: list[dict[str, Any]]) -> str:
@@ -100,68 +447,30 @@ def page(runs: list[dict[str, Any]]) -> str:
     Args:
         runs: from ``read_runs``.
     """
-    known = chapters()
-    rows = []
-    for run in runs:
-        error = run["error"]
-        budget = known[run["chapter"]].table["budget"][run["profile"]]
-        rows.append(
-            [
-                run["chapter"],
-                run["path"].name,
-                run["profile"],
-                run["status"],
-                "" if error is None else f"cell {error['cell']}: {error['error']}",
-                f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
-                f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
-            ]
-        )
-    parts = [
-        _table(
-            [
-                "chapter",
-                "run",
-                "profile",
-                "status",
-                "error",
-                "time of budget",
-                "peak memory of budget",
-            ],
-            rows,
-        )
-    ]
-    for run in runs:
-        heading = f"{run['chapter']} {run['notebook']}"
-        if run["profile"] == "sample":
+    found = facts(runs)
+    parts = [_html_table(table) for table in _tables(found)]
+    for group, members in zip(found["groups"], _by_group(runs).values(), strict=True):
+        heading = _name(group)
+        if group["profile"] == "sample":
             heading += " — on built-in sample data"
         parts.append(f"<h2>{html.escape(heading)}</h2>")
-        claims = [
-            [
-                claim["label"],
-                claim["statement"],
-                written(claim["value"], claim.get("unit", "")),
-                "—" if value is None else written(value, claim.get("unit", "")),
-                said,
-            ]
-            for claim, value, said in _claims(run)
-        ]
-        if claims:
-            parts.append(_table(["source", "claim", "value", "measured", "verdict"], claims))
-        records = [[r["name"], written(r["value"], r["unit"])] for r in run["records"]]
-        if records:
-            parts.append(_table(["record", "value"], records))
-        parts.append(_pictures(run))
-    first = runs[0]
-    versions = ", ".join(f"{name} {version}" for name, version in first["packages"].items())
-    device = f"{first['device'].get('processor')}, {first['device'].get('cores')} cores"
-    parts.append(f"<p>{html.escape('Python ' + first['python'] + f'; {versions}; {device}.')}</p>")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Course report</title><style>{STYLE}</style><h1>Course report</h1>"
-        + "".join(parts)
-        + "</html>\n"
-    )
+        parts += [_html_table(table) for table in _group_tables(group)]
+        parts += [_curves(members), _thumbnails(members[0])]
+    parts += [f"<p>{html.escape(text)}</p>" for text in found["environments"]]
+    return _page("Course report", parts)
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        unfinished = path.with_name(f".{path.name}.tmp")
+        try:
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise CourseError(f"{path} cannot be written: {error.strerror}.") from error
+    return path
 
 
 def write_report(folder: Path) -> Path:
@@ -173,12 +482,46 @@ def write_report(folder: Path) -> Path:
     Raises:
         CourseError: there are no readable runs, or the folder cannot be written.
     """
-    path = folder / "report.html"
-    text = page(read_runs(folder))
-    try:
-        unfinished = folder / ".report.html.tmp"
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise CourseError(f"{path} cannot be written: {error.strerror}.") from error
-    return path
+    return _write(folder / "report.html", page(read_runs(folder)))
+
+
+def report(folders: list[Path], form: str) -> int:
+    """Report on one folder of runs, or on what differs between two.
+
+    Args:
+        folders: one or two; each of all runs, of one run, or of one attempt.
+        form: "html" writes a page into the last folder; "md" and "json" are printed.
+
+    Returns:
+        1 if a claim does not hold, of two folders: does not hold any more; else 0.
+
+    Raises:
+        CourseError: there are no readable runs, or the folder cannot be written.
+    """
+    found = [facts(read_runs(folder)) for folder in folders]
+    if len(folders) == 1:
+        bad, tables, content = found[0]["broken"], _tables(found[0]), found[0]
+        grouped = [(_name(group), _group_tables(group)) for group in found[0]["groups"]]
+        path, title = folders[0] / "report.html", "Course report"
+    else:
+        content = comparison(*found)
+        bad, tables, grouped = content["newly_broken"], _comparison_tables(content), []
+        path, title = folders[1] / "comparison.html", "What differs between two folders of runs"
+    if form == "json":
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    elif form == "md":
+        lines = [f"# {title}", *map(_markdown_table, tables)]
+        for heading, own in grouped:
+            lines += [f"## {heading}", *map(_markdown_table, own)]
+        print("\n\n".join(lines))
+    elif len(folders) == 1:
+        print(write_report(folders[0]))
+    else:
+        parts = [_html_table(table) for table in tables]
+        for name, environments in zip(("before", "after"), content["environments"], strict=True):
+            parts += [f"<p>{name}: {html.escape(text)}</p>" for text in environments]
+        print(_write(path, _page(title, parts)))
+    if form == "html":
+        for sentence in bad:
+            print(f"does not hold: {sentence}")
+    return 1 if bad else 0

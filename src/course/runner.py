@@ -1,84 +1,45 @@
-"""Run chapters headlessly: one process each, watched, ended whole, and true about what happened."""
+"""One attempt at a run: a process of its own, watched, ended whole, and true about its end."""
 
+import functools
 import importlib.metadata
 import json
 import os
 import platform
 import queue
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import psutil
-from filelock import FileLock, Timeout
 
-from course.catalogue import NOTEBOOKS, Chapter, settings
-from course.data import prepare
-from course.errors import CourseError
+from course.catalogue import NOTEBOOKS, chapters
 from course.execute import end_tree
-from course.pairs import records_of, store
+from course.pairs import records_of
+from course.runs import MARK, Run, file_hash, processes_of, tail_of
 from helpers.datasets import MIME_TYPE as DATA
 from helpers.places import ROOT
 
-MARK = "COURSE_RUN_MARK"
 PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
-HEARTBEAT = 10.0
-UNFINISHED = ("failed", "killed", "timed-out", "cancelled")
+Progress = dict[str, Any]  # of a running attempt: cell, of, seconds, bytes
 
 
-class Stopped(Exception):
-    """The user or the system asked the runner to stop."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal.Signals(signal_number).name)
-        self.signal_number = signal_number
-
-
-@dataclass
-class Run:
-    """What a run was asked and what became of it; written as ``run.json``."""
-
-    chapter: str
-    notebook: str
-    profile: str
-    parameters: dict[str, Any]
-    status: str = "running"
-    error: dict[str, Any] | None = None
-    started: str = ""
-    duration_seconds: float = 0.0
-    peak_memory_bytes: int = 0
-    records: list[dict[str, Any]] = field(default_factory=list)
-    data: list[dict[str, Any]] = field(default_factory=list)
-    python: str = platform.python_version()
-    packages: dict[str, str] = field(default_factory=dict)
-    commit: str = ""
-    device: dict[str, Any] = field(default_factory=dict)
-    folder: str = ""
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON in one step: a reader sees the old file or the new one, never a half."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1, ensure_ascii=False)
-            file.write("\n")
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+@functools.cache
+def environment() -> dict[str, Any]:
+    """What this machine runs with: Python, packages, commit and device, as ``Run`` names them."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "device": _device(),
+    }
 
 
 def _commit() -> str:
@@ -107,7 +68,7 @@ def _processor() -> str:
 
 def _device() -> dict[str, Any]:
     """Processor, cores and graphics cards, as far as the system tells without starting them."""
-    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "gpus": []}
+    found: dict[str, Any] = {"processor": _processor(), "cores": cores(), "gpus": []}
     if shutil.which("nvidia-smi"):
         asked = subprocess.run(
             ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
@@ -119,16 +80,24 @@ def _device() -> dict[str, Any]:
     return found
 
 
-def _processes_of(mark: str) -> list[psutil.Process]:
-    """Every process of a run, wherever it moved: all inherit the run's mark."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """What ``CUDA_VISIBLE_DEVICES`` can name on this machine, one a graphics card."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = [str(number) for number in range(len(environment()["device"]["gpus"]))]
+    if visible is None or not found:
+        return found
+    return [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+
+
+def device_kind() -> str:
+    """What the last digits of a result depend on: the name of the graphics card, or the CPU's."""
+    device = environment()["device"]
+    return device["gpus"][0].partition(",")[0] if gpus() else device["processor"]
 
 
 def _end_all(child: subprocess.Popen[str], mark: str) -> None:
@@ -136,8 +105,8 @@ def _end_all(child: subprocess.Popen[str], mark: str) -> None:
     if child.poll() is None:
         end_tree(psutil.Process(child.pid))
     child.wait()
-    for _ in range(50):
-        left = [p for p in _processes_of(mark) if p.status() != psutil.STATUS_ZOMBIE]
+    for _ in range(100):
+        left = processes_of(mark)
         if not left:
             return
         for process in left:
@@ -145,24 +114,7 @@ def _end_all(child: subprocess.Popen[str], mark: str) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM raise ``Stopped``, once, wherever the runner is."""
-
-    def stop(number: int, frame: Any) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def _lines_of(child: subprocess.Popen[str]) -> "queue.Queue[dict[str, Any]]":
+def _events_of(child: subprocess.Popen[str]) -> "queue.Queue[dict[str, Any]]":
     """The child's events, read beside the watch so that neither waits for the other."""
     events: queue.Queue[dict[str, Any]] = queue.Queue()
 
@@ -177,10 +129,11 @@ def _lines_of(child: subprocess.Popen[str]) -> "queue.Queue[dict[str, Any]]":
     return events
 
 
-def _memory(mark_holder: psutil.Process) -> int:
+def _memory(holder: psutil.Process) -> int:
+    """Bytes that a process and everything below it hold in memory."""
     total = 0
     try:
-        for process in [mark_holder, *mark_holder.children(recursive=True)]:
+        for process in [holder, *holder.children(recursive=True)]:
             try:
                 total += process.memory_info().rss
             except psutil.Error:
@@ -190,89 +143,86 @@ def _memory(mark_holder: psutil.Process) -> int:
     return total
 
 
-class _Show:
-    """Progress for people: one moving line in a terminal, else a line now and then."""
-
-    def __init__(self, run: Run) -> None:
-        self.label = f"{run.chapter} {run.notebook} ({run.profile})"
-        self.moving = sys.stderr.isatty()
-        self.began = self.last = time.monotonic()
-
-    def cell(self, number: int, of: int, force: bool = False) -> None:
-        now = time.monotonic()
-        if force or now - self.last >= (0.5 if self.moving else HEARTBEAT):
-            self.last = now
-            text = f"{self.label}: cell {number} of {of}, {now - self.began:.0f} s"
-            print(
-                f"\r{text:<78}" if self.moving else text,
-                end="" if self.moving else "\n",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def end(self, text: str) -> None:
-        line = f"{self.label}: {text}"
-        print(f"\r{line:<78}" if self.moving else line, file=sys.stderr, flush=True)
+def _ended_for_memory() -> int:
+    """How many processes the system has ended for lack of memory since it started."""
+    try:
+        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
 
 
-def _watch(run: Run, child: subprocess.Popen[str], timeout: float) -> None:
-    """Follow a run until it ends, and write down what became of it."""
-    events, shown = _lines_of(child), _Show(run)
-    holder = psutil.Process(child.pid)
+def _watch(
+    run: Run,
+    child: subprocess.Popen[str],
+    limit: float,
+    stop: Callable[[], bool],
+    tell: Callable[[Progress], None],
+) -> None:
+    """Follow a run until it ends or must be ended, and write down what became of it."""
+    events, holder, before = _events_of(child), psutil.Process(child.pid), _ended_for_memory()
     began = time.monotonic()
-    place = {"cell": 0, "of": 0}
+    cell: dict[str, Any] = {"cell": None, "of": 0}
     finished: dict[str, Any] = {}
-    while True:
+
+    def ended(status: str, error: str, message: str) -> None:
+        run.status = status
+        run.error = {"cell": cell["cell"], "error": error, "message": message}
+
+    while run.status == "running":
         try:
             event = events.get(timeout=0.25)
         except queue.Empty:
             event = None
-        run.peak_memory_bytes = max(run.peak_memory_bytes, _memory(holder))
-        if event and event["event"] == "cell":
-            place = {"cell": event["cell"], "of": event["of"]}
-        elif event:
-            finished = event
-        shown.cell(place["cell"], place["of"])
+        held = _memory(holder)
+        run.peak_memory_bytes = max(run.peak_memory_bytes, held)
+        run.duration_seconds = round(time.monotonic() - began, 2)
         if event is None and child.poll() is not None:
-            break
-        if time.monotonic() - began > timeout:
-            run.status = "timed-out"
-            run.error = {
-                "cell": place["cell"],
-                "error": "Timeout",
-                "message": f"still running after {timeout:.0f} s",
-            }
-            break
-    run.duration_seconds = round(time.monotonic() - began, 2)
-    if run.status == "running":
-        _settle(run, child, finished, place["cell"])
-    verdict = run.status if run.error is None else f"{run.status} in cell {run.error['cell']}: "
-    reason = "" if run.error is None else f"{run.error['error']}: {run.error['message']}"
-    shown.end(f"{verdict}{reason.splitlines()[0] if reason else ''} ({run.duration_seconds:.0f} s)")
+            _settle(run, child, finished, cell["cell"], _ended_for_memory() > before)
+        elif event is not None and event["event"] == "cell":
+            cell = {"cell": event["cell"], "of": event["of"]}
+        elif event is not None:
+            finished = event
+        elif stop():
+            ended("cancelled", "Cancelled", "stopped before it was done")
+        elif held > run.budget["megabytes"] * 1e6:
+            ended(
+                "over-budget",
+                "Memory",
+                f"{held / 1e6:,.0f} MB, and its budget is {run.budget['megabytes']:,.0f} MB",
+            )
+        elif run.duration_seconds > limit:
+            ended("timed-out", "Timeout", f"still running after {limit:.0f} s")
+        tell({**cell, "seconds": run.duration_seconds, "bytes": held})
 
 
-def _settle(run: Run, child: subprocess.Popen[str], finished: dict[str, Any], cell: int) -> None:
+def _settle(
+    run: Run, child: subprocess.Popen[str], finished: dict[str, Any], cell: int, memory: bool
+) -> None:
     """The status of a run whose process has ended."""
-    if finished.get("event") == "done" and child.returncode == 0:
+    event = finished.get("event")
+    if event == "done" and child.returncode == 0:
         run.status = "succeeded"
-    elif finished.get("error") == "DeadKernelError":
-        run.status = "killed"
-        run.error = {key: finished[key] for key in ("cell", "error", "message")}
-    elif finished.get("event") == "failed":
+    elif event == "failed":
         run.status = "failed"
         run.error = {key: finished[key] for key in ("cell", "error", "message")}
     else:
-        code = child.returncode
-        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        code = finished["code"] if event == "died" else child.returncode
+        name = "an unknown end" if code is None else f"exit code {code}"
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+        who = "the kernel" if event == "died" else "the process of the run"
+        message = f"{who} ended with {run.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
+        if memory and name == "SIGKILL":
+            message += "; likely out of memory: the system ended a process for lack of it"
         run.status = "killed"
-        run.error = {"cell": cell, "error": name, "message": "the process of the run ended early"}
+        run.error = {"cell": cell, "error": name, "message": message}
 
 
 def _collect(run: Run, output: Path) -> None:
-    """Read records and data hashes back from whatever notebook the run left.
-
-    A notebook that was cut off while it was written, by a full disk say, is taken away.
-    """
+    """Read records and data hashes back from whatever notebook the run left."""
     try:
         notebook = nbformat.read(output, as_version=4)
     except Exception as error:
@@ -282,6 +232,7 @@ def _collect(run: Run, output: Path) -> None:
             message = f"the executed notebook cannot be read: {error}"
             run.error = {"cell": None, "error": type(error).__name__, "message": message}
         return
+    run.notebook_sha256 = file_hash(output)
     run.records = records_of(notebook)
     run.data = [
         output["data"][DATA]
@@ -291,152 +242,80 @@ def _collect(run: Run, output: Path) -> None:
     ]
 
 
-def _folder_name(chapter: Chapter, asked: dict[str, Any]) -> str:
-    extra = [f"{name}={value}" for name, value in asked.items()]
-    return re.sub(r"[^\w=.,-]", "_", "-".join([chapter.table["notebook"], *extra]))[:120]
+def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
+    """The environment of a run: its mark, its share of the machine, its own folder of models."""
+    threads = str(run.threads)
+    own = {
+        MARK: run.mark,
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+    }
+    if run.gpu:
+        own["CUDA_VISIBLE_DEVICES"] = run.gpu
+    if models:
+        own["COURSE_MODELS"] = str(folder / "models")
+    return {**os.environ, **own}
 
 
-def plan(wanted: list[Chapter], profile: str, asked: list[str]) -> list[tuple[Chapter, Run]]:
-    """What would run, every parameter checked before any kernel starts.
+def attempt(
+    run: Run,
+    folder: Path,
+    limit: float,
+    stop: Callable[[], bool],
+    tell: Callable[[Progress], None],
+) -> None:
+    """Run one chapter in a process of its own; leave notebook, log and models in a folder.
 
-    Raises:
-        CourseError: a parameter is not valid.
-    """
-    planned = []
-    for chapter in wanted:
-        changed = settings(chapter, profile, asked)
-        names = {text.partition("=")[0] for text in asked}
-        extra = {name: value for name, value in changed.items() if name in names}
-        run = Run(
-            chapter=chapter.number,
-            notebook=chapter.table["notebook"],
-            profile=profile,
-            parameters=changed,
-            folder=_folder_name(chapter, extra),
-        )
-        planned.append((chapter, run))
-    return planned
-
-
-def _place(run: Run, work: Path, out: Path) -> Path:
-    """Put a finished run where it belongs.
-
-    A failed run never takes the place of a good one; a good one ends the evidence of failures.
-    """
-    good = out / run.folder
-    target = good if run.status == "succeeded" else out / f"{run.folder}.{run.status}"
-    retired = [target] if target.exists() else []
-    if run.status == "succeeded":
-        retired += [out / f"{run.folder}.{status}" for status in UNFINISHED]
-    for number, old in enumerate(path for path in retired if path.exists()):
-        old.rename(work.parent / f"retired-{number}")
-    work.rename(target)
-    return target
-
-
-def execute(chapter: Chapter, run: Run, out: Path, timeout: float | None) -> Path:
-    """Run one chapter in a process of its own and leave notebook, log and ``run.json``.
+    What became of it is written into ``run``, whose status is one of ``STATUSES`` afterwards.
 
     Args:
-        chapter: what to run.
-        run: what was asked; what became of it is written into it.
-        out: folder of the runs.
-        timeout: seconds after which the run is ended; four times the chapter's budget if None.
-
-    Returns:
-        The folder of the run.
+        run: what was asked, with its share of threads and its GPU.
+        folder: of the attempt; what chapters before it made lies in ``models``.
+        limit: seconds after which it is ended.
+        stop: whether it shall end now; asked four times a second.
+        tell: is told how it goes.
 
     Raises:
-        Stopped: a signal came; the run is ended and written down as cancelled.
         OSError: the folder cannot be written.
     """
-    limit = timeout or 4 * chapter.table["budget"][run.profile]["seconds"]
+    chapter = chapters()[run.chapter]
+    for name, value in environment().items():
+        setattr(run, name, value)
     run.started = datetime.now(UTC).isoformat(timespec="seconds")
-    run.packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    run.commit, run.device = _commit(), _device()
-    mark = uuid.uuid4().hex
-    with tempfile.TemporaryDirectory(dir=out, prefix=".running-") as temporary:
-        work = Path(temporary) / "run"
-        work.mkdir()
-        output = work / f"{run.notebook}.ipynb"
-        job = {
-            "source": str(chapter.source),
-            "output": str(output),
-            "parameters": run.parameters,
-            "folder": str(NOTEBOOKS),
-        }
-        write_json(work / "job.json", job)
-        with (work / "log.txt").open("w", encoding="utf-8") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "course.execute", str(work / "job.json")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-                env={**os.environ, MARK: mark, "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
-            )
-            stopped = None
-            try:
-                _watch(run, child, limit)
-            except Stopped as signal_seen:
-                stopped = signal_seen
-                run.status = "cancelled"
-                run.error = {
-                    "cell": None,
-                    "error": str(signal_seen),
-                    "message": "stopped by signal",
-                }
-            finally:
-                _end_all(child, mark)
-        (work / "job.json").unlink()
-        _collect(run, output)
-        for leftover in work.glob("*.input.ipynb"):
-            leftover.unlink()
-        write_json(work / "run.json", asdict(run))
-        placed = _place(run, work, out)
-    if stopped is not None:
-        raise stopped
-    return placed
-
-
-def run_all(
-    planned: list[tuple[Chapter, Run]], out: Path, timeout: float | None, keep: bool
-) -> list[Path]:
-    """Run chapters one after another; a failure does not keep the others from running.
-
-    Args:
-        planned: from ``plan``.
-        out: folder of the runs, made if need be; only one batch at a time may use it.
-        timeout: seconds for each run, or None for four times its budget.
-        keep: whether successful outputs go into the stored notebooks.
-
-    Returns:
-        The folder of each run.
-
-    Raises:
-        CourseError: the folder is in use or cannot be written.
-        Stopped: a signal ended the batch.
-    """
-    folders = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock", timeout=0), _signals():
-            for chapter, run in planned:
-                if run.profile != "sample":
-                    prepare(chapter)
-            for chapter, run in planned:
-                folder = execute(chapter, run, out, timeout)
-                folders.append(folder)
-                if keep and run.status == "succeeded":
-                    executed = nbformat.read(folder / f"{run.notebook}.ipynb", as_version=4)
-                    store(chapter, executed)
-    except Timeout as error:
-        raise CourseError(
-            f"Another `course run` is writing into {out}: wait for it, or choose another --out."
-        ) from error
-    except OSError as error:
-        raise CourseError(
-            f"Cannot write into {out} ({error.strerror or error}): make room or use another --out."
-        ) from error
-    return folders
+    run.status = "running"
+    makes, uses = chapter.table.get("makes", []), chapter.table.get("uses", [])
+    output = folder.absolute() / f"{run.notebook}.ipynb"
+    if makes or uses:
+        (folder / "models").mkdir(exist_ok=True)
+    job = {
+        "source": str(chapter.source),
+        "output": str(output),
+        "parameters": run.parameters,
+        "folder": str(NOTEBOOKS),
+    }
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "course.execute", json.dumps(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            env=_variables(run, folder.absolute(), bool(makes or uses)),
+        )
+        try:
+            _watch(run, child, limit, stop, tell)
+        finally:
+            _end_all(child, run.mark)
+    _collect(run, output)
+    (folder / f".{output.name}.tmp").unlink(missing_ok=True)
+    made = {f"{name}-{run.profile}" for name in makes}
+    for path in (folder / "models").glob("*"):
+        if path.stem in made:
+            run.artifacts[path.name] = file_hash(path)
+        else:
+            path.unlink()
+    if run.status != "succeeded":
+        run.tail = tail_of(folder)

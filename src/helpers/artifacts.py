@@ -1,6 +1,7 @@
 """Trained models that one chapter leaves for another, by name, with where they come from."""
 
 import json
+import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,10 @@ MADE_BY = {"cats_vs_dogs": "03"}
 def _paths(name: str, profile: str) -> tuple[Path, Path]:
     if name not in MADE_BY:
         raise ValueError(f'There is no model "{name}": the course makes {", ".join(MADE_BY)}.')
-    stem = cache_folder() / "models" / f"{name}-{profile}"
+    # A run of a batch has a folder of its own, so that runs with other seeds do not overwrite it.
+    named = os.environ.get("COURSE_MODELS")
+    folder = Path(named) if named else cache_folder() / "models"
+    stem = folder / f"{name}-{profile}"
     return stem.with_suffix(".keras"), stem.with_suffix(".json")
 
 
