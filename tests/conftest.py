@@ -62,9 +62,9 @@ data = []
 weights = []
 sample = {steps = 1}
 full = {steps = 10}
-budget.sample = {seconds = 30, megabytes = 500}
-budget.quick = {seconds = 30, megabytes = 500}
-budget.full = {seconds = 30, megabytes = 500}
+budget.sample = {seconds = 30, megabytes = 800}
+budget.quick = {seconds = 30, megabytes = 800}
+budget.full = {seconds = 30, megabytes = 800}
 """
 
 
@@ -84,6 +84,16 @@ class Little:
 
     def write(self, body: str) -> None:
         self.source.write_text(HEADER + body, encoding="utf-8")
+
+    def add(self, number: str, body: str, extra: str = "") -> None:
+        """A further chapter, with keys of its own in the catalogue."""
+        table = TABLE.replace("chapters.01", f"chapters.{number}")
+        catalogue = self.root / "notebooks" / "course.toml"
+        text = catalogue.read_text(encoding="utf-8")
+        listed = table.replace("01_little", f"{number}_little")
+        catalogue.write_text(f"{text}\n{listed}{extra}\n", encoding="utf-8")
+        source = self.root / "notebooks" / f"{number}_little.py"
+        source.write_text(HEADER + body, encoding="utf-8")
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "course", *words]

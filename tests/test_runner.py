@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,8 @@ import pytest
 from tests.conftest import CHAPTER, Little
 
 SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
+LIST = ",".join(map(str, range(1, 101)))
+RATES = ",".join(str(number / 1000) for number in range(1000))
 CHILDREN = CHAPTER.replace(
     'print("the end")',
     "import subprocess, time\n"
@@ -44,8 +47,8 @@ def wait_until_asleep(little: Little) -> psutil.Process:
         for process in kernels_of(little):
             try:
                 if "ipykernel_launcher" in " ".join(process.cmdline()):
-                    logs = list(little.root.glob("runs/*/.running-*/run/log.txt"))
-                    if logs and "Executing Cell 7" in logs[0].read_text(encoding="utf-8"):
+                    logs = list(little.root.glob("runs/*/*/log.txt"))
+                    if logs and "Executing Cell 7" in logs[-1].read_text(encoding="utf-8"):
                         return process
             except psutil.Error:
                 continue
@@ -60,7 +63,7 @@ def run_json(folder: Path) -> dict:
 def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     answer = little.course("run", "--profile", "sample", "-p", "seed=7")
     assert answer.returncode == 0, answer.stderr
-    folder = little.root / "runs" / "sample" / "01_little-seed=7"
+    folder = little.root / "runs" / "01_little-sample-seed=7" / "001"
     assert str(folder.relative_to(little.root)) in answer.stdout
     assert "report.html" in answer.stdout
     facts = run_json(folder)
@@ -76,7 +79,7 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     executed = nbformat.read(folder / "01_little.ipynb", as_version=4)
     assert any("the end" in str(cell.get("outputs")) for cell in executed.cells)
     assert "the end" in (folder / "log.txt").read_text(encoding="utf-8")
-    report = (little.root / "runs" / "sample" / "report.html").read_text(encoding="utf-8")
+    report = (little.root / "runs" / "report.html").read_text(encoding="utf-8")
     assert "little.test_accuracy" in report
     assert "http" not in report
 
@@ -86,6 +89,20 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     [
         (["run", "99"], 'There is no chapter "99": the course has 01.'),
         (["run", "--profile", "fast"], 'There is no profile "fast": use sample, quick, full.'),
+        (["run", "--profile", "sample,fast"], 'There is no profile "fast": use sample, quick,'),
+        (["run", "-p", "seed=-1"], "seed cannot be -1; it takes int from 0 to 100."),
+        (["run", "--seeds", "-3"], "--seeds takes 1 or more, not -3."),
+        (["run", "--seeds", "102"], "--seeds 102 from 0 goes beyond the highest seed, 100."),
+        (["run", "--seeds", "2", "-p", "seed=1,2"], "either --seeds or several values"),
+        (
+            ["run", "-p", f"seed={LIST}", "-p", f"steps={LIST[:20]}", "-p", f"rate={RATES}"],
+            "That is 1,000,000 runs: add --yes if you mean it.",
+        ),
+        (["run", "--resource", "GPU=1"], "--resource is for workers: add --scheduler."),
+        (["run", "--store", "--jobs", "2"], "--store runs one chapter at a time"),
+        (["run", "--copy-to", "nowhere://place"], "--copy-to: nowhere://place/format.json cannot"),
+        (["runs", "list"], "There are no runs in runs"),
+        (["runs", "prune", "--keep", "0"], "--keep takes 1 or more, not 0."),
         (["run", "-p", "epoch=3"], 'has no parameter "epoch"; it has profile (sample or quick'),
         (["run", "-p", "steps=many"], "steps cannot be 'many'; it takes int from 1 to 10."),
         (["run", "-p", "steps=11"], "steps cannot be 11; it takes int from 1 to 10."),
@@ -111,9 +128,9 @@ def test_a_failing_cell_is_named_and_the_good_run_stays(little: Little) -> None:
     answer = little.course("run", "--profile", "sample")
     assert answer.returncode == 1
     assert "chapter 01 failed in cell 5: KeyError" in answer.stderr
-    runs = little.root / "runs" / "sample"
-    assert run_json(runs / "01_little")["status"] == "succeeded"
-    failed = run_json(runs / "01_little.failed")
+    runs = little.root / "runs" / "01_little-sample"
+    assert run_json(runs / "001")["status"] == "succeeded"
+    failed = run_json(runs / "002")
     assert failed["status"] == "failed"
     assert failed["error"]["cell"] == 5
     assert failed["records"][0]["name"] == "little.test_accuracy"
@@ -126,8 +143,11 @@ def test_a_killed_kernel_is_a_killed_run(little: Little) -> None:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "killed in cell 5" in errors
-    facts = run_json(little.root / "runs" / "sample" / "01_little.killed")
+    facts = run_json(little.root / "runs" / "01_little-sample" / "001")
     assert facts["status"] == "killed"
+    assert facts["error"]["error"] == "SIGKILL"
+    assert "MB of memory at its peak" in facts["error"]["message"]
+    assert "a third is" in "".join(facts["tail"])
     assert not kernels_of(little)
 
 
@@ -143,11 +163,9 @@ def test_a_signal_leaves_no_process_and_a_true_status(little: Little, number: in
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     assert not kernels_of(little)
-    facts = run_json(little.root / "runs" / "sample" / "01_little.cancelled")
-    assert facts["status"] == "cancelled"
-    nbformat.read(
-        little.root / "runs" / "sample" / "01_little.cancelled" / "01_little.ipynb", as_version=4
-    )
+    folder = little.root / "runs" / "01_little-sample" / "001"
+    assert run_json(folder)["status"] == "cancelled"
+    nbformat.read(folder / "01_little.ipynb", as_version=4)
 
 
 def test_a_killed_runner_takes_its_kernel_along(little: Little) -> None:
@@ -160,6 +178,57 @@ def test_a_killed_runner_takes_its_kernel_along(little: Little) -> None:
     while kernels_of(little) and time.monotonic() < until:
         time.sleep(0.2)
     assert not kernels_of(little)
+    listed = little.course("runs", "list")
+    assert " lost " in listed.stdout
+
+
+def test_a_run_over_its_memory_is_ended(little: Little) -> None:
+    hold = 'import time\nheld = b"x" * 800_000_000\ntime.sleep(60)'
+    little.write(CHAPTER.replace('print("the end")', hold))
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 1
+    assert "over-budget in cell 5: Memory: " in answer.stderr
+    assert "and its budget is 800 MB" in answer.stderr
+    facts = run_json(little.root / "runs" / "01_little-sample" / "001")
+    assert facts["status"] == "over-budget"
+    assert facts["peak_memory_bytes"] > 800e6
+    assert not kernels_of(little)
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """A control group whose processes together may hold 400 MB."""
+    folder = Path("/sys/fs/cgroup/memory") / f"course-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text("400M", encoding="utf-8")
+    except OSError:
+        folder = Path("/sys/fs/cgroup") / f"course-test-{os.getpid()}"
+        try:
+            folder.mkdir()
+            (folder / "memory.max").write_text("400M", encoding="utf-8")
+        except OSError:
+            pytest.skip("only a user who may make control groups can make a small memory")
+    yield folder
+    folder.rmdir()
+
+
+def test_lack_of_memory_is_said(little: Little, small_memory: Path) -> None:
+    hold = 'held = b"x" * 600_000_000'
+    little.write(CHAPTER.replace('print("the end")', hold))
+    words = little.command("run", "--profile", "sample")
+    answer = subprocess.run(
+        ["sh", "-c", f'echo $$ > {small_memory}/cgroup.procs && exec "$@"', "sh", *words],
+        cwd=little.root,
+        env=little.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 1
+    assert "killed in cell 5: SIGKILL" in answer.stderr
+    assert "likely out of memory" in answer.stderr
+    assert not kernels_of(little)
 
 
 def test_a_run_over_its_time_is_ended(little: Little) -> None:
@@ -167,7 +236,7 @@ def test_a_run_over_its_time_is_ended(little: Little) -> None:
     answer = little.course("run", "--profile", "sample", "--timeout", "6")
     assert answer.returncode == 1
     assert "timed-out" in answer.stderr
-    facts = run_json(little.root / "runs" / "sample" / "01_little.timed-out")
+    facts = run_json(little.root / "runs" / "01_little-sample" / "001")
     assert facts["status"] == "timed-out"
     assert not kernels_of(little)
 
@@ -207,8 +276,9 @@ def test_a_full_disk_is_said_and_the_old_run_stays(little: Little, tmp_path: Pat
         assert answer.returncode in (1, 2)
         assert "Traceback" not in answer.stderr
         assert "No space left" in answer.stderr
-        assert run_json(disk / "01_little")["status"] == "succeeded"
-        nbformat.read(disk / "01_little" / "01_little.ipynb", as_version=4)
+        assert run_json(disk / "01_little-sample" / "001")["status"] == "succeeded"
+        assert run_json(disk / "01_little-sample" / "002")["status"] == "failed"
+        nbformat.read(disk / "01_little-sample" / "001" / "01_little.ipynb", as_version=4)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

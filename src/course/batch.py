@@ -231,7 +231,7 @@ class Batch:
             return True
         before = None if self.fresh else runs.finished(self.out, run)
         if before is not None:
-            note = f"reused {before.name}, the same code, data and parameters"
+            note = f"attempt {before.name} had the same code, data and parameters"
             self._conclude(run, Outcome(run, "reused", before, note))
         return before is not None
 
@@ -362,11 +362,9 @@ def show_plan(planned: list[Run], engine_words: str, states: dict[str, str]) -> 
     shown: list[Any] = planned[:60]
     for run in shown:
         after = f", after {', '.join(run.after)}" if run.after else ""
-        print(
-            f"{states.get(run.folder, ''):<8}{run.folder:<48} at most {run.budget['seconds']:,.0f} s "
-            f"and {run.budget['megabytes']:,.0f} MB{after}"
-        )
+        budget = f"{run.budget['seconds']:,.0f} s and {run.budget['megabytes']:,.0f} MB"
+        print(f"{states.get(run.folder, ''):<8}{run.folder:<48} budget {budget}{after}")
     if len(planned) > len(shown):
         print(f"… and {len(planned) - len(shown):,} more")
-    budget = sum(run.budget["seconds"] for run in planned)
-    print(f"{len(planned):,} runs, {engine_words}; {budget:,.0f} s by their budgets one by one")
+    seconds = sum(run.budget["seconds"] for run in planned)
+    print(f"{len(planned):,} runs, {engine_words}; their budgets add up to {seconds:,.0f} s")
