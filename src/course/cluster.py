@@ -31,7 +31,6 @@ ENDING = 30.0  # seconds that workers have to end their kernels
 CODE = ("src/*/*.py", "notebooks/*.py", "notebooks/course.toml", "data/*.toml", "requirements.lock")
 
 
-@functools.cache
 def facts() -> dict[str, str]:
     """What must agree between this machine and the workers, for a run to mean the same."""
     found = runner.environment()
