@@ -1,5 +1,10 @@
 """The command ``course``."""
 
+import signal
+
+# Ctrl-C during the imports ends the command without a word, as it ends any other program.
+_usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import sys
 from dataclasses import asdict
@@ -9,6 +14,8 @@ from course import batch, book, data, live, pairs, plan, report, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
+
+signal.signal(signal.SIGINT, _usual)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -133,7 +133,8 @@ def _signals() -> Iterator[list[int]]:
         yield seen
     finally:
         for each, handler in before.items():
-            signal.signal(each, handler)
+            # A second Ctrl-C shall not break what is left to say after the first.
+            signal.signal(each, signal.SIG_IGN if seen else handler)
 
 
 class Batch:
