@@ -39,7 +39,7 @@ store: data ## run every chapter on real data and store its outputs
 	$(BIN)/course run --store
 
 lock: ## renew requirements.lock from pyproject.toml
-	uv pip compile --universal --generate-hashes --no-header --quiet --extra test \
+	uv pip compile --universal --generate-hashes --no-header --quiet --extra test --extra cluster \
 		--python-version 3.11 --output-file requirements.lock pyproject.toml
 
 clean: ## forget the environment and the runs; downloads stay

@@ -31,7 +31,7 @@ def name_of(requirement: str) -> str:
 
 def wanted() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    listed = project["dependencies"] + project["optional-dependencies"]["test"]
+    listed = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
     return {name_of(text): Requirement(text) for text in listed}
 
 

@@ -17,12 +17,6 @@ class Table:
         self.running: dict[str, tuple[Run, dict[str, Any]]] = {}
         self.said: dict[str, float] = {}
         self.live: Any = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            self.live = Live(console=Console(stderr=True), refresh_per_second=2, transient=True)
-            self.live.start()
 
     def begin(self, run: Run) -> None:
         """A run was handed to whoever executes it."""
@@ -49,7 +43,13 @@ class Table:
 
     def refresh(self) -> None:
         """Show how things are; called twice a second or so."""
-        if self.live is not None:
+        if sys.stderr.isatty():
+            if self.live is None:
+                from rich.console import Console
+                from rich.live import Live
+
+                self.live = Live(console=Console(stderr=True), refresh_per_second=2, transient=True)
+                self.live.start()
             self.live.update(self._table())
             return
         now = time.monotonic()
