@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,7 @@ def name_of(requirement: str) -> str:
 
 def wanted() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    listed = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    listed = chain(project["dependencies"], *project["optional-dependencies"].values())
     return {name_of(text): Requirement(text) for text in listed}
 
 
