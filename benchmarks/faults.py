@@ -474,7 +474,9 @@ def campaign(folder: Path, names: list[str], seed: int, lanes: int) -> list[tupl
 
     def follow(number: int) -> list[tuple[str, str]]:
         wrong = []
-        for name in names[number::lanes]:
+        for place, name in enumerate(names[number::lanes]):
+            if place and place % 10 == 0:
+                print(f"lane {number}: {place} faults, {len(wrong)} wrong", flush=True)
             try:
                 one(ready[number], name)
             except (Wrong, OSError, ValueError, subprocess.SubprocessError) as error:

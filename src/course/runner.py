@@ -114,8 +114,10 @@ def _end_all(child: subprocess.Popen[str], mark: str) -> None:
         time.sleep(0.05)
 
 
-def _events_of(child: subprocess.Popen[str]) -> "queue.Queue[dict[str, Any]]":
-    """The child's events, read beside the watch so that neither waits for the other."""
+def _events_of(
+    child: subprocess.Popen[str],
+) -> tuple["queue.Queue[dict[str, Any]]", threading.Thread]:
+    """The child's events, and the thread that reads them beside the watch."""
     events: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
@@ -125,8 +127,9 @@ def _events_of(child: subprocess.Popen[str]) -> "queue.Queue[dict[str, Any]]":
             except ValueError:
                 continue
 
-    threading.Thread(target=read, daemon=True).start()
-    return events
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    return events, reader
 
 
 def _memory(holder: psutil.Process) -> int:
@@ -162,7 +165,8 @@ def _watch(
     tell: Callable[[Progress], None],
 ) -> None:
     """Follow a run until it ends or must be ended, and write down what became of it."""
-    events, holder, before = _events_of(child), psutil.Process(child.pid), _ended_for_memory()
+    events, reader = _events_of(child)
+    holder, before = psutil.Process(child.pid), _ended_for_memory()
     began = time.monotonic()
     cell: dict[str, Any] = {"cell": None, "of": 0}
     finished: dict[str, Any] = {}
@@ -180,7 +184,10 @@ def _watch(
         run.peak_memory_bytes = max(run.peak_memory_bytes, held)
         run.duration_seconds = round(time.monotonic() - began, 2)
         if event is None and child.poll() is not None:
-            _settle(run, child, finished, cell["cell"], _ended_for_memory() > before)
+            # Its last words may not have been read yet on a busy machine.
+            reader.join(timeout=5)
+            if events.empty():
+                _settle(run, child, finished, cell["cell"], _ended_for_memory() > before)
         elif event is not None and event["event"] == "cell":
             cell = {"cell": event["cell"], "of": event["of"]}
         elif event is not None:
