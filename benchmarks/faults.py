@@ -500,6 +500,8 @@ def main() -> int:
     kinds = [asked.only] if asked.only else list(FAULTS)
     names = [kinds[number % len(kinds)] for number in range(asked.faults)]
     random.Random(asked.seed).shuffle(names)
+    # In the background of a shell Ctrl-C is ignored, and the batches would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="course-faults-") as folder:
         wrong = campaign(Path(folder), names, asked.seed, asked.lanes)
