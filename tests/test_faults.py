@@ -11,10 +11,7 @@ from benchmarks.faults import campaign
     "name",
     [
         "SIGKILL to a kernel",
-        "SIGKILL to the runner",
-        "SIGKILL to a worker",
         "SIGSTOP, then SIGKILL to the runner",
-        "truncated run.json or notebook",
         "corrupt cache entry",
         "two batches at once",
     ],
