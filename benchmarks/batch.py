@@ -2,8 +2,8 @@
 
     python benchmarks/batch.py [--repeats 3] [--chapters 01 02] [--out results.json]
 
-Loop and batch take turns, the same notebooks with the same parameters, each batch into an empty
-folder. A rerun with nothing changed follows each batch. At the end stands what share of the runs is
+After a batch that fills the caches and is not counted, loop and batch take turns, the same
+notebooks with the same parameters, each batch into an empty folder. A rerun with nothing changed follows each batch. At the end stands what share of the runs is
 start-up: the kernel, and the cell that imports Keras and the helpers.
 """
 
@@ -68,18 +68,20 @@ def main() -> None:
     chapters = find(asked.chapters)
     seconds: dict[str, list[float]] = {"loop": [], "batch": [], "rerun": []}
     shares = []
+    with tempfile.TemporaryDirectory(prefix="course-batch-") as name:
+        numbers = [chapter.number for chapter in chapters]
+        run = [sys.executable, "-m", "course", "run", *numbers, "--profile", "sample"]
+        print(f"filling the caches: {timed([*run, '--out', name]):.1f} s", flush=True)
     for repeat in range(asked.repeats):
         with tempfile.TemporaryDirectory(prefix="course-batch-") as name:
             out = Path(name) / "runs"
-            numbers = [chapter.number for chapter in chapters]
-            run = [sys.executable, "-m", "course", "run", *numbers, "--profile", "sample"]
-            run += ["--out", str(out)]
+            batch = [*run, "--out", str(out)]
             order = ("loop", "batch") if repeat % 2 == 0 else ("batch", "loop")
             for which in order:
-                words = run if which == "batch" else loop(chapters, Path(name))
+                words = batch if which == "batch" else loop(chapters, Path(name))
                 seconds[which].append(timed(words))
                 print(f"{which}: {seconds[which][-1]:.1f} s", flush=True)
-            seconds["rerun"].append(timed(run))
+            seconds["rerun"].append(timed(batch))
             whole, begun = start_up(out)
             shares.append(begun / whole)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
