@@ -3,8 +3,9 @@
     python benchmarks/batch.py [--repeats 3] [--chapters 01 02] [--out results.json]
 
 After a batch that fills the caches and is not counted, loop and batch take turns, the same
-notebooks with the same parameters, each batch into an empty folder. A rerun with nothing changed follows each batch. At the end stands what share of the runs is
-start-up: the kernel, and the cell that imports Keras and the helpers.
+notebooks with the same parameters, each batch into an empty folder. A rerun with nothing changed
+follows each batch. At the end stands what share of the runs is start-up: the kernel, and the cell
+that imports Keras and the helpers.
 """
 
 import argparse
