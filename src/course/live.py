@@ -66,7 +66,8 @@ class Table:
 
         grid = Grid(title=f"{self.done} of {self.total} runs done", title_justify="left")
         for name in ("run", "state", "cell", "seconds", "of budget", "MB", "of budget"):
-            grid.add_column(name, justify="left" if name in ("run", "state") else "right")
+            left = name in ("run", "state")
+            grid.add_column(name, justify="left" if left else "right", overflow="fold")
         for folder, (run, progress) in self.running.items():
             state = "running" if progress else "waiting"
             cell = f"{progress['cell']} of {progress['of']}" if progress else ""

@@ -254,7 +254,7 @@ def _difference(left: Facts, right: Facts) -> Facts:
 
 def _name(group: Facts) -> str:
     changed = "".join(f", {key}={value}" for key, value in group["parameters"].items())
-    return f"{group['chapter']} {group['notebook']}, {group['profile']}{changed}"
+    return f"{group['notebook']}, {group['profile']}{changed}"
 
 
 # Pages --------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def _drawing(model: str, histories: list[dict[str, list[float]]]) -> str:
         f'viewBox="0 0 260 165" font-family="sans-serif" font-size="11"><text x="45" y="16">{title}'
         f'</text><path d="M45 25V130H255" fill="none" stroke="#666"/><text x="2" y="35">{high:.3g}'
         f'</text><text x="2" y="128">{low:.3g}</text><text x="45" y="145">1</text>'
-        f'<text x="225" y="145">{epochs} epochs</text><text x="45" y="160" fill="#1f5fa8">training'
+        f'<text x="255" y="145" text-anchor="end">{epochs} epochs</text><text x="45" y="160" fill="#1f5fa8">training'
         f'</text><text x="105" y="160" fill="#b3541e">validation</text>{drawn}</svg>'
     )
 
