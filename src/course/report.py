@@ -426,8 +426,9 @@ def _drawing(model: str, histories: list[dict[str, list[float]]]) -> str:
         f'viewBox="0 0 260 165" font-family="sans-serif" font-size="11"><text x="45" y="16">{title}'
         f'</text><path d="M45 25V130H255" fill="none" stroke="#666"/><text x="2" y="35">{high:.3g}'
         f'</text><text x="2" y="128">{low:.3g}</text><text x="45" y="145">1</text>'
-        f'<text x="255" y="145" text-anchor="end">{epochs} epochs</text><text x="45" y="160" fill="#1f5fa8">training'
-        f'</text><text x="105" y="160" fill="#b3541e">validation</text>{drawn}</svg>'
+        f'<text x="255" y="145" text-anchor="end">{epochs} epochs</text>'
+        f'<text x="45" y="160" fill="#1f5fa8">training</text>'
+        f'<text x="105" y="160" fill="#b3541e">validation</text>{drawn}</svg>'
     )
 
 
