@@ -125,7 +125,8 @@ class Local:
 def _signals() -> Iterator[list[int]]:
     """Note Ctrl-C, SIGTERM and SIGHUP in a list instead of dying of them."""
     seen: list[int] = []
-    watched = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no hang-up
+    watched = [getattr(signal, name) for name in names if hasattr(signal, name)]
     # Under nohup a hang-up is ignored, and stays so.
     watched = [each for each in watched if signal.getsignal(each) != signal.SIG_IGN]
     before = {each: signal.signal(each, lambda number, _: seen.append(number)) for each in watched}

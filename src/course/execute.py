@@ -88,7 +88,8 @@ def main(text: str) -> int:
     """
     ended: dict[str, int] = {}
     threading.Thread(target=_leave_with_runner, daemon=True).start()
-    threading.Thread(target=_see_the_kernel_end, args=[ended], daemon=True).start()
+    if hasattr(os, "waitid"):
+        threading.Thread(target=_see_the_kernel_end, args=[ended], daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     import jupytext
     import papermill
