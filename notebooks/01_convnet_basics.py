@@ -39,10 +39,10 @@
 
 # %%
 from helpers import arithmetic, datasets, plots, training
-from helpers.backend import gradient
+from helpers.backend import as_array, gradient
 from helpers.records import claims_table, mistakes_table, record
 import keras
-from keras import layers
+from keras import layers, ops
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -53,6 +53,7 @@ import numpy as np
 # %% tags=["parameters"]
 profile: str = "quick"  # sample | quick | full: built-in, real, or the long recipe
 seed: int = 0  # 0 to 1000000: seed of the weights and of the shuffling
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 validation: float = 0.1  # 0.01 to 0.5: share of the training digits held out to watch it
 batch_size: int = 128  # 8 to 1024: digits a step
 epochs: int = 2  # 1 to 100: passes over the training digits for the convnet
@@ -66,7 +67,8 @@ filters: int = 16  # 4 to 64: filters in the first layer of the convnet
 # We load MNIST: pictures of handwritten digits, 28 pixels high and wide, in shades of grey.
 
 # %% tags=["measured"]
-training.start(seed)
+training.start(seed, precision)
+rounding = 1e-5 if precision == "exact" else 0.1  # largest difference that it may make
 mnist = datasets.load("mnist", profile)
 images, labels = mnist.train
 test_images, test_labels = mnist.test
@@ -209,9 +211,9 @@ random = np.random.default_rng(seed)
 picture = random.uniform(size=(12, 11, 3)).astype(np.float32)
 for stride in (1, 2, 3):
     layer = layers.Conv2D(4, 3, strides=stride, bias_initializer="random_normal")
-    ours = layer(picture[None])[0].numpy()
+    ours = as_array(layer(picture[None])[0])
     by_hand = convolve(picture, layer.kernel.numpy(), layer.bias.numpy(), stride)
-    assert np.abs(by_hand - ours).max() < 1e-5
+    assert np.abs(by_hand - ours).max() < rounding
     print(f"stride {stride}: shape {by_hand.shape}, the same numbers as Keras")
 
 # %% [markdown]
@@ -279,7 +281,7 @@ before, after = convolve(room, edges, 0), convolve(moved, edges, 0)
 assert np.array_equal(np.roll(before, (2, 3), axis=(0, 1)), after)
 
 dense = layers.Dense(30, kernel_initializer=keras.initializers.RandomNormal(seed=seed))
-answers = dense(np.stack([room.ravel(), moved.ravel()])).numpy()
+answers = as_array(dense(np.stack([room.ravel(), moved.ravel()])))
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(12, 2.7), layout="constrained")
@@ -359,7 +361,7 @@ axes[0].set_title("5x5 same: two rows of zeros\nat each end (grey)", fontsize=9)
 for axis, padding in zip(axes[1:], ("valid", "same"), strict=True):
     size = arithmetic.output_size(28, 5, padding=padding)
     layer = layers.Conv2D(1, 5, padding=padding, kernel_initializer="ones")
-    axis.imshow(layer(digit[None])[0, ..., 0], cmap="magma")
+    axis.imshow(as_array(layer(digit[None]))[0, ..., 0], cmap="magma")
     axis.set_title(f"5x5 {padding}: {size}x{size}", fontsize=9)
 for axis in axes:
     axis.set_xlabel("column")
@@ -476,17 +478,17 @@ except ValueError as error:
 
 # %%
 response = np.maximum(convolve(digit, edges[..., :1], 0), 0)[None]
-squares = layers.AveragePooling2D(2)(response**2).numpy() * 4
 pooled = {
     "feature map": response,
-    "max 2x2": layers.MaxPooling2D(2)(response).numpy(),
-    "average 2x2": layers.AveragePooling2D(2)(response).numpy(),
-    "L2 2x2": np.sqrt(squares),
-    "global max": layers.GlobalMaxPooling2D(keepdims=True)(response).numpy(),
+    "max 2x2": layers.MaxPooling2D(2)(response),
+    "average 2x2": layers.AveragePooling2D(2)(response),
+    "L2 2x2": (layers.AveragePooling2D(2)(response**2) * 4) ** 0.5,
+    "global max": layers.GlobalMaxPooling2D(keepdims=True)(response),
 }
+pooled = {name: as_array(maps) for name, maps in pooled.items()}
 figure, axes = plt.subplots(1, 5, figsize=(12, 3.2), layout="constrained")
 for axis, (name, values) in zip(axes, pooled.items(), strict=True):
-    axis.imshow(values[0, ..., 0], cmap="magma", vmin=0, vmax=response.max())
+    axis.imshow(as_array(values)[0, ..., 0], cmap="magma", vmin=0, vmax=response.max())
     axis.set_title(f"{name}\n{values.shape[1]}x{values.shape[2]}", fontsize=9)
     axis.set_axis_off()
 figure.suptitle("Five ways to look at one feature map")
@@ -525,7 +527,7 @@ for depth, (kind, window, _) in enumerate(stack, start=1):
     middle = probe.shape[1] // 2
     reach = keras.Model(inputs, probe[:, middle, middle, 0])
     _, seen = gradient(lambda p, m=reach: m(p)[0], np.ones((1, 31, 31, 1), np.float32))
-    seen = seen.numpy()[0, ..., 0] != 0
+    seen = as_array(seen)[0, ..., 0] != 0
     expected = arithmetic.receptive_field([(w, s) for _, w, s in stack[:depth]])
     assert seen.any(axis=0).sum() == seen.any(axis=1).sum() == expected
     fields.append((f"after {kind} {depth}\n{expected}x{expected}", seen))
@@ -823,14 +825,14 @@ by_hand_weights, by_hand_image = backward(image, kernel, 2 * output)
 
 
 def loss(pixels, weights):
-    mapped = keras.ops.conv(pixels[None, ..., None], weights[..., None, None], padding="valid")
-    return keras.ops.sum(mapped**2)
+    mapped = ops.conv(pixels[None, ..., None], weights[..., None, None], padding="valid")
+    return ops.sum(mapped**2)
 
 
 _, auto_weights = gradient(lambda weights: loss(image, weights), kernel)
 _, auto_image = gradient(lambda pixels: loss(pixels, kernel), image)
 for ours, automatic in ((by_hand_weights, auto_weights), (by_hand_image, auto_image)):
-    assert np.abs(ours - automatic.numpy()).max() < 1e-5 * np.abs(ours).max()
+    assert np.abs(ours - as_array(automatic)).max() < rounding * np.abs(ours).max()
 print("Both gradients agree with automatic differentiation.")
 
 # %%

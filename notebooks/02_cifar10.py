@@ -40,6 +40,7 @@
 
 # %%
 from helpers import arithmetic, datasets, plots, training
+from helpers.backend import as_array
 from helpers.records import claims_table, record
 from itertools import pairwise
 import time
@@ -56,6 +57,7 @@ import numpy as np
 # %% tags=["parameters"]
 profile: str = "quick"  # sample | quick | full: built-in, real, or the textbook's recipe
 seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the augmentation
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 pictures: int = 30000  # 100 to 45000: how many of the training pictures are used
 batch_size: int = 64  # 8 to 1024: pictures a step
 peak: float = 0.002  # 0.0001 to 0.02: highest learning rate of the one-cycle schedule
@@ -85,7 +87,7 @@ augmented_epochs: int = 4  # 1 to 100: the same, with augmentation
 # test pictures, if only a little, by choosing.
 
 # %% tags=["measured"]
-training.start(seed)
+training.start(seed, precision)
 cifar = datasets.load("cifar10", profile)
 images, labels = (np.asarray(array[:pictures]) for array in cifar.train)
 for part in ("train", "validation", "test"):
@@ -462,7 +464,7 @@ together = keras.Sequential(list(changes.values()))
 rows = [layer(copies, training=True) for layer in (*changes.values(), together)]
 figure, axes = plt.subplots(5, 8, figsize=(8.2, 5.4), layout="constrained")
 for row, (name, changed) in enumerate(zip((*changes, "together"), rows, strict=True)):
-    shown = [original, *np.clip(keras.ops.convert_to_numpy(changed), 0, 255).astype(np.uint8)]
+    shown = [original, *np.clip(as_array(changed), 0, 255).astype(np.uint8)]
     for axis, picture in zip(axes[row], shown, strict=True):
         axis.imshow(picture)
         axis.set_xticks([])
@@ -482,9 +484,9 @@ plots.show(
 # When we predict, the picture must pass unchanged, and we check that it does.
 
 # %%
-unchanged = keras.ops.convert_to_numpy(together(copies, training=False))
+unchanged = as_array(together(copies, training=False))
 assert np.array_equal(unchanged, copies)
-changed = keras.ops.convert_to_numpy(together(copies, training=True))
+changed = as_array(together(copies, training=True))
 assert not np.array_equal(changed, copies)
 print("Augmentation changes pictures in training and leaves them alone in prediction.")
 

@@ -36,6 +36,7 @@
 
 # %%
 from helpers import arithmetic, artifacts, datasets, plots, training
+from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 import keras
 from keras import layers
@@ -49,6 +50,7 @@ import numpy as np
 # %% tags=["parameters"]
 profile: str = "quick"  # sample | quick | full: built-in, real, or the textbook's recipe
 seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the augmentation
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 seeds: int = 1  # 1 to 10: how many seeds each experiment is run with, counted up from seed
 size: int = 64  # 16 to 200: width and height of the pictures, in pixels
 width: int = 16  # 8 to 64: filters of the first module; the later ones have two and four times that
@@ -78,7 +80,7 @@ together_epochs: int = 36  # 1 to 400: the same for all remedies together
 #   understood.
 
 # %% tags=["measured"]
-training.start(seed)
+training.start(seed, precision)
 pets = datasets.load("cats_vs_dogs", profile, size=size)
 images, labels = (np.asarray(array) for array in pets.train)
 for part in ("train", "validation", "test"):
@@ -374,7 +376,7 @@ copies = np.repeat(original[None], 7, axis=0)
 
 def changed_by(*stack):
     changed = keras.Sequential(list(stack))(copies, training=True)
-    return np.clip(keras.ops.convert_to_numpy(changed), 0, 255).astype(np.uint8)
+    return np.clip(as_array(changed), 0, 255).astype(np.uint8)
 
 
 def show_rows(rows, title, alt):
@@ -427,8 +429,8 @@ show_rows(
 
 # %%
 stack = keras.Sequential(changes())
-assert np.array_equal(keras.ops.convert_to_numpy(stack(copies, training=False)), copies)
-assert not np.array_equal(keras.ops.convert_to_numpy(stack(copies, training=True)), copies)
+assert np.array_equal(as_array(stack(copies, training=False)), copies)
+assert not np.array_equal(as_array(stack(copies, training=True)), copies)
 regularised = convnet(changes(), dropout=0.5, normalisation=True)
 twice = [training.predict(regularised, images[:16]) for _ in range(2)]
 assert np.array_equal(*twice)
@@ -452,7 +454,7 @@ def correlation(some, others):
 
 
 few = images[:100]
-changed = keras.ops.convert_to_numpy(stack(few, training=True))
+changed = as_array(stack(few, training=True))
 record("cats_vs_dogs.correlation.copy", correlation(changed, few))
 record("cats_vs_dogs.correlation.other", correlation(few[1:], few[:-1]))
 

@@ -37,6 +37,7 @@
 
 # %%
 from helpers import arithmetic, datasets, frozen, plots, pretrained, training
+from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 import time
 import keras
@@ -52,6 +53,7 @@ from sklearn.manifold import TSNE
 # %% tags=["parameters"]
 profile: str = "quick"  # sample | quick | full: built-in data, real data, or larger real pictures
 seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the augmentation
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 seeds: int = 5  # 2 to 20: how many heads are trained for each experiment, counted up from seed
 base_name: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16: pretrained base
 size: int = 160  # 32 to 224: width and height of the pictures, in pixels
@@ -91,7 +93,7 @@ wrong_pictures: int = 500  # 20 to 2000: training pictures that meet the wrong p
 # The validation pictures are there to watch the training, and the test pictures to measure once.
 
 # %% tags=["measured"]
-training.start(seed)
+training.start(seed, precision)
 pets = datasets.load("cats_vs_dogs", profile, size=size)
 images, labels = (array[:pictures] for array in pets.train)
 record("features.training_pictures", len(images), "count")
@@ -141,7 +143,7 @@ record("features.mobilenet.parameters", shapes["mobilenet"][3], "count")
 white = np.full((1, 32, 32, 3), 255, "float32")
 vgg16 = pretrained.load("vgg16", 32, weights="random")
 prepared = keras.Model(vgg16.input, vgg16.get_layer("preprocessing").output)
-record("features.vgg16.white_pixel", prepared(white).numpy().max())
+record("features.vgg16.white_pixel", prepared.predict_on_batch(white).max())
 
 # %% [markdown]
 # Each base wants its numbers as its authors fed them: VGG16 wants blue before red, MobileNet wants
@@ -287,7 +289,7 @@ def train_head(found, chosen, seed, watched=None):
     history = training.fit(
         head, x, y, epochs=epochs, batch_size=batch_size, validation=watched, seed=seed
     )
-    says_dog = head(np.asarray(found["test"])).numpy()[:, 0] > 0.5
+    says_dog = training.predict(head, found["test"])[:, 0] > 0.5
     return head, history, np.mean(says_dog == targets["test"])
 
 
@@ -525,7 +527,7 @@ def end_to_end():
 training.start(seed)
 model = end_to_end()
 before = base.get_weights()
-assert sum(weight.numpy().size for weight in model.trainable_variables) == by_hand
+assert sum(np.prod(weight.shape) for weight in model.trainable_variables) == by_hand
 steps = training.steps_in(len(images), batch_size, end_to_end_epochs)
 model.compile(
     keras.optimizers.Adam(training.one_cycle(end_to_end_rate, steps)),
@@ -650,7 +652,7 @@ record("features.classifier.pooled.parameters", pooled_max.count_params(), "coun
 inner, outer = wide.layers
 example = np.random.default_rng(0).normal(size=(4, 1024)).astype("float32")
 one_matrix = inner.kernel.numpy() @ outer.kernel.numpy()
-logits = inner(example).numpy() @ outer.kernel.numpy()
+logits = as_array(inner(example)) @ outer.kernel.numpy()
 assert np.allclose(example @ one_matrix, logits, atol=1e-4)
 print("One layer does the work of the two.")
 

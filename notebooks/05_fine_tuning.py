@@ -53,6 +53,7 @@ import numpy as np
 # %% tags=["parameters"]
 profile: str = "quick"  # sample | quick | full: built-in data, real data, or larger real pictures
 seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the augmentation
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 seeds: int = 3  # 2 to 20: how many times the whole procedure is run, counted up from seed
 last_frozen: str = "block6d_add"  # block5c_add | block6b_add | block6d_add: the base is cut here
 size: int = 160  # 32 to 224: width and height of the pictures, in pixels
@@ -70,7 +71,7 @@ grid_depths: int = 3  # 1 to 3: how many cuts the grid tries
 grid_rates: int = 3  # 2 to 3: how many learning rates it tries
 
 # %% tags=["measured"]
-training.start(seed)
+training.start(seed, precision)
 pets = datasets.load("cats_vs_dogs", profile, size=size)
 images, labels = (array[:pictures] for array in pets.train)
 record("fine_tuning.training_pictures", len(images), "count")

@@ -1,15 +1,20 @@
 """The one module that knows which backend Keras runs on.
 
-Importing it imports Keras without the lines that the backend writes to the error stream: they
-hold times and process ids, so they would change the stored outputs of a notebook at every run.
+The environment variable ``KERAS_BACKEND`` chooses it: tensorflow (the default), jax or torch.
+Importing this module imports Keras without the lines that a backend writes to the error stream:
+they hold times, addresses and process ids, so they would change the stored outputs of a notebook
+at every run.
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -31,46 +36,146 @@ def _quiet_error_stream() -> Iterator[None]:
             os.close(saved)
 
 
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def checked_backend() -> str:
+    """The backend that is asked for.
+
+    Raises:
+        ValueError: the course does not run on it, or it is not installed.
+    """
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in BACKENDS:
+        raise ValueError(
+            f'KERAS_BACKEND is "{name}", and the course runs on {", ".join(BACKENDS)}: '
+            "set it to one of these, or unset it."
+        )
+    if importlib.util.find_spec(name) is None:
+        raise ValueError(
+            f"KERAS_BACKEND is {name}, which is not installed: "
+            f"run `pip install '.[{name}]'`, or unset KERAS_BACKEND."
+        )
+    return name
+
+
 with _quiet_error_stream():
+    os.environ["KERAS_BACKEND"] = checked_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
-    import tensorflow as tf
+    import tensorflow as tf  # batches are made by tf.data for every backend
 
+    # Warnings of TensorFlow's Python side hold addresses; its errors are exceptions.
+    tf.get_logger().setLevel("ERROR")
+    if keras.backend.backend() != "tensorflow":
+        tf.config.set_visible_devices([], "GPU")  # their memory belongs to the other backend
     # Looking for devices writes to the error stream too, so it is done here once.
     tf.config.list_physical_devices()
+    if keras.backend.backend() == "jax":
+        import jax
 
-__all__ = ["batches", "compiled", "gradient", "keras", "set_seed"]
+        jax.devices()
+    elif keras.backend.backend() == "torch":
+        import torch
+
+__all__ = ["as_array", "batches", "compiled", "gradient", "keras", "set_precision", "set_seed"]
+
+
+def set_precision(precision: str) -> None:
+    """Choose between arithmetic that can be repeated and arithmetic that is fast on a GPU.
+
+    Args:
+        precision: "exact" for layers that compute in float32; "fast" for layers that compute in
+            bfloat16 and keep their weights in float32.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if precision not in ("exact", "fast"):
+        raise ValueError(f'The precision is "exact" or "fast", and not "{precision}".')
+    exact = precision == "exact"
+    keras.config.set_dtype_policy("float32" if exact else "mixed_bfloat16")
+    # Graphics cards shorten the factors of float32 products unless they are told not to.
+    if keras.backend.backend() == "jax":
+        jax.config.update("jax_default_matmul_precision", "float32" if exact else None)
+    elif keras.backend.backend() == "torch":
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not exact
+    else:
+        tf.config.experimental.enable_tensor_float_32_execution(not exact)
 
 
 def set_seed(seed: int) -> None:
-    """Seed Python, NumPy and the backend, and ask for deterministic operations.
+    """Seed Python, NumPy and the backend.
 
-    The same seed on the same machine with the same number of threads gives identical weights.
+    With "exact" arithmetic the operations are deterministic as well, so that the same seed on the
+    same machine with the same number of threads gives identical weights. With "fast" arithmetic
+    they may run in any order, and Keras compiles the training with XLA.
     """
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    exact = keras.config.dtype_policy().name == "float32"
+    if keras.backend.backend() == "torch":
+        torch.use_deterministic_algorithms(exact, warn_only=True)
+    elif keras.backend.backend() == "tensorflow" and exact:
+        tf.config.experimental.enable_op_determinism()
 
 
-def gradient(function: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+def as_array(tensor: Any) -> np.ndarray:
+    """A tensor of any backend, device and precision as a float32 array of its own."""
+    return np.array(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
+
+
+def gradient(function: Callable[[Any], Any], x: Any, more: bool = False) -> tuple[Any, Any]:
     """Value and gradient of a scalar-valued function of one tensor.
 
     Args:
         function: maps a tensor to a scalar tensor.
         x: the tensor at which to differentiate, any shape, float32.
+        more: whether the function returns a pair, the scalar and whatever else is of use.
 
     Returns:
-        The scalar ``function(x)`` and the gradient, of the shape and dtype of ``x``.
+        What the function returned, and the gradient of its scalar, of the shape and dtype of
+        ``x``.
     """
-    x = tf.convert_to_tensor(x)
+    x = keras.ops.convert_to_tensor(x)
+    if keras.backend.backend() == "jax":
+        return jax.value_and_grad(function, has_aux=more)(x)
+    if keras.backend.backend() == "torch":
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            value = function(x)
+            (slope,) = torch.autograd.grad(value[0] if more else value, x)
+        return keras.tree.map_structure(lambda tensor: tensor.detach(), value), slope
     with tf.GradientTape() as tape:
         tape.watch(x)
         value = function(x)
-    return value, tape.gradient(value, x)
+        scalar = value[0] if more else value
+    return value, tape.gradient(scalar, x)
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, traced once a shape and then run as one graph."""
-    return tf.function(function)
+def compiled(function: Callable[..., Any], model: Any) -> Callable[..., Any]:
+    """The same function, traced once a shape and then run as one graph.
+
+    Args:
+        function: maps arrays to tensors.
+        model: the Keras model that it runs. Its weights are read at every call, so that the
+            function may be kept while the model is trained.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return tf.function(function)
+    if keras.backend.backend() == "torch":
+
+        @torch.no_grad()
+        def on_tensors(*inputs: Any) -> Any:
+            return function(*map(keras.ops.convert_to_tensor, inputs))
+
+        return on_tensors
+
+    @jax.jit
+    def with_weights(values: list[Any], *inputs: Any) -> Any:
+        with keras.StatelessScope(zip(model.variables, values, strict=True)):
+            return function(*inputs)
+
+    return lambda *inputs: with_weights([weight.value for weight in model.variables], *inputs)
 
 
 def batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Any:

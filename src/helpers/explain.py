@@ -7,7 +7,6 @@ model, and pictures exactly as they enter that model. A picture of each result i
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,14 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers.backend import compiled, gradient, keras
+from helpers.backend import as_array, compiled, gradient, keras
 
 ops = keras.ops
 BATCH = 16  # pictures a step; one size, so that a compiled function is traced only once
 LAST_BLUR = 0.7  # pixels: gradient ascent ends with a blur that lets the finest lines pass
-
-# The backend warns that many functions were compiled; here each belongs to another layer.
-logging.getLogger("tensorflow").addFilter(lambda entry: "retracing" not in entry.getMessage())
 
 
 # --- one walk through the layers, nested or not ----------------------------------------------
@@ -57,7 +53,7 @@ class _Walk:
         output = layer(*inputs, **options)
         name = layer.name if layer.name not in self.outputs else f"{owner.name}/{layer.name}"
         if name == self.nudged:
-            output = output + self.nudge
+            output = output + ops.cast(self.nudge, output.dtype)
         self.outputs[name] = output
         self.last = (layer, inputs[0] if inputs else None, output)
         return output
@@ -82,8 +78,9 @@ def _scores(walk: _Walk, output: Any) -> Any:
         ):
             scores = entering
         elif isinstance(layer, keras.layers.Dense) and _squashes(layer):
-            scores = ops.matmul(entering, layer.kernel)
+            scores = ops.matmul(ops.cast(entering, "float32"), layer.kernel)
             scores = scores if layer.bias is None else scores + layer.bias
+    scores = ops.cast(scores, "float32")
     if scores.shape[-1] == 1:
         scores = ops.concatenate([-scores, scores], axis=-1)
     return scores
@@ -272,14 +269,14 @@ def _in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     if number == 1:
         found = function(*arrays)
         single = not isinstance(found, (list, tuple))
-        return np.array(found) if single else [np.array(part) for part in found]
+        return as_array(found) if single else [as_array(part) for part in found]
     parts: list[list[np.ndarray]] = []
     for begin in range(0, number, BATCH):
         chosen = np.minimum(np.arange(begin, begin + BATCH), number - 1)
         found = function(*(array[chosen] for array in arrays))
         single = not isinstance(found, (list, tuple))
         kept = min(BATCH, number - begin)
-        parts.append([np.asarray(part)[:kept] for part in ([found] if single else found)])
+        parts.append([as_array(part)[:kept] for part in ([found] if single else found)])
     joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
     return joined[0] if single else joined
 
@@ -294,7 +291,7 @@ def _maps_function(model: Any, layers: tuple[str, ...]) -> Callable[..., Any]:
         walk.through(model, pictures)
         return [walk.outputs[name] for name in layers]
 
-    return compiled(maps)
+    return compiled(maps, model)
 
 
 def activations(model: Any, pictures: np.ndarray, layers: Iterable[str]) -> dict[str, np.ndarray]:
@@ -476,7 +473,7 @@ def _resized(pictures: np.ndarray, height: int, width: int | None = None) -> np.
     resized = keras.ops.image.resize(
         np.asarray(pictures, "float32"), (height, width), antialias=True
     )
-    return np.asarray(resized)
+    return as_array(resized)
 
 
 # --- filter patterns -------------------------------------------------------------------------
@@ -497,24 +494,22 @@ def _ascent_step(model: Any, layer: str) -> Callable[..., Any]:
     def step(
         pictures: Any, filters: Any, shift: Any, blur_rows: Any, blur_columns: Any, length: Any
     ) -> tuple[Any, Any]:
-        kept: list[Any] = []
-
-        def activation(moved: Any) -> Any:
+        def activation(moved: Any) -> tuple[Any, Any]:
             walk = _Walk()
             walk.through(model, moved)
-            maps = walk.outputs[layer]
+            maps = ops.cast(walk.outputs[layer], "float32")
             chosen = ops.one_hot(filters, maps.shape[-1])[:, None, None, :]
-            kept.append(ops.sum(ops.mean(maps * chosen, axis=(1, 2)), axis=-1))
-            return ops.sum(kept[-1])
+            each = ops.sum(ops.mean(maps * chosen, axis=(1, 2)), axis=-1)
+            return ops.sum(each), each
 
         moved = ops.roll(pictures, (shift[0], shift[1]), axis=(1, 2))
-        _, slope = gradient(activation, moved)
+        (_, each), slope = gradient(activation, moved, more=True)
         slope = ops.roll(slope, (-shift[0], -shift[1]), axis=(1, 2))
         slope = ops.einsum("ij,bjkc,lk->bilc", blur_rows, slope, blur_columns)
         size = ops.sqrt(ops.sum(ops.square(slope), axis=(1, 2, 3), keepdims=True))
-        return pictures + length * slope / (size + 1e-12), kept[-1]
+        return pictures + length * slope / (size + 1e-12), each
 
-    return compiled(step)
+    return compiled(step, model)
 
 
 def _blur(size: int, sigma: float) -> np.ndarray:
@@ -601,8 +596,8 @@ def filter_patterns(
         )
         pictures = ops.clip(pictures, low, high)
     still = (np.zeros(2, "int32"), _blur(height, 0), _blur(width, 0), np.float32(0))
-    before, after = (np.array(step(ends, index, *still)[1]) for ends in (start, pictures))
-    return Patterns(np.array(pictures), before, after)
+    before, after = (as_array(step(ends, index, *still)[1]) for ends in (start, pictures))
+    return Patterns(as_array(pictures), before, after)
 
 
 # --- heat maps -------------------------------------------------------------------------------
@@ -611,23 +606,21 @@ def filter_patterns(
 @functools.lru_cache(maxsize=8)
 def _heat_function(model: Any, layer: str, shape: tuple[int, int, int]) -> Callable[..., Any]:
     def heat(pictures: Any, classes: Any) -> Any:
-        kept: list[Any] = []
-
-        def chosen_scores(nudge: Any) -> Any:
+        def chosen_scores(nudge: Any) -> tuple[Any, Any]:
             walk = _Walk(layer, nudge)
             scores = _scores(walk, walk.through(model, pictures))
             best = ops.cast(ops.argmax(scores, axis=-1), "int32")
             picked = ops.one_hot(ops.where(classes < 0, best, classes), scores.shape[-1])
-            kept.append(walk.outputs[layer])
-            return ops.sum(scores * picked)
+            return ops.sum(scores * picked), walk.outputs[layer]
 
         # The gradient with respect to something added to the maps is that of the maps themselves,
         # wherever they stand in the graph; no second model has to be cut out.
-        _, slope = gradient(chosen_scores, ops.zeros((pictures.shape[0], *shape)))
+        nothing = ops.zeros((pictures.shape[0], *shape))
+        (_, maps), slope = gradient(chosen_scores, nothing, more=True)
         weights = ops.mean(slope, axis=(1, 2), keepdims=True)
-        return ops.relu(ops.sum(weights * kept[-1], axis=-1))
+        return ops.relu(ops.sum(weights * ops.cast(maps, "float32"), axis=-1))
 
-    return compiled(heat)
+    return compiled(heat, model)
 
 
 def grad_cam(
@@ -673,7 +666,7 @@ def _score_function(model: Any) -> Callable[..., Any]:
         walk = _Walk()
         return _scores(walk, walk.through(model, pictures))
 
-    return compiled(scores)
+    return compiled(scores, model)
 
 
 def class_scores(model: Any, pictures: np.ndarray) -> np.ndarray:

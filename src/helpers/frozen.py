@@ -7,7 +7,6 @@ only the rest is run and trained again and again.
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,6 @@ from IPython.display import display
 
 from helpers.backend import keras
 from helpers.places import cache_folder
-
-# A chapter that compares many small models builds many graphs, and means to.
-logging.getLogger("tensorflow").addFilter(lambda entry: "retracing" not in entry.getMessage())
 
 
 def _tensors(value: Any) -> list[Any]:

@@ -7,23 +7,31 @@ from typing import Any
 import numpy as np
 from IPython.display import DisplayHandle, display
 
-from helpers.backend import batches, keras, set_seed
+from helpers.backend import batches, keras, set_precision, set_seed
 
 History = dict[str, list[float]]
 MIME_TYPE = "application/vnd.course.history+json"
 
 
-def start(seed: int) -> None:
+def start(seed: int, precision: str | None = None) -> None:
     """Begin a chapter: seed every random generator and forget models of an earlier run.
 
-    The same seed, machine and number of threads then give identical records.
+    The same seed, machine and number of threads then give identical records, unless the arithmetic
+    is "fast".
+
+    Args:
+        seed: 0 or more.
+        precision: "exact" for float32 and results that can be repeated, "fast" for bfloat16 and
+            XLA on a GPU; None keeps what was chosen before, "exact" at first.
 
     Raises:
-        ValueError: the seed is negative.
+        ValueError: the seed is negative, or there is no such precision.
     """
     if seed < 0:
         raise ValueError(f"The seed must not be negative, and {seed} is: use 0 or more.")
     keras.backend.clear_session()
+    if precision is not None:
+        set_precision(precision)
     set_seed(seed)
 
 
@@ -168,4 +176,5 @@ def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) ->
 
 def predict(model: Any, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """Outputs of a model for every input, shape (N, ...), float32, in the order of the inputs."""
-    return model.predict(batches(x, None, batch_size, None), verbose=0)
+    outputs = model.predict(batches(x, None, batch_size, None), verbose=0)
+    return np.asarray(outputs, "float32")
