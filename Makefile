@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BIN_GPU := .venv-gpu/bin
+READY_GPU := .venv-gpu/.ready
 TOOLS := node_modules/.ready
 
-.PHONY: run test lab book book-serve lint check regression data store lock clean
+.PHONY: run test lab book book-serve lint check regression data store gpu canary lock clean
 
 run: $(READY) ## execute the course headlessly on built-in sample data
 	$(BIN)/course run --profile sample
@@ -38,12 +40,21 @@ regression: data ## every notebook on real data, held to its stored outputs
 store: data ## run every chapter on real data and store its outputs
 	$(BIN)/course run --store
 
-lock: ## renew requirements.lock from pyproject.toml
+gpu: $(READY_GPU) ## the whole course on this machine's GPU, compared with results/
+	$(BIN_GPU)/course gpu $(CHAPTERS) --profile $(or $(PROFILE),full) --seeds $(or $(SEEDS),1)
+
+canary: $(TOOLS) ## the course and its tests with the newest versions of everything
+	.ci/canary
+
+lock: ## renew the locks from pyproject.toml
 	uv pip compile --universal --generate-hashes --no-header --quiet --extra test --extra cluster \
-		--python-version 3.11 --output-file requirements.lock pyproject.toml
+		--extra jax --python-version 3.11 --output-file requirements.lock pyproject.toml
+	uv pip compile --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet \
+		--extra gpu --extra test --constraint requirements.lock --no-annotate \
+		--python-version 3.11 --output-file requirements-gpu.lock pyproject.toml
 
 clean: ## forget the environment and the runs; downloads stay
-	rm -rf .venv node_modules runs build
+	rm -rf .venv .venv-gpu .venv-canary node_modules runs build
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
@@ -53,6 +64,15 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		--requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $@
+
+# requirements-gpu.lock is for Python 3.11 on Linux; TensorFlow brings the CUDA libraries.
+$(READY_GPU): requirements-gpu.lock pyproject.toml
+	$(PYTHON) -m venv .venv-gpu
+	$(BIN_GPU)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement requirements-gpu.lock
+	$(BIN_GPU)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --editable .
 	@touch $@
 

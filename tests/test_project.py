@@ -30,14 +30,15 @@ def name_of(requirement: str) -> str:
     return Requirement(requirement).name.lower().replace("_", "-")
 
 
-def wanted() -> dict[str, Requirement]:
+def wanted(extras: tuple[str, ...] = ("test", "cluster", "jax")) -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    listed = chain(project["dependencies"], *project["optional-dependencies"].values())
+    optional = [project["optional-dependencies"][extra] for extra in extras]
+    listed = chain(project["dependencies"], *optional)
     return {name_of(text): Requirement(text) for text in listed}
 
 
-def locked(python: str) -> dict[str, str]:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def locked(python: str, lock: str = "requirements.lock") -> dict[str, str]:
+    text = (ROOT / lock).read_text(encoding="utf-8")
     environment = {
         "python_version": python,
         "python_full_version": f"{python}.1",
@@ -63,8 +64,17 @@ def test_the_lock_satisfies_the_project(python: str) -> None:
         assert requirement.specifier.contains(pinned[name]), name
 
 
-def test_the_lock_is_hashed_and_names_no_address() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def test_the_lock_of_the_gpu_machine_is_the_lock_with_cuda() -> None:
+    usual, with_cuda = locked("3.11"), locked("3.11", "requirements-gpu.lock")
+    assert {name: with_cuda[name] for name in wanted(("test",))} == {
+        name: usual[name] for name in wanted(("test",))
+    }
+    assert any(name.startswith("nvidia-cudnn") for name in with_cuda)
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-gpu.lock"])
+def test_a_lock_is_hashed_and_names_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert "--index-url" not in text
     pins = re.findall(r"^[\w.-]+==.*\\$", text, re.MULTILINE)

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from course import batch, book, data, live, pairs, plan, report, runs
+from course import batch, book, data, gpu, live, pairs, plan, report, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
@@ -95,6 +95,27 @@ def _summary(planned: list[runs.Run], outcomes: dict[str, batch.Outcome], out: P
             said = each.note if each.state != "skipped" else f"skipped: {each.note}"
             print(f"course: chapter {each.run.chapter} {said}", file=sys.stderr)
     return 0 if all(each.good for each in found) else 1
+
+
+def _gpu(options: argparse.Namespace) -> int:
+    wanted = find(options.chapters)
+    device = gpu.check_device(wanted, options.profile)
+    planned = plan.plan(wanted, [options.profile], [], options.seeds, False)
+    table = live.Table(len(planned))
+    engine = batch.Local(planned, None, None, table.tell)
+    batch.show_plan(planned, engine.words, {})
+    with runs.opened(options.out):
+        batch.Batch(
+            planned,
+            options.out,
+            engine,
+            table,
+            fresh=False,
+            timeout=None,
+            keep=False,
+            copy_to=None,
+        ).execute()
+    return gpu.write(options.out, device)
 
 
 def _runs(options: argparse.Namespace) -> int:
@@ -198,6 +219,12 @@ def _parser() -> argparse.ArgumentParser:
         help="what a run needs of a worker, as GPU=1",
     )
     run.set_defaults(act=_run)
+    job = commands.add_parser("gpu", help="run the course on this machine's GPU and judge the runs")
+    job.add_argument("chapters", nargs="*", help="numbers or names; all where none is given")
+    job.add_argument("--profile", choices=PROFILES, default="full")
+    job.add_argument("--seeds", type=int, metavar="N", help="N runs each, with seeds in a row")
+    job.add_argument("--out", type=Path, default=Path("runs") / "gpu", help="folder of the runs")
+    job.set_defaults(act=_gpu)
     check = commands.add_parser("check", help="are pairs in sync, outputs fresh, prose clean?")
     check.add_argument("chapters", nargs="*")
     check.set_defaults(act=_check)

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from course.catalogue import Chapter, asked_values, chapters, parameters, settin
 from course.errors import CourseError
 from course.pairs import code_digests
 from course.runs import Run, file_hash
-from helpers.places import ROOT, cache_folder
+from helpers.places import ROOT, cache_folder, chosen_backend
 from helpers.records import load_claims
 
 MOST = 1000  # runs that nobody plans by mistake
@@ -36,6 +35,7 @@ def plan(
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
     """
+    _constants()
     for profile in profiles:
         for chapter in wanted:
             settings(chapter, profile)
@@ -121,11 +121,15 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
 @functools.cache
 def _constants() -> dict[str, Any]:
     """What the results of all runs of a command depend on."""
+    try:
+        backend = chosen_backend()
+    except ValueError as error:
+        raise CourseError(str(error)) from error
     return {
         "lock": file_hash(ROOT / "requirements.lock"),
         "packages": runner.environment()["packages"],
         "python": runner.environment()["python"],
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": backend,
     }
 
 

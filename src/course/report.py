@@ -83,16 +83,27 @@ def facts(runs: list[dict[str, Any]]) -> Facts:
             "budget_seconds": run["budget"]["seconds"],
             "bytes": run["peak_memory_bytes"],
             "budget_bytes": run["budget"]["megabytes"] * 10**6,
+            "gpu_bytes": run["gpu_peak_bytes"],
+            "examples_a_second": run["examples_a_second"],
         }
         for run in runs
     ]
-    groups = [_group(members) for members in _by_group(runs).values()]
+    found = groups(runs)
     return {
         "runs": listed,
-        "groups": groups,
-        "broken": [claim["sentence"] for group in groups for claim in _broken(group)],
+        "groups": found,
+        "broken": [claim["sentence"] for group in found for claim in _broken(group)],
         "environments": _environments(runs),
     }
+
+
+def groups(runs: list[dict[str, Any]]) -> list[Facts]:
+    """Records and claims of runs that differ only in the seed, one group each.
+
+    Args:
+        runs: from ``read_runs``, or with the same fields.
+    """
+    return [_group(members) for members in _by_group(runs).values()]
 
 
 def _as_run(run: dict[str, Any]) -> Run:
@@ -264,6 +275,7 @@ Table = tuple[str, list[str], list[list[str]]]  # title, header, rows
 
 def _tables(found: Facts) -> list[Table]:
     header = ["run", "attempt", "status", "why", "time of budget", "peak memory of budget"]
+    header += ["GPU memory", "examples a second"]
     rows = [
         [
             run["run"],
@@ -272,6 +284,8 @@ def _tables(found: Facts) -> list[Table]:
             run["reason"],
             f"{run['seconds']:.0f} of {run['budget_seconds']:,.0f} s",
             f"{run['bytes'] / 1e6:,.0f} of {run['budget_bytes'] / 1e6:,.0f} MB",
+            f"{run['gpu_bytes'] / 1e6:,.0f} MB" if run["gpu_bytes"] else "",
+            f"{run['examples_a_second']:,.0f}" if run["examples_a_second"] else "",
         ]
         for run in found["runs"]
     ]
@@ -360,6 +374,23 @@ def _markdown_table(table: Table) -> str:
     return "\n".join(
         [f"### {title}", "", line(header), line(["---"] * len(header)), *map(line, rows)]
     )
+
+
+def _markdown(title: str, tables: list[Table], grouped: list[tuple[str, list[Table]]]) -> str:
+    lines = [f"# {title}", *map(_markdown_table, tables)]
+    for heading, own in grouped:
+        lines += [f"## {heading}", *map(_markdown_table, own)]
+    return "\n\n".join(lines)
+
+
+def markdown(found: Facts) -> str:
+    """A report on one folder of runs as Markdown.
+
+    Args:
+        found: from ``facts``.
+    """
+    grouped = [(_name(group), _group_tables(group)) for group in found["groups"]]
+    return _markdown("Course report", _tables(found), grouped)
 
 
 def _outputs(run: dict[str, Any]) -> Iterator[Any]:
@@ -511,10 +542,7 @@ def report(folders: list[Path], form: str) -> int:
     if form == "json":
         print(json.dumps(content, indent=1, ensure_ascii=False))
     elif form == "md":
-        lines = [f"# {title}", *map(_markdown_table, tables)]
-        for heading, own in grouped:
-            lines += [f"## {heading}", *map(_markdown_table, own)]
-        print("\n\n".join(lines))
+        print(_markdown(title, tables, grouped))
     elif len(folders) == 1:
         print(write_report(folders[0]))
     else:

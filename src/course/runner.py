@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import queue
@@ -21,12 +22,14 @@ import nbformat
 import psutil
 
 from course.catalogue import NOTEBOOKS, chapters
+from course.compare import HISTORY
 from course.execute import end_tree
 from course.pairs import records_of
 from course.runs import MARK, Run, file_hash, processes_of, tail_of
 from helpers.datasets import MIME_TYPE as DATA
 from helpers.places import ROOT
 
+ASK_GPU = 2.0  # seconds between two looks at the memory of a graphics card
 PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
 Progress = dict[str, Any]  # of a running attempt: cell, of, seconds, bytes
 
@@ -78,6 +81,25 @@ def _device() -> dict[str, Any]:
         if asked.returncode == 0:
             found["gpus"] = asked.stdout.strip().splitlines()
     return found
+
+
+def gpu_megabytes(card: str) -> float:
+    """The memory of a graphics card, as nvidia-smi lists it: name, driver, memory in MiB."""
+    return float(card.rpartition(",")[2].strip().split()[0]) * 2**20 / 1e6
+
+
+def _gpu_bytes(gpu: str) -> int:
+    """The memory of one graphics card that is taken, in bytes; 0 if it cannot be asked."""
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", f"--id={gpu}", "--query-gpu=memory.used", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+        return int(float(answer.stdout.split()[0]) * 2**20)
+    except (OSError, subprocess.TimeoutExpired, IndexError, ValueError):
+        return 0
 
 
 def cores() -> int:
@@ -170,6 +192,8 @@ def _watch(
     began = time.monotonic()
     cell: dict[str, Any] = {"cell": None, "of": 0}
     finished: dict[str, Any] = {}
+    room = run.budget.get("gpu_megabytes", math.inf) * 1e6
+    asked = began
 
     def ended(status: str, error: str, message: str) -> None:
         run.status = status
@@ -183,6 +207,9 @@ def _watch(
         held = _memory(holder)
         run.peak_memory_bytes = max(run.peak_memory_bytes, held)
         run.duration_seconds = round(time.monotonic() - began, 2)
+        if run.gpu and time.monotonic() - asked > ASK_GPU:
+            run.gpu_peak_bytes = max(run.gpu_peak_bytes, _gpu_bytes(run.gpu))
+            asked = time.monotonic()
         if event is None and child.poll() is not None:
             # Its last words may not have been read yet on a busy machine.
             reader.join(timeout=5)
@@ -199,6 +226,13 @@ def _watch(
                 "over-budget",
                 "Memory",
                 f"{held / 1e6:,.0f} MB, and its budget is {run.budget['megabytes']:,.0f} MB",
+            )
+        elif run.gpu_peak_bytes > room:
+            ended(
+                "over-budget",
+                "GPU memory",
+                f"{run.gpu_peak_bytes / 1e6:,.0f} MB, and its budget is "
+                f"{run.budget['gpu_megabytes']:,.0f} MB",
             )
         elif run.duration_seconds > limit:
             ended("timed-out", "Timeout", f"still running after {limit:.0f} s")
@@ -241,12 +275,24 @@ def _collect(run: Run, output: Path) -> None:
         return
     run.notebook_sha256 = file_hash(output)
     run.records = records_of(notebook)
-    run.data = [
-        output["data"][DATA]
+    shown = [
+        output["data"]
         for cell in notebook.cells
         for output in cell.get("outputs", [])
-        if DATA in output.get("data", {})
+        if "data" in output
     ]
+    run.data = [data[DATA] for data in shown if DATA in data]
+    run.examples_a_second = _examples_a_second([data[HISTORY] for data in shown if HISTORY in data])
+
+
+def _examples_a_second(fits: list[dict[str, Any]]) -> float:
+    """The speed of the trainings of a notebook, without the epochs that compile the graphs."""
+    examples = seconds = 0.0
+    for fit in fits:
+        warm = fit["seconds"][1:] or fit["seconds"]
+        examples += fit["examples"] * len(warm)
+        seconds += sum(warm)
+    return round(examples / seconds, 1) if seconds else 0.0
 
 
 def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
@@ -261,6 +307,9 @@ def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
     }
     if run.gpu:
         own["CUDA_VISIBLE_DEVICES"] = run.gpu
+        # Backends would take the whole card at once, and its peak would say nothing.
+        own["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        own["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if models:
         own["COURSE_MODELS"] = str(folder / "models")
     return {**os.environ, **own}

@@ -54,6 +54,8 @@ class Run:
         status: "waiting" in a plan, "running", or how it ended: one of ``STATUSES``.
         error: cell, error and message, where it did not succeed.
         tail: the last lines of the log, where it did not succeed.
+        examples_a_second: in the warm epochs of all its trainings together; 0 if it trained none.
+        gpu_peak_bytes: most memory of its graphics card that was taken; 0 without one.
         artifacts: SHA-256 of each file of a model that it left for other chapters.
         owner: host and process that wrote it, to tell whether it is still under way.
     """
@@ -74,6 +76,8 @@ class Run:
     started: str = ""
     duration_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    examples_a_second: float = 0.0
+    gpu_peak_bytes: int = 0
     threads: int = 0
     gpu: str = ""
     records: list[dict[str, Any]] = field(default_factory=list)

@@ -7,7 +7,6 @@ at every run.
 """
 
 import contextlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from helpers.places import chosen_backend
 
 
 @contextlib.contextmanager
@@ -36,31 +37,8 @@ def _quiet_error_stream() -> Iterator[None]:
             os.close(saved)
 
 
-BACKENDS = ("tensorflow", "jax", "torch")
-
-
-def checked_backend() -> str:
-    """The backend that is asked for.
-
-    Raises:
-        ValueError: the course does not run on it, or it is not installed.
-    """
-    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if name not in BACKENDS:
-        raise ValueError(
-            f'KERAS_BACKEND is "{name}", and the course runs on {", ".join(BACKENDS)}: '
-            "set it to one of these, or unset it."
-        )
-    if importlib.util.find_spec(name) is None:
-        raise ValueError(
-            f"KERAS_BACKEND is {name}, which is not installed: "
-            f"run `pip install '.[{name}]'`, or unset KERAS_BACKEND."
-        )
-    return name
-
-
 with _quiet_error_stream():
-    os.environ["KERAS_BACKEND"] = checked_backend()
+    os.environ["KERAS_BACKEND"] = chosen_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
     import tensorflow as tf  # batches are made by tf.data for every backend
@@ -78,7 +56,25 @@ with _quiet_error_stream():
     elif keras.backend.backend() == "torch":
         import torch
 
-__all__ = ["as_array", "batches", "compiled", "gradient", "keras", "set_precision", "set_seed"]
+__all__ = [
+    "accelerators",
+    "as_array",
+    "batches",
+    "compiled",
+    "gradient",
+    "keras",
+    "set_precision",
+    "set_seed",
+]
+
+
+def accelerators() -> list[str]:
+    """What the backend can compute on besides the processor, one name a device."""
+    if keras.backend.backend() == "jax":
+        return [str(device) for device in jax.devices() if device.platform != "cpu"]
+    if keras.backend.backend() == "torch":
+        return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return [device.name for device in tf.config.list_physical_devices("GPU")]
 
 
 def set_precision(precision: str) -> None:

@@ -76,8 +76,9 @@ class _Progress(keras.callbacks.Callback):
         self.line: DisplayHandle | None = display(
             {"text/plain": "Training …"}, raw=True, display_id=True
         )
-        self.began = self.shown = time.monotonic()
+        self.began = self.shown = self.epoch_began = time.monotonic()
         self.epoch = 0
+        self.seconds: list[float] = []  # of each epoch, without its validation
 
     def _show(self, text: str) -> None:
         if self.line is not None:
@@ -85,6 +86,17 @@ class _Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch = epoch + 1
+        self.epoch_began = time.monotonic()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._epoch_done()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch_done()
+
+    def _epoch_done(self) -> None:
+        if len(self.seconds) < self.epoch:
+            self.seconds.append(round(time.monotonic() - self.epoch_began, 3))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         now = time.monotonic()
@@ -105,6 +117,7 @@ class _Progress(keras.callbacks.Callback):
         rounded = {name: [round(value, 6) for value in values] for name, values in history.items()}
         if self.line is not None:
             body = {"model": model, "history": rounded}
+            body |= {"examples": self.examples, "seconds": self.seconds}
             self.line.update({MIME_TYPE: body, "text/plain": text}, raw=True)
 
 

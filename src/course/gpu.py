@@ -1,0 +1,141 @@
+"""The whole course on a machine with a graphics card: check it, run, compare with what is kept."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from course import book, report, runner
+from course.catalogue import Chapter, chapters
+from course.errors import CourseError
+from course.runs import write_json
+
+# The backend is asked in a process of its own, because asking it takes the graphics card.
+ASK = """
+import json
+from helpers import backend
+found = {"backend": backend.keras.backend.backend(), "seen": backend.accelerators()}
+if found["backend"] == "tensorflow":
+    import tensorflow as tf
+    found["build"] = tf.sysconfig.get_build_info().get("cuda_version", "")
+print(json.dumps(found))
+"""
+LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
+
+
+def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
+    """Whether the chapters can run on this machine's graphics cards.
+
+    Args:
+        wanted: the chapters.
+        profile: whose budget of GPU memory counts, where it has one.
+
+    Returns:
+        The cards as nvidia-smi lists them, the backend, and the devices that it sees.
+
+    Raises:
+        CourseError: there is no card, the backend cannot use it, or its memory is too small.
+    """
+    cards = runner.environment()["device"]["gpus"]
+    if not cards or not runner.gpus():
+        hidden = "CUDA_VISIBLE_DEVICES hides all of them" if cards else "nvidia-smi lists none"
+        raise CourseError(f"There is no GPU here: this job looks for {LOOKED_FOR}, and {hidden}.")
+    answer = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True)
+    if answer.returncode != 0:
+        last = (answer.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise CourseError(f"Keras cannot be asked for its devices: {last}")
+    found = json.loads(answer.stdout.strip().splitlines()[-1])
+    if not found["seen"]:
+        built = f", built for CUDA {found['build']}," if found.get("build") else ""
+        extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]
+        raise CourseError(
+            f"There is a GPU ({cards[0]}), but {found['backend']}{built} cannot use it: the driver "
+            f"does not match, or `pip install '.[{extra}]'` is missing its CUDA libraries."
+        )
+    for chapter in wanted:
+        needed = chapter.table["budget"][profile].get("gpu_megabytes", 0)
+        there = min(runner.gpu_megabytes(card) for card in cards)
+        if there < needed:
+            raise CourseError(
+                f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
+                f"and {cards[0].partition(',')[0]} has {there:,.0f}: use a larger card, or name "
+                "the chapters that fit."
+            )
+    return {"cards": cards, **found}
+
+
+def _kept() -> dict[str, Any]:
+    """The recorded runs of ``results/chapters``, grouped as a report groups runs."""
+    members = [
+        {
+            **kept,
+            "status": "succeeded",
+            "seed": kept["parameters"].get("seed", 0),
+            "notebook": chapters()[kept["chapter"]].table["notebook"],
+        }
+        for kept in book.recorded_runs()
+    ]
+    return {"groups": report.groups(members), "runs": [], "environments": []}
+
+
+def verdict(folder: Path) -> dict[str, Any]:
+    """What a folder of runs says about the course, beside the runs that are kept in ``results``.
+
+    Args:
+        folder: where ``course run`` left its runs.
+
+    Returns:
+        ``broken``: one sentence for each run that did not succeed, claim that does not hold and
+        record that differs from the kept one beyond the noise of the seeds. ``tables``: all that
+        was compared, as Markdown.
+    """
+    found = report.facts(report.read_runs(folder))
+    compared = report.comparison(_kept(), found)
+    broken = [
+        f"{run['run']} {run['reason'] or run['status']}"
+        for run in found["runs"]
+        if run["status"] != "succeeded"
+    ]
+    broken += found["broken"]
+    broken += [
+        f"{row['group']}: {row['name']} was {row['before']} and is {row['after']}"
+        for row in compared["records"]
+        if row["verdict"] == "beyond the noise of the seeds"
+    ]
+    return {"broken": broken, "tables": report.markdown(found)}
+
+
+def write(folder: Path, device: dict[str, Any]) -> int:
+    """Write report, verdict and, where something broke, the text of an issue.
+
+    Args:
+        folder: of the runs; gets ``report.html``, ``verdict.json`` and perhaps ``broken.md``.
+        device: from ``check_device``.
+
+    Returns:
+        1 if something broke, else 0.
+    """
+    found = verdict(folder)
+    report.write_report(folder)
+    write_json(folder / "verdict.json", {"device": device, "broken": found["broken"]})
+    path = folder / "broken.md"
+    path.unlink(missing_ok=True)
+    for sentence in found["broken"]:
+        print(f"broken: {sentence}")
+    if found["broken"]:
+        lines = [
+            f"On {', '.join(device['cards'])} with {device['backend']}:",
+            "",
+            *(f"* {sentence}" for sentence in found["broken"]),
+            "",
+            found["tables"],
+        ]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as page:
+            page.write(found["tables"] + "\n")
+    print(f"verdict: {folder / 'verdict.json'}")
+    return 1 if found["broken"] else 0

@@ -1,0 +1,175 @@
+"""The job of a GPU machine, as far as a machine without a graphics card can tell."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CHAPTER, Little
+
+from course import gpu, runner
+from course.catalogue import find
+from course.errors import CourseError
+from helpers.places import ROOT
+
+CARD = "NVIDIA H100 80GB HBM3, 570.86.15, 81559 MiB"
+CLAIM = """
+mistake = []
+[[claim]]
+label = "the book"
+chapter = "01"
+statement = "the little net is right nearly always"
+record = "little.test_accuracy"
+comparison = "at least"
+value = 0.99
+tolerance = 0.0
+unit = "fraction"
+"""
+
+
+def put_in_path(folder: Path, name: str, script: str) -> str:
+    """A program that comes before the system's, and the PATH that finds it."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def with_card(little: Little, used: int = 1000) -> None:
+    script = f'case "$*" in *memory.used*) echo "{used} MiB";; *) echo "{CARD}";; esac'
+    little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", script)
+    little.environment.pop("CUDA_VISIBLE_DEVICES", None)
+
+
+def test_no_card_is_said_at_once(little: Little) -> None:
+    little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", "exit 9")
+    answer = little.course("gpu")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("course: There is no GPU here: this job looks for an NVIDIA")
+    assert "nvidia-smi lists none" in answer.stderr
+    assert not (little.root / "runs").exists()
+
+
+def test_a_hidden_card_is_none(little: Little) -> None:
+    with_card(little)
+    little.environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    assert "CUDA_VISIBLE_DEVICES hides all of them" in little.course("gpu").stderr
+
+
+def test_a_card_that_the_backend_cannot_use_is_named(little: Little) -> None:
+    # The card of this test does not exist, so no backend can use it, as with a wrong driver.
+    with_card(little)
+    little.environment["CUDA_VISIBLE_DEVICES"] = "0"
+    answer = little.course("gpu")
+    assert answer.returncode == 2
+    assert CARD in answer.stderr
+    assert "cannot use it: the driver does not match" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("backend", "sentence"),
+    [("theano", 'KERAS_BACKEND is "theano", and the course runs on tensorflow, jax, torch')],
+)
+def test_an_unknown_backend_is_refused(little: Little, backend: str, sentence: str) -> None:
+    little.environment["KERAS_BACKEND"] = backend
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 2
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts: dict[str, Any] = {"device": {"gpus": ["NVIDIA T400, 570.86.15, 2048 MiB"]}}
+    monkeypatch.setattr(runner, "environment", lambda: facts)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpu, "ASK", 'print(\'{"backend": "tensorflow", "seen": ["GPU:0"]}\')')
+    with pytest.raises(CourseError, match=r"Chapter 03 needs [\d,]+ MB of GPU memory.*2,147"):
+        gpu.check_device(find(["03"]), "full")
+    facts["device"]["gpus"] = [CARD]
+    assert gpu.check_device(find(["03"]), "full")["seen"] == ["GPU:0"]
+
+
+def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
+    with_card(little, used=5000)
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8").replace(
+        "megabytes = 800}", "megabytes = 800, gpu_megabytes = 2000}"
+    )
+    catalogue.write_text(text, encoding="utf-8")
+    little.write(CHAPTER.replace('print("the end")', "import time\ntime.sleep(60)"))
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 1
+    assert "over-budget in cell 5: GPU memory: 5,243 MB, and its budget is 2,000" in answer.stderr
+    facts = json.loads(
+        (little.root / "runs" / "01_little-sample" / "001" / "run.json").read_text(encoding="utf-8")
+    )
+    assert facts["gpu_peak_bytes"] == 5000 * 2**20
+    assert facts["device"]["gpus"] == [CARD]
+
+
+def judge(little: Little) -> subprocess.CompletedProcess[str]:
+    """What ``course gpu`` says of the runs once they are done."""
+    program = (
+        "from pathlib import Path; from course import gpu; import sys; "
+        'sys.exit(gpu.write(Path("runs"), {"cards": ["a card"], "backend": "tensorflow"}))'
+    )
+    return subprocess.run(
+        [*little.command()[:1], "-c", program],
+        cwd=little.root,
+        env=little.environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little) -> None:
+    (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
+    assert little.course("run").returncode == 0
+    answer = judge(little)
+    assert answer.returncode == 1, answer.stderr
+    text = (little.root / "runs" / "broken.md").read_text(encoding="utf-8")
+    assert "* the book, chapter 01: the little net is right nearly always" in text
+    assert "little.test_accuracy is 90.00 %" in text
+
+
+def test_a_record_beyond_the_noise_of_the_kept_seeds_is_broken(little: Little) -> None:
+    assert little.course("run", "--seeds", "3").returncode == 0
+    assert little.course("book", "keep", "runs").returncode == 0
+    assert judge(little).returncode == 0
+    little.write(CHAPTER.replace("0.9 + seed", "0.8 + seed"))
+    assert little.course("run", "--seeds", "3").returncode == 0
+    answer = judge(little)
+    assert answer.returncode == 1
+    assert "little.test_accuracy was 90.10 %" in answer.stdout
+    verdict = json.loads((little.root / "runs" / "verdict.json").read_text(encoding="utf-8"))
+    assert len(verdict["broken"]) == 1
+
+
+def test_one_issue_is_opened_and_then_renewed(tmp_path: Path) -> None:
+    listed = tmp_path / "listed.json"
+    log = tmp_path / "log.txt"
+    fake = (
+        f'[ "$2" = list ] && cat {listed} || {{ echo "$@" >> {log}; cat "${{@: -1}}" >> {log}; }}'
+    )
+    path = put_in_path(tmp_path / "bin", "gh", fake)
+    (tmp_path / "bin" / "gh").write_text(f"#!/usr/bin/env bash\n{fake}\n", encoding="utf-8")
+    found = tmp_path / "broken.md"
+    found.write_text("* a claim broke\n", encoding="utf-8")
+
+    def tell() -> str:
+        subprocess.run(
+            [ROOT / ".ci" / "issue", "The course on a GPU", found],
+            check=True,
+            env={**os.environ, "PATH": path},
+        )
+        return log.read_text(encoding="utf-8")
+
+    listed.write_text("[]", encoding="utf-8")
+    said = tell()
+    assert "issue create --title The course on a GPU" in said
+    assert "* a claim broke" in said
+    listed.write_text('[{"number": 7, "title": "The course on a GPU"}]', encoding="utf-8")
+    assert "issue edit 7 --body-file" in tell()
