@@ -132,6 +132,33 @@ def test_longer_runs_say_how_they_were_made() -> None:
             assert record["name"] and isinstance(record["value"], int | float), run["file"]
 
 
+def test_a_longer_run_is_kept_with_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "RESULTS", tmp_path)
+    run = {
+        "chapter": "02",
+        "profile": "quick",
+        "parameters": {"augmented_epochs": 8},
+        "started": "2026-01-02T03:04:05+00:00",
+        "commit": "abc",
+        "device": {"processor": "a processor", "cores": 2},
+        "duration_seconds": 61.4,
+        "records": [
+            {"name": "cifar10.augmented.test_accuracy", "value": 0.8, "unit": "fraction"},
+            {"name": "cifar10.dense.test_accuracy", "value": 0.4, "unit": "fraction"},
+        ],
+    }
+    path = book.keep_longer(run, "longer", ["cifar10.augmented.test_accuracy"])
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept["command"] == "course run 02 -p augmented_epochs=8"
+    assert [record["value"] for record in kept["records"]] == [0.8]
+    with pytest.raises(CourseError, match=r"has no record a\.b: it has cifar10\.augmented"):
+        book.keep_longer(run, "longer", ["a.b"])
+    with pytest.raises(CourseError, match="no name of a file"):
+        book.keep_longer(run, "../longer", ["cifar10.augmented.test_accuracy"])
+
+
 def test_the_stored_quick_run_is_the_recorded_one() -> None:
     for chapter in chapters().values():
         notebook = nbformat.read(chapter.notebook, as_version=4)

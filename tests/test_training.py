@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from helpers import training
-from helpers.backend import gradient, keras
+from helpers.backend import as_array, compiled, gradient, keras
 
 
 def small_model() -> keras.Model:
@@ -85,3 +87,56 @@ def test_gradient_of_a_known_function() -> None:
     value, slope = gradient(lambda v: keras.ops.sum(v**2), x)
     assert float(value) == pytest.approx(14)
     assert np.allclose(keras.ops.convert_to_numpy(slope), 2 * x)
+
+
+def test_fast_arithmetic_keeps_the_weights_in_float32() -> None:
+    try:
+        training.start(0, "fast")
+        layer = keras.layers.Dense(3)
+        layer.build((None, 4))
+        assert layer.compute_dtype == "bfloat16"
+        assert layer.kernel.dtype == "float32"
+        assert as_array(layer(np.ones((1, 4), "float32"))).dtype == np.float32
+        training.start(1)
+        assert keras.layers.Dense(3).compute_dtype == "bfloat16"
+    finally:
+        training.start(0, "exact")
+    assert keras.layers.Dense(3).compute_dtype == "float32"
+    with pytest.raises(ValueError, match='"exact" or "fast", and not "double"'):
+        training.start(0, "double")
+
+
+def test_the_seconds_of_every_epoch_are_stored() -> None:
+    shown: list[dict[str, Any]] = []
+    model = small_model()
+    x, y = np.random.default_rng(0).normal(size=(64, 4)).astype("float32"), np.arange(64) % 2
+
+    class Line:
+        def update(self, data: dict[str, Any], raw: bool) -> None:
+            shown.append(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "display", lambda *_, **__: Line())
+        training.fit(model, x, y, epochs=3, batch_size=16, validation=(x, y))
+    body = shown[-1][training.MIME_TYPE]
+    assert body["examples"] == 64
+    assert len(body["seconds"]) == 3
+    assert all(second > 0 for second in body["seconds"])
+
+
+def test_a_gradient_keeps_what_else_the_function_returns() -> None:
+    x = np.array([1.0, -2.0, 3.0], np.float32)
+    (value, more), slope = gradient(lambda v: (keras.ops.sum(v**2), v + 1), x, more=True)
+    assert float(value) == 14
+    assert np.allclose(as_array(more), x + 1)
+    assert np.allclose(as_array(slope), 2 * x)
+
+
+def test_a_compiled_function_reads_the_weights_at_every_call() -> None:
+    layer = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    run = compiled(lambda x: layer(x), layer)
+    x = np.ones((1, 2), "float32")
+    layer.set_weights([np.array([[1.0], [2.0]])])
+    assert as_array(run(x)) == 3
+    layer.set_weights([np.array([[5.0], [6.0]])])
+    assert as_array(run(x)) == 11

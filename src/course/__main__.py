@@ -158,8 +158,14 @@ def _book(options: argparse.Namespace) -> int:
         case "build":
             print(book.build(options.out) / "index.html")
         case "keep":
-            for path in book.keep_all(options.folder):
-                print(path)
+            if bool(options.name) != bool(options.record):
+                raise CourseError("--name and --record go together: what is kept, and where.")
+            if options.name:
+                for run in report.read_runs(options.folder):
+                    print(book.keep_longer(run, options.name, options.record))
+            else:
+                for path in book.keep_all(options.folder):
+                    print(path)
         case "readme":
             print(book.write_readme())
     return 0
@@ -250,7 +256,10 @@ def _parser() -> argparse.ArgumentParser:
     steps = site.add_subparsers(dest="action", required=True)
     made = steps.add_parser("build", help="build the site from the stored notebooks")
     made.add_argument("--out", type=Path, default=Path("build") / "book")
-    steps.add_parser("keep", help="keep runs in results/runs").add_argument("folder", type=Path)
+    keeping = steps.add_parser("keep", help="keep runs of whole chapters in results/chapters")
+    keeping.add_argument("folder", type=Path)
+    keeping.add_argument("--name", help="keep some records of one longer run as results/NAME.json")
+    keeping.add_argument("--record", action="append", default=[], help="one of these records")
     steps.add_parser("readme", help="renew the table of results in the README")
     site.set_defaults(act=_book)
     held = commands.add_parser("data", help="data sets: list, get, verify, export")

@@ -120,6 +120,45 @@ def keep_all(folder: Path) -> list[Path]:
     return kept
 
 
+def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
+    """Keep what a run that is longer than a chapter may be was made for.
+
+    Args:
+        run: what ``run.json`` holds.
+        name: of the file in ``results``, without its ending.
+        records: the names of those that are kept; the rest of such a run may be cut short.
+
+    Returns:
+        The file written.
+
+    Raises:
+        CourseError: the run lacks one of the records, or the name is no plain word.
+    """
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise CourseError(f'"{name}" is no name of a file of results: use a-z, 0-9 and _.')
+    found = {record["name"]: record for record in run["records"]}
+    missing = [record for record in records if record not in found]
+    if missing:
+        raise CourseError(
+            f"The run of chapter {run['chapter']} has no record {missing[0]}: it has "
+            f"{', '.join(sorted(found))}."
+        )
+    profile = "" if run["profile"] == "quick" else f" --profile {run['profile']}"
+    asked = "".join(f" -p {key}={value}" for key, value in _asked(run).items())
+    path = RESULTS / f"{name}.json"
+    content = {
+        "command": f"course run {run['chapter']}{profile}{asked}",
+        "date": run["started"][:10],
+        "commit": run["commit"],
+        "machine": f"{run['device'].get('processor')}, {run['device'].get('cores')} cores",
+        "seconds": round(run["duration_seconds"]),
+        "records": [found[record] for record in records],
+    }
+    write_json(path, content)
+    path.chmod(0o644)
+    return path
+
+
 def _asked(run: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a run that its profile does not set."""
     usual = {"profile": run["profile"], **chapters()[run["chapter"]].table.get(run["profile"], {})}

@@ -5,18 +5,23 @@ standard output. When the runner goes away, standard input closes and this proce
 kernel, so that nothing is left behind.
 """
 
+import contextlib
+import getpass
 import json
 import logging
 import os
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock, Timeout
 
 TAIL = 2000
+WAIT = 20.0  # seconds for another kernel to start; one that hangs holds up nobody longer
 
 
 def end_tree(process: psutil.Process) -> None:
@@ -53,6 +58,18 @@ def _see_the_kernel_end(seen: dict[str, int]) -> None:
             by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
             seen["code"] = -ended.si_status if by_signal else ended.si_status
         time.sleep(0.2)
+
+
+def _alone() -> FileLock:
+    """Let no other run start its kernel meanwhile.
+
+    Jupyter looks for free ports and lets go of them before the kernel takes them, so two kernels
+    that start at once can be given the same port, and one of them ends at once.
+    """
+    held = FileLock(Path(tempfile.gettempdir()) / f"course-kernel-{getpass.getuser()}.lock")
+    with contextlib.suppress(Timeout, OSError):  # the course runs without it, too
+        held.acquire(timeout=WAIT)
+    return held
 
 
 def _tell(**event: Any) -> None:
@@ -103,7 +120,10 @@ def main(text: str) -> int:
     cells = len(notebook.cells)
     state = {"cell": 0, "injected": 0}
 
+    starting = _alone()
+
     def started(cell: Any, cell_index: int) -> None:
+        starting.release()
         # Papermill puts a cell of its own in; the cells are counted as the source has them.
         if "injected-parameters" in cell.metadata.get("tags", []):
             state["injected"] = 1
@@ -134,6 +154,8 @@ def main(text: str) -> int:
             _tell(event="died", cell=state["cell"], code=ended.get("code"))
             return 1
         return failed(type(error).__name__, str(error))
+    finally:
+        starting.release()
     _tell(event="done")
     return 0
 
