@@ -253,3 +253,25 @@ def test_only_one_module_knows_the_backend() -> None:
         for path in (ROOT / folder).rglob("*.py"):
             if path.name != "backend.py":
                 assert not re.search(r"\btf\.|import tensorflow", path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_have_no_known_security_fault(path: Path) -> None:
+    zizmor = Path(sys.executable).parent / "zizmor"
+    answer = subprocess.run(
+        [zizmor, "--offline", "--no-progress", "--persona", "regular", path],
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_the_container_is_made_from_files_that_are_there() -> None:
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    copied = [
+        name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()
+    ]
+    assert "requirements-gpu.lock" in copied
+    assert all((ROOT / name).exists() for name in copied)
+    [command] = re.findall(r'^CMD \["make", "(\w+)"\]$', text, re.MULTILINE)
+    assert f"\n{command}:" in (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -38,6 +38,7 @@ from helpers.records import MIME_TYPE, load_claims, verdict, written
 RESULTS = ROOT / "results"
 PAGE_WIDTH = 860
 KEPT = ("chapter", "profile", "parameters", "started", "duration_seconds", "peak_memory_bytes")
+KEPT += ("examples_a_second", "gpu_peak_bytes")
 KEPT += ("commit", "python", "packages", "device", "data", "records")
 BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of results -->"
 
@@ -357,6 +358,7 @@ def _budget_rows() -> list[list[str]]:
                         html.escape(f"{profile}{', ' + asked if asked else ''}"),
                         f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
                         f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
+                        f"{run['examples_a_second']:,.0f}",
                         html.escape(", ".join([machine, *device["gpus"]])),
                         run["started"][:10],
                         f"<code>{html.escape(run['commit'][:10])}</code>",
@@ -435,11 +437,12 @@ def results_page(folder: Path) -> str:
             list(_longer_rows()),
         ),
         "## Time and memory against the budget\n",
-        "A run is ended at four times its seconds. Times are those of the machine named, with "
-        "other work beside it.\n",
+        "A run is ended at four times its seconds. Examples a second are those of all trainings of "
+        "the chapter together, the first epoch of each left out.\n",
         _table(
             "Recorded runs of whole chapters",
-            ["chapter", "profile", "time", "peak memory", "machine", "date", "commit"],
+            ["chapter", "profile", "time", "peak memory", "examples a second"]
+            + ["machine", "date", "commit"],
             _budget_rows(),
         ),
         "## Learning curves\n",
