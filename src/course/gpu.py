@@ -16,11 +16,8 @@ from course.runs import write_json
 ASK = """
 import json
 from helpers import backend
-found = {"backend": backend.keras.backend.backend(), "seen": backend.accelerators()}
-if found["backend"] == "tensorflow":
-    import tensorflow as tf
-    found["build"] = tf.sysconfig.get_build_info().get("cuda_version", "")
-print(json.dumps(found))
+name = backend.keras.backend.backend()
+print(json.dumps({"backend": name, "seen": backend.accelerators(), "build": backend.toolkit()}))
 """
 LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
 

@@ -65,6 +65,7 @@ __all__ = [
     "keras",
     "set_precision",
     "set_seed",
+    "toolkit",
 ]
 
 
@@ -75,6 +76,15 @@ def accelerators() -> list[str]:
     if keras.backend.backend() == "torch":
         return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return [device.name for device in tf.config.list_physical_devices("GPU")]
+
+
+def toolkit() -> str:
+    """The version of CUDA that the backend was built for; empty where it does not say."""
+    if keras.backend.backend() == "torch":
+        return torch.version.cuda or ""
+    if keras.backend.backend() == "tensorflow":
+        return tf.sysconfig.get_build_info().get("cuda_version", "")
+    return ""
 
 
 def set_precision(precision: str) -> None:

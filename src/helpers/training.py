@@ -29,8 +29,11 @@ def start(seed: int, precision: str | None = None) -> None:
     """
     if seed < 0:
         raise ValueError(f"The seed must not be negative, and {seed} is: use 0 or more.")
-    keras.backend.clear_session()
-    if precision is not None:
+    before = keras.config.dtype_policy()
+    keras.backend.clear_session()  # forgets the precision, too
+    if precision is None:
+        keras.config.set_dtype_policy(before)
+    else:
         set_precision(precision)
     set_seed(seed)
 
