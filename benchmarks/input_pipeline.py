@@ -123,6 +123,8 @@ def main() -> None:
         )
     ratio = later["image_dataset_from_directory"] / later["prepared arrays"]
     print(f"prepared arrays: {ratio:.2f} times as fast an epoch from the second epoch on")
+    most = later["image_dataset_from_directory"] / later["model alone"]
+    print(f"no pipeline could be more than {most:.2f} times as fast with this model")
     for name in ("prepared arrays", "image_dataset_from_directory"):
         share = later["model alone"] / later[name]
         print(f"{name}: the model takes {min(share, 1):.0%} of an epoch, the pipeline the rest")

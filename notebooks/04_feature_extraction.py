@@ -653,7 +653,7 @@ inner, outer = wide.layers
 example = np.random.default_rng(0).normal(size=(4, 1024)).astype("float32")
 one_matrix = inner.kernel.numpy() @ outer.kernel.numpy()
 logits = as_array(inner(example)) @ outer.kernel.numpy()
-assert np.allclose(example @ one_matrix, logits, atol=1e-4)
+assert np.allclose(example @ one_matrix, logits, atol=1e-4 if precision == "exact" else 0.5)
 print("One layer does the work of the two.")
 
 # %% [markdown]

@@ -28,6 +28,9 @@ plots.show(figure, "An <empty> figure.")
 def test_a_report_is_one_page_and_a_broken_claim_is_1(little: Little) -> None:
     (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
     little.write(CHAPTER.replace('print("the end")', PICTURE))
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8")
+    catalogue.write_text(text.replace("megabytes = 800", "megabytes = 2000"), encoding="utf-8")
     assert little.course("run", "--profile", "sample").returncode == 0
     answer = little.course("report", "runs")
     assert answer.returncode == 1
