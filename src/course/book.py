@@ -293,6 +293,8 @@ def claim_rows(number: str) -> list[list[str]]:
             continue
         unit, found = claim.get("unit", ""), values.get(claim["record"], {})
         stored = found.get("quick", [None])[0]
+        # The longer runs are of different recipes, so their values make no spread.
+        longer = [shown([value], unit) for value in found.get("longer", [])]
         longest = found.get("full") or found.get("longer") or []
         if "quick" not in claim["profiles"] and "full" in claim["profiles"] and longest:
             said = verdict(claim, longest[0], "full")
@@ -305,7 +307,9 @@ def claim_rows(number: str) -> list[list[str]]:
                 html.escape(f"{claim['comparison']} {shown([claim['value']], unit)}"),
                 html.escape(shown(found.get("sample", []), unit)),
                 _link(claim["record"], html.escape(shown(found.get("quick", []), unit)), cells),
-                html.escape(shown(longest, unit)),
+                html.escape(
+                    shown(found["full"], unit) if "full" in found else ", ".join(longer) or "—"
+                ),
                 _verdict_mark(said),
             ]
         )
