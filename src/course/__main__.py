@@ -105,16 +105,7 @@ def _gpu(options: argparse.Namespace) -> int:
     engine = batch.Local(planned, None, None, table.tell)
     batch.show_plan(planned, engine.words, {})
     with runs.opened(options.out):
-        batch.Batch(
-            planned,
-            options.out,
-            engine,
-            table,
-            fresh=False,
-            timeout=None,
-            keep=False,
-            copy_to=None,
-        ).execute()
+        batch.Batch(planned, options.out, engine, table).execute()
     return gpu.write(options.out, device)
 
 

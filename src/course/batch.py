@@ -159,10 +159,10 @@ class Batch:
         engine: Engine,
         table: Table,
         *,
-        fresh: bool,
-        timeout: float | None,
-        keep: bool,
-        copy_to: str | None,
+        fresh: bool = False,
+        timeout: float | None = None,
+        keep: bool = False,
+        copy_to: str | None = None,
     ) -> None:
         self.waiting, self.out, self.engine, self.table = list(planned), out, engine, table
         self.fresh, self.timeout, self.keep, self.copy_to = fresh, timeout, keep, copy_to

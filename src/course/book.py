@@ -151,13 +151,17 @@ def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
         "command": f"course run {run['chapter']}{profile}{asked}",
         "date": run["started"][:10],
         "commit": run["commit"],
-        "machine": f"{run['device'].get('processor')}, {run['device'].get('cores')} cores",
+        "machine": _machine(run["device"]),
         "seconds": round(run["duration_seconds"]),
         "records": [found[record] for record in records],
     }
     write_json(path, content)
     path.chmod(0o644)
     return path
+
+
+def _machine(device: dict[str, Any]) -> str:
+    return ", ".join([device["processor"], f"{device['cores']} cores", *device["gpus"]])
 
 
 def _asked(run: dict[str, Any]) -> dict[str, Any]:
@@ -354,8 +358,6 @@ def _budget_rows() -> list[list[str]]:
             for run in _runs_of(number, profile):
                 budget = chapter.table["budget"][profile]
                 asked = ", ".join(f"{name} = {value}" for name, value in _asked(run).items())
-                device = run["device"]
-                machine = f"{device['processor']}, {device['cores']} cores"
                 rows.append(
                     [
                         number,
@@ -363,7 +365,7 @@ def _budget_rows() -> list[list[str]]:
                         f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
                         f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
                         f"{run['examples_a_second']:,.0f}",
-                        html.escape(", ".join([machine, *device["gpus"]])),
+                        html.escape(_machine(run["device"])),
                         run["started"][:10],
                         f"<code>{html.escape(run['commit'][:10])}</code>",
                     ]

@@ -35,7 +35,7 @@ def plan(
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
     """
-    _constants()
+    _backend()
     for profile in profiles:
         for chapter in wanted:
             settings(chapter, profile)
@@ -118,18 +118,21 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
     return 1 + max((_depth(runs, runs[folder]) for folder in run.after), default=-1)
 
 
+def _backend() -> str:
+    try:
+        return chosen_backend()
+    except ValueError as error:
+        raise CourseError(str(error)) from error
+
+
 @functools.cache
 def _constants() -> dict[str, Any]:
     """What the results of all runs of a command depend on."""
-    try:
-        backend = chosen_backend()
-    except ValueError as error:
-        raise CourseError(str(error)) from error
     return {
         "lock": file_hash(ROOT / "requirements.lock"),
         "packages": runner.environment()["packages"],
         "python": runner.environment()["python"],
-        "backend": backend,
+        "backend": _backend(),
     }
 
 
