@@ -142,6 +142,7 @@ def test_a_longer_run_is_kept_with_its_command(
         "parameters": {"augmented_epochs": 8},
         "started": "2026-01-02T03:04:05+00:00",
         "commit": "abc",
+        "backend": "jax",
         "device": {"processor": "a processor", "cores": 2, "gpus": ["a card"]},
         "duration_seconds": 61.4,
         "records": [
@@ -151,7 +152,7 @@ def test_a_longer_run_is_kept_with_its_command(
     }
     path = book.keep_longer(run, "longer", ["cifar10.augmented.test_accuracy"])
     kept = json.loads(path.read_text(encoding="utf-8"))
-    assert kept["command"] == "course run 02 -p augmented_epochs=8"
+    assert kept["command"] == "KERAS_BACKEND=jax course run 02 -p augmented_epochs=8"
     assert kept["machine"] == "a processor, 2 cores, a card"
     assert [record["value"] for record in kept["records"]] == [0.8]
     with pytest.raises(CourseError, match=r"has no record a\.b: it has cifar10\.augmented"):

@@ -136,6 +136,16 @@ def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little) -> None:
     assert "little.test_accuracy is 90.00 %" in text
 
 
+def test_a_claim_that_the_kept_runs_broke_too_is_known(little: Little) -> None:
+    (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
+    assert little.course("run").returncode == 0
+    assert little.course("book", "keep", "runs").returncode == 0
+    answer = judge(little)
+    assert answer.returncode == 0, answer.stdout
+    assert "known: the book, chapter 01: the little net is right nearly always" in answer.stdout
+    assert not (little.root / "runs" / "broken.md").exists()
+
+
 def test_a_record_beyond_the_noise_of_the_kept_seeds_is_broken(little: Little) -> None:
     assert little.course("run", "--seeds", "3").returncode == 0
     assert little.course("book", "keep", "runs").returncode == 0

@@ -74,7 +74,7 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     ]
     assert facts["duration_seconds"] > 0
     assert facts["peak_memory_bytes"] > 1e7
-    assert facts["packages"]["papermill"]
+    assert facts["backend"] == "tensorflow" and facts["packages"]["papermill"]
     assert facts["device"]["cores"] == os.cpu_count()
     executed = nbformat.read(folder / "01_little.ipynb", as_version=4)
     assert any("the end" in str(cell.get("outputs")) for cell in executed.cells)

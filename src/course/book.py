@@ -39,7 +39,7 @@ RESULTS = ROOT / "results"
 PAGE_WIDTH = 860
 KEPT = ("chapter", "profile", "parameters", "started", "duration_seconds", "peak_memory_bytes")
 KEPT += ("examples_a_second", "gpu_peak_bytes")
-KEPT += ("commit", "python", "packages", "device", "data", "records")
+KEPT += ("commit", "python", "backend", "packages", "device", "data", "records")
 BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of results -->"
 
 
@@ -144,11 +144,12 @@ def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
             f"The run of chapter {run['chapter']} has no record {missing[0]}: it has "
             f"{', '.join(sorted(found))}."
         )
+    backend = "" if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} "
     profile = "" if run["profile"] == "quick" else f" --profile {run['profile']}"
     asked = "".join(f" -p {key}={value}" for key, value in _asked(run).items())
     path = RESULTS / f"{name}.json"
     content = {
-        "command": f"course run {run['chapter']}{profile}{asked}",
+        "command": f"{backend}course run {run['chapter']}{profile}{asked}",
         "date": run["started"][:10],
         "commit": run["commit"],
         "machine": _machine(run["device"]),
@@ -365,6 +366,7 @@ def _budget_rows() -> list[list[str]]:
                         f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
                         f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
                         f"{run['examples_a_second']:,.0f}",
+                        run["backend"],
                         html.escape(_machine(run["device"])),
                         run["started"][:10],
                         f"<code>{html.escape(run['commit'][:10])}</code>",
@@ -449,7 +451,7 @@ def results_page(folder: Path) -> str:
             "Recorded runs of whole chapters",
             [
                 *("chapter", "profile", "time", "peak memory"),
-                *("examples a second", "machine", "date", "commit"),
+                *("examples a second", "backend", "machine", "date", "commit"),
             ],
             _budget_rows(),
         ),

@@ -40,6 +40,7 @@ def facts() -> dict[str, str]:
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return {
         "Python": found["python"],
+        "backend": found["backend"],
         **found["packages"],
         **{name: version(name) for name in named},
         "commit": found["commit"] or "unknown",

@@ -84,9 +84,10 @@ def verdict(folder: Path) -> dict[str, Any]:
         folder: where ``course run`` left its runs.
 
     Returns:
-        ``broken``: one sentence for each run that did not succeed, claim that does not hold and
-        record that differs from the kept one beyond the noise of the seeds. ``tables``: all that
-        was compared, as Markdown.
+        ``broken``: one sentence for each run that did not succeed, claim that does not hold (any
+        more, where runs are kept) and record that differs from the kept one beyond the noise of
+        the seeds. ``known``: claims that did not hold in the kept runs either. ``tables``: all
+        that was compared, as Markdown.
     """
     found = report.facts(report.read_runs(folder))
     compared = report.comparison(_kept(), found)
@@ -95,13 +96,14 @@ def verdict(folder: Path) -> dict[str, Any]:
         for run in found["runs"]
         if run["status"] != "succeeded"
     ]
-    broken += found["broken"]
+    broken += compared["newly_broken"]
     broken += [
         f"{row['group']}: {row['name']} was {row['before']} and is {row['after']}"
         for row in compared["records"]
         if row["verdict"] == "beyond the noise of the seeds"
     ]
-    return {"broken": broken, "tables": report.markdown(found)}
+    known = [sentence for sentence in found["broken"] if sentence not in broken]
+    return {"broken": broken, "known": known, "tables": report.markdown(found)}
 
 
 def write(folder: Path, device: dict[str, Any]) -> int:
@@ -116,11 +118,13 @@ def write(folder: Path, device: dict[str, Any]) -> int:
     """
     found = verdict(folder)
     report.write_report(folder)
-    write_json(folder / "verdict.json", {"device": device, "broken": found["broken"]})
+    judged = {"device": device, "broken": found["broken"], "known": found["known"]}
+    write_json(folder / "verdict.json", judged)
     path = folder / "broken.md"
     path.unlink(missing_ok=True)
-    for sentence in found["broken"]:
-        print(f"broken: {sentence}")
+    for kind in ("known", "broken"):
+        for sentence in found[kind]:
+            print(f"{kind}: {sentence}")
     if found["broken"]:
         lines = [
             f"On {', '.join(device['cards'])} with {device['backend']}:",

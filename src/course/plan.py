@@ -14,7 +14,7 @@ from course.catalogue import Chapter, asked_values, chapters, parameters, settin
 from course.errors import CourseError
 from course.pairs import code_digests
 from course.runs import Run, file_hash
-from helpers.places import ROOT, cache_folder, chosen_backend
+from helpers.places import ROOT, cache_folder
 from helpers.records import load_claims
 
 MOST = 1000  # runs that nobody plans by mistake
@@ -35,7 +35,7 @@ def plan(
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
     """
-    _backend()
+    runner.environment()
     for profile in profiles:
         for chapter in wanted:
             settings(chapter, profile)
@@ -118,21 +118,12 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
     return 1 + max((_depth(runs, runs[folder]) for folder in run.after), default=-1)
 
 
-def _backend() -> str:
-    try:
-        return chosen_backend()
-    except ValueError as error:
-        raise CourseError(str(error)) from error
-
-
 @functools.cache
 def _constants() -> dict[str, Any]:
     """What the results of all runs of a command depend on."""
     return {
         "lock": file_hash(ROOT / "requirements.lock"),
-        "packages": runner.environment()["packages"],
-        "python": runner.environment()["python"],
-        "backend": _backend(),
+        **{name: runner.environment()[name] for name in ("packages", "python", "backend")},
     }
 
 

@@ -170,6 +170,11 @@ def _broken(group: Facts) -> list[Facts]:
     return [claim for claim in group["claims"] if claim["verdict"] == "does not hold"]
 
 
+def _claimed(claim: Facts) -> tuple[str, ...]:
+    """What tells a claim from the others, whatever was measured."""
+    return tuple(claim[key] for key in ("label", "statement", "record"))
+
+
 def _environments(runs: list[dict[str, Any]]) -> list[str]:
     found = []
     for run in runs:
@@ -224,15 +229,16 @@ def comparison(before: Facts, after: Facts) -> Facts:
     old = {_name(group): group for group in before["groups"]}
     new = {_name(group): group for group in after["groups"]}
     rows, newly = [], []
+    for name, group in new.items():
+        before_too = {_claimed(claim) for claim in _broken(old[name])} if name in old else set()
+        newly += [
+            claim["sentence"] for claim in _broken(group) if _claimed(claim) not in before_too
+        ]
     for name in [name for name in new if name in old]:
         known = {record["name"]: record for record in old[name]["records"]}
         for record in new[name]["records"]:
             if record["name"] in known:
                 rows.append({"group": name, **_difference(known[record["name"]], record)})
-        held = {claim["sentence"].split(" — ")[0] for claim in _broken(old[name])}
-        for claim in _broken(new[name]):
-            if claim["sentence"].split(" — ")[0] not in held:
-                newly.append(claim["sentence"])
     return {
         "records": rows,
         "newly_broken": newly,

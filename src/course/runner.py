@@ -23,11 +23,12 @@ import psutil
 
 from course.catalogue import NOTEBOOKS, chapters
 from course.compare import HISTORY
+from course.errors import CourseError
 from course.execute import end_tree
 from course.pairs import records_of
 from course.runs import MARK, Run, file_hash, processes_of, tail_of
 from helpers.datasets import MIME_TYPE as DATA
-from helpers.places import ROOT
+from helpers.places import ROOT, chosen_backend
 
 ASK_GPU = 2.0  # seconds between two looks at the memory of a graphics card
 PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
@@ -36,10 +37,21 @@ Progress = dict[str, Any]  # of a running attempt: cell, of, seconds, bytes
 
 @functools.cache
 def environment() -> dict[str, Any]:
-    """What this machine runs with: Python, packages, commit and device, as ``Run`` names them."""
+    """What this machine runs with, as ``Run`` names it: Python, backend, packages and so on.
+
+    Raises:
+        CourseError: ``KERAS_BACKEND`` names a backend that the course or this machine lacks.
+    """
+    try:
+        backend = chosen_backend()
+    except ValueError as error:
+        raise CourseError(str(error)) from error
     return {
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "backend": backend,
+        "packages": {
+            name: importlib.metadata.version(name) for name in dict.fromkeys((*PACKAGES, backend))
+        },
         "commit": _commit(),
         "device": _device(),
     }

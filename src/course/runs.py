@@ -85,6 +85,7 @@ class Run:
     artifacts: dict[str, str] = field(default_factory=dict)
     notebook_sha256: str = ""
     python: str = ""
+    backend: str = ""
     packages: dict[str, str] = field(default_factory=dict)
     commit: str = ""
     device: dict[str, Any] = field(default_factory=dict)
