@@ -9,7 +9,6 @@ network. ``docs/conf.py`` calls ``setup`` of this module.
 import base64
 import hashlib
 import html
-import io
 import json
 import os
 import re
@@ -33,6 +32,7 @@ from course.report import read_runs
 from course.runs import write_json
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
+from helpers.plots import small_png
 from helpers.records import MIME_TYPE, load_claims, verdict, written
 
 RESULTS = ROOT / "results"
@@ -665,12 +665,11 @@ def build(out: Path) -> Path:
 def _shrink(path: Path) -> None:
     """Store a picture of the site as wide as a page and with a palette, where that is smaller."""
     with Image.open(path) as picture:
-        small = io.BytesIO()
         shown = picture.convert("RGB")
         shown.thumbnail((PAGE_WIDTH, shown.height))
-        shown.quantize(256).save(small, "png", optimize=True)
-    if small.tell() < path.stat().st_size:
-        path.write_bytes(small.getvalue())
+        small = small_png(shown)
+    if len(small) < path.stat().st_size:
+        path.write_bytes(small)
 
 
 def _without_outputs(path: Path) -> None:

@@ -27,14 +27,26 @@ def show(figure: Figure, alt: str) -> None:
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
-    small = io.BytesIO()
-    # 256 colours look the same in a notebook and take a third of the room.
-    Image.open(held).convert("RGB").quantize(256).save(small, "png", optimize=True)
     display(
-        {"image/png": small.getvalue(), "text/plain": alt},
+        {"image/png": small_png(Image.open(held)), "text/plain": alt},
         metadata={"image/png": {"alt": alt}},
         raw=True,
     )
+
+
+def small_png(picture: Image.Image) -> bytes:
+    """A picture as a PNG file of 256 colours, which takes a third of the room.
+
+    Photographs have many more colours than that. There the colours of neighbours are mixed, so that
+    no false edges appear where one colour passes slowly into another.
+    """
+    colours = picture.convert("RGB")
+    small = colours.quantize(256, kmeans=3)
+    if colours.getcolors(20_000) is None:
+        small = colours.quantize(256, palette=small, dither=Image.Dither.FLOYDSTEINBERG)
+    held = io.BytesIO()
+    small.save(held, "png", optimize=True)
+    return held.getvalue()
 
 
 def _as_picture(image: np.ndarray) -> np.ndarray:
@@ -79,7 +91,9 @@ def image_grid(
     for place, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if place < len(images):
-            axis.imshow(_as_picture(np.asarray(images[place])), cmap="gray")
+            picture = _as_picture(np.asarray(images[place]))
+            whitest = 255 if picture.dtype == np.uint8 else 1
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=whitest)
             if titles is not None:
                 axis.set_title(titles[place], fontsize=8)
     figure.suptitle(title)
@@ -89,7 +103,9 @@ def image_grid(
 def learning_curves(
     histories: dict[str, History], title: str, measures: Sequence[str] = ("loss", "accuracy")
 ) -> Figure:
-    """Measures over the epochs, training dashed and validation solid, one colour a model.
+    """Measures over the epochs, one colour a model.
+
+    Training is dashed with hollow points, validation solid with full ones.
 
     Args:
         histories: the result of ``training.fit`` for each model, by the model's name.
@@ -116,7 +132,8 @@ def learning_curves(
                         style,
                         color=f"C{number}",
                         marker="o",
-                        markersize=3,
+                        markersize=4,
+                        markerfacecolor="white" if which == "training" else f"C{number}",
                         label=f"{name}, {which}",
                     )
         axis.set_xlabel("epoch")

@@ -125,14 +125,15 @@ def claims_table(chapter: str, profile: str) -> None:
     rows = []
     for claim in listed["claim"]:
         if claim["chapter"] == chapter:
-            unit = claim.get("unit", "")
+            unit, slack = claim.get("unit", ""), claim["tolerance"]
             found = _recorded.get(claim["record"])
             value = None if found is None else found["value"]
             rows.append(
                 (
                     claim["label"],
                     claim["statement"],
-                    f"{claim['comparison']} {written(claim['value'], unit)}",
+                    f"{claim['comparison']} {written(claim['value'], unit)}"
+                    + (f" (± {written(slack, unit)})" if slack else ""),
                     "—" if value is None else written(value, unit),
                     verdict(claim, value, profile),
                 )
