@@ -559,7 +559,10 @@ plots.show(
 # $$F \cdot F \cdot D_\text{in} \cdot W_\text{out} \cdot H_\text{out} \cdot D_\text{out}$$
 #
 # multiplications.
-# A dense layer uses each weight once.
+# A dense layer from $D_\text{in}$ to $D_\text{out}$ numbers uses each weight once, so it does
+# $D_\text{in} \cdot D_\text{out}$.
+# The convolution therefore costs $F \cdot F \cdot W_\text{out} \cdot H_\text{out}$ times as much:
+# it does the work of a dense layer for each pixel of its window, at every position.
 # This is why convolutions are cheap to store and expensive to run.
 #
 # Networks for pictures get *deeper* in channels while the maps get *smaller*.
@@ -576,6 +579,8 @@ for row in rows:
     shape = "x".join(map(str, row.output_shape[1:]))
     print(f"{row.kind:<14}{shape:<18}{row.parameters:>12,}{row.multiplications:>18,}")
 assert sum(row.parameters for row in rows) == net.count_params()
+dense = arithmetic.dense_parameters(3, 32, bias=False)
+assert rows[0].multiplications == 3 * 3 * 148 * 148 * dense
 record("basics.four_pairs_on_150.first_map", rows[0].output_shape[1], "count")
 record("basics.four_pairs_on_150.last_map", rows[-1].output_shape[1], "count")
 
@@ -602,8 +607,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The multiplications stay at a similar level from layer to layer although the depth grows: smaller
-# maps pay for more filters.
+# From the first convolution to the last the parameters grow more than a hundredfold.
+# The multiplications rise and fall again within a factor of about five: smaller maps pay for more
+# filters.
 
 # %% [markdown]
 # ## Reading digits
@@ -728,8 +734,11 @@ record("mnist.lenet.test_loss", scores["loss"])
 # ### Learning curves
 #
 # A learning curve shows a measure after every epoch.
-# Where the solid line of the validation digits parts from the dashed line of the training digits,
-# the model begins to learn its training digits by heart.
+# The training value, on the dashed line, is a mean over the epoch, while the net still learns.
+# The validation value, on the solid line, is taken at the end of the epoch.
+# So at first the training value may be the worse one.
+# Where it becomes clearly better than the validation value, the model begins to learn its training
+# digits by heart.
 
 # %%
 figure = plots.learning_curves(histories, f"Three models learn to read ({mnist.label})")

@@ -127,10 +127,11 @@ print("shape:", images.shape[1:], "type:", images.dtype, "classes:", len(cifar.c
 # %% [markdown]
 # ## One way to train them all
 #
-# All nets of this chapter are trained by the same function, so that they differ in their layers
-# only.
-# It uses the Adam optimizer with a *one-cycle* learning rate: the rate rises to a peak while the
-# weights find a good region, and then falls to zero while they settle.
+# All nets of this chapter are trained by the same function.
+# Their epochs, highest learning rates, pictures and batches are set above and differ; mind this
+# when you compare two of them.
+# The function uses the Adam optimizer with a *one-cycle* learning rate: the rate rises to a peak
+# while the weights find a good region, and then falls to zero while they settle.
 # With so few epochs this matters more than any other setting.
 # The learning rate does not depend on luck: it follows the curve below, step by step.
 
@@ -253,8 +254,9 @@ simple = keras.Sequential(
 train("simple", simple, simple_epochs)
 
 # %% [markdown]
-# A picture of the three validation accuracies so far.
-# Each model knows a little more about pictures than the one before.
+# A picture of the three trainings so far.
+# Hollow points stand for the training pictures, full points for the validation pictures.
+# A model that was trained for one epoch has one point of each.
 
 # %%
 figure = plots.learning_curves(histories, f"From templates to one convolution ({cifar.label})")
@@ -502,16 +504,18 @@ two = {name: histories[name] for name in ("deeper", "augmented")}
 figure = plots.learning_curves(two, f"With and without augmentation ({cifar.label})")
 plots.show(
     figure,
-    "Loss and accuracy over the epochs for the deeper net without and with augmentation; with "
-    "augmentation the training curve does not run ahead of the validation curve.",
+    "Loss and accuracy over the epochs for the deeper net without and with augmentation; with so "
+    "few epochs the training and validation curves of both nets stay close together.",
 )
 
 # %% [markdown]
-# Compare the gaps.
-# With augmentation the training accuracy is measured on harder pictures than the validation
-# accuracy, so it can even lie *below* it.
-# That is no mistake.
-# It says that the net is not learning by heart, and that it would go on improving for many epochs.
+# Compare the gaps between training and validation.
+# The training accuracy may lie *below* the validation accuracy, and that is no mistake.
+# It is a mean over the epoch, taken while the net still learns and some units are switched off; the
+# validation accuracy is taken at the end, with all units.
+# With augmentation it is also measured on harder pictures.
+# A net that learns by heart would show the opposite: a training curve that runs away from the
+# validation curve.
 # In a few epochs augmentation has little to add, because no picture has been seen often enough to
 # be known by heart.
 # The longer the training, the more it is worth.
@@ -523,8 +527,8 @@ plots.show(
 # weights.
 # We count the multiplications for one picture, in the dense net and in the net with five
 # convolutions.
-# The source of the latter says that a convnet costs about two orders of magnitude more a step than
-# a dense net, and in multiplications that is about what we find.
+# The source of the latter says that a convnet costs about two orders of magnitude more time a step
+# than a dense net, and in multiplications that is about what we find.
 
 # %%
 work = {
@@ -538,9 +542,9 @@ record("cifar10.convnet.multiplications_ratio", work["flatten"] / work["dense"])
 # %% [markdown]
 # Is it so in time as well?
 # We train fresh copies of both nets on the same batch, and take the median of several steps.
-# Expect the ratio of the times to be smaller: a dense layer must fetch a weight from memory for
-# each multiplication, and fetching is slow, while a convolution uses what it has fetched again and
-# again.
+# Expect the ratio of the times to be smaller.
+# Each step has fixed costs, such as handing over the batch, starting each layer and updating the
+# weights, and they weigh most on the smallest net.
 
 
 # %% tags=["measured", "nbval-ignore-output"]
@@ -556,8 +560,10 @@ def seconds_a_step(model, steps=12):
 
 cost = {name: seconds_a_step(keras.models.clone_model(models[name])) for name in work}
 for name, seconds in cost.items():
-    record(f"cifar10.{name}.milliseconds_per_step", 1000 * seconds)
-record("cifar10.convnet.time_ratio", cost["flatten"] / cost["dense"])
+    record(f"cifar10.{name}.seconds_a_step", seconds, "seconds")
+slower = cost["flatten"] / cost["dense"]
+record("cifar10.convnet.time_ratio", slower)
+print(f"Two orders of magnitude in time, too? {'Yes' if slower > 30 else 'No'}, on this machine.")
 
 # %% [markdown]
 # ## The test set, opened once
@@ -581,7 +587,9 @@ record("cifar10.global_max_pooling.lost_accuracy", lost, "fraction")
 # A test accuracy is itself an estimate: with other test pictures it would be a little different.
 # Its *standard error* is the root of $p(1-p)/n$ for an accuracy $p$ on $n$ pictures.
 # The bars below show twice the standard error to either side.
-# Two models whose bars overlap are not told apart by this test.
+# Bars that do not overlap tell two models apart.
+# Where they overlap, we must look at the difference itself and its standard error, as we do at the
+# end of the chapter.
 
 # %%
 names = sorted(accuracy, key=accuracy.get)
@@ -661,6 +669,8 @@ plots.show(
 # A difference counts only if it is larger than twice its standard error.
 # Mind what else differs between two models: the augmented net has also trained longer than the
 # deeper net, so the sentence about these two speaks of both.
+# Mind also that each model was trained once.
+# The standard error covers the luck of the test pictures, and not that of the first weights.
 
 # %% tags=["measured"]
 spread = dict(zip(names, errors, strict=True))

@@ -81,6 +81,7 @@ together_epochs: int = 36  # 1 to 400: the same for all remedies together
 
 # %% tags=["measured"]
 training.start(seed, precision)
+rounding = 1e-4 if precision == "exact" else 0.1  # largest difference that it may make
 pets = datasets.load("cats_vs_dogs", profile, size=size)
 images, labels = (np.asarray(array) for array in pets.train)
 for part in ("train", "validation", "test"):
@@ -162,8 +163,9 @@ def dense_net():
 # All models are trained by the next function.
 # It starts from a seed, builds the model, and trains it with RMSprop, an optimizer that divides
 # each step by the recent size of the gradient.
-# Every model meets the same pictures in the same order, so a difference between two of them comes
-# from their layers.
+# Every model meets the same pictures in the same order.
+# The number of epochs and the highest learning rate may differ, and so do the first weights, which
+# is why the training can be repeated with several seeds.
 
 
 # %%
@@ -234,8 +236,8 @@ def sizes(size):
 published = sizes(150)
 record("cats_vs_dogs.published.first_map", published[1][1], "count")
 record("cats_vs_dogs.published.last_map", published[-1][1], "count")
-for name, width, depth in sizes(size):
-    print(f"{name:14s} {width:3d} x {width:3d} positions, {depth:3d} channels")
+for name, side, depth in sizes(size):
+    print(f"{name:14s} {side:3d} x {side:3d} positions, {depth:3d} channels")
 
 # %%
 stages, widths, depths = zip(*sizes(size), strict=True)
@@ -273,8 +275,8 @@ def convnet(augmentation=(), dropout=0.0, normalisation=False):
 
 
 built = convnet()
-for name, width, depth in sizes(size)[1:]:
-    assert built.get_layer(name).output.shape[1:] == (width, width, depth)
+for name, side, depth in sizes(size)[1:]:
+    assert built.get_layer(name).output.shape[1:] == (side, side, depth)
 print(f"parameters: {built.count_params():,}")
 
 # %% [markdown]
@@ -500,13 +502,21 @@ runs["augmented"] = [
 # Watch how far the dashed line of each net runs ahead of its solid line.
 
 # %%
-curves = {name: runs[name][0][1] for name in ("naive", "augmentation", "augmented")}
+parts = {"naive": "naive", "augmentation alone": "augmentation", "all together": "augmented"}
+curves = {title: runs[name][0][1] for title, name in parts.items()}
 figure = plots.learning_curves(curves, f"Learning by heart, put off ({pets.label})")
 plots.show(
     figure,
     "Loss and accuracy over the epochs for the naive net, the net with augmentation alone and the "
-    "net with all remedies; the last trains longest and keeps its two curves close together.",
+    "net with all remedies; the last trains longest, its validation curve jumps at first and then "
+    "runs close to its training curve.",
 )
+
+# %% [markdown]
+# The validation curve of all remedies together may jump while the learning rate is high, and it
+# settles when the rate falls.
+# The likely reason is batch normalisation: its running statistics lag behind weights that change
+# fast.
 
 # %% [markdown]
 # What did each remedy do?
@@ -515,9 +525,12 @@ plots.show(
 # Each dot is one seed.
 # With a single dot one cannot tell a small effect from luck; raise `seeds` to see the spread.
 #
+# A smaller gap is not yet a better net: compare the two panels row by row.
+#
 # Look at batch normalisation alone.
 # It makes training faster, and whoever learns faster may also learn by heart sooner.
-# Its worth shows in company: when augmentation has made that hard, speed is welcome.
+# What it is worth beside the other two remedies this run cannot say, because all together have also
+# trained longer; the exercises come back to this.
 
 # %%
 shown = ["naive", "dropout", "batch normalisation", "augmentation", "augmented"]
@@ -537,7 +550,7 @@ figure.suptitle(f"What each remedy did ({pets.label})")
 plots.show(
     figure,
     "Two panels of dots, one row for the naive net and for each remedy: the gap between training "
-    "and validation accuracy, and the best validation accuracy; all remedies together end highest.",
+    "and validation accuracy, and the best validation accuracy.",
 )
 
 # %% tags=["measured"]
@@ -561,7 +574,9 @@ for name in ("dense", *shown):
     record(
         f"cats_vs_dogs.{name.replace(' ', '_')}.test_accuracy", np.mean(tested[name]), "fraction"
     )
-record("cats_vs_dogs.augmented.test_spread", np.std(tested["augmented"]), "fraction")
+if seeds > 1:
+    spread = np.std(tested["augmented"], ddof=1)
+    record("cats_vs_dogs.augmented.test_spread", spread, "fraction")
 margin = np.mean(tested["augmented"]) - np.mean(tested["naive"])
 record("cats_vs_dogs.augmented.margin", margin, "fraction")
 
@@ -575,7 +590,8 @@ for better, worse in (("naive", "dense"), ("augmented", "naive")):
     p, q = np.mean(tested[better]), np.mean(tested[worse])
     error = np.sqrt((p * (1 - p) + q * (1 - q)) / len(test_labels))
     verdict = "better than" if p - q > 2 * error else "not clearly better than"
-    print(f"On the test pictures the {better} net is {verdict} the {worse} net.")
+    title = "net with all remedies" if better == "augmented" else f"{better} net"
+    print(f"On the test pictures the {title} is {verdict} the {worse} net.")
 
 # %% [markdown]
 # ### A gallery of errors
@@ -624,7 +640,7 @@ plots.show(figure, "A two by two table of true against predicted classes.")
 plain = convnet(dropout=0.5, normalisation=True)
 plain.set_weights(model.get_weights())
 answers = training.predict(plain, test_images, batch_size)[:, 0]
-assert np.allclose(answers, dog, atol=1e-4)
+assert np.allclose(answers, dog, atol=rounding)
 provenance = {
     "data": pets.label,
     "data_sha256": pets.sha256,
@@ -666,3 +682,5 @@ claims_table("03", profile)
 #    again. What happens to the validation accuracy, and why?
 # 4. Train with five hundred pictures, then with one thousand. How does the gap change?
 # 5. Set `size` to 24. Which layer cannot work, and why that one?
+# 6. Train `convnet(changes(), 0.5)`, without batch normalisation, for `together_epochs`. What was
+#    batch normalisation worth?

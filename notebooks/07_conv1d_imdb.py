@@ -15,7 +15,6 @@
 # ---
 
 # %% [markdown]
-# %% [markdown]
 # # 7. Convolution along a line: reading film reviews
 #
 # A convolution needs neighbours, not pictures.
@@ -55,8 +54,7 @@ import numpy as np
 # The comment behind each parameter says which values make sense.
 #
 # The textbook trains its net with a learning rate of 1e-4 for ten epochs.
-# The values below use a rate ten times as high and stop earlier: the same net learns the same thing
-# in less time.
+# The values below use a rate ten times as high and stop earlier: the same net, trained faster.
 # The profile `full` runs the textbook's own recipe.
 
 # %% tags=["parameters"]
@@ -481,6 +479,8 @@ record(
 )
 
 # %% [markdown]
+# With a lucky start the mistake may cost little, and that is why it goes unnoticed.
+#
 # The right way is either a sigmoid as the last activation, or a loss that is told that it gets raw
 # outputs: `from_logits=True`.
 # Both are the same function, and we check that.
@@ -514,9 +514,8 @@ record("imdb.published_minus_dense", accuracies["published"] - accuracies["dense
 shown = {name: histories[name] for name in ("published", "dense", "no sigmoid")}
 figure = plots.learning_curves(shown, f"Learning curves ({imdb.label})")
 figure.axes[0].set_ylim(0, 1.2)
-figure.axes[0].axvline(
-    1 + np.argmin(history["val_loss"]), color="C0", linestyle=":", label="lowest validation loss"
-)
+lowest = figure.axes[0].axvline(1 + np.argmin(history["val_loss"]), color="C0", linestyle=":")
+figure.axes[0].legend([lowest], ["lowest validation loss"], fontsize=8, loc="lower left")
 plots.show(
     figure,
     "Loss and accuracy over the epochs for the published net, the dense net and the net without a "
@@ -525,16 +524,16 @@ plots.show(
 )
 
 # %% [markdown]
-# The dotted line is where overfitting begins.
-# To its right the training loss goes on falling, but the validation loss does not follow.
-# The net is learning its training reviews by heart.
+# The dotted line marks the lowest validation loss of the published net.
+# Where the training loss goes on falling and the validation loss does not follow, the net learns
+# its training reviews by heart; the two may part before that line.
 # The jumps of the solid lines come from the high learning rate; with the textbook's rate the curves
 # are smoother and everything happens later.
 
 # %% [markdown]
 # ## An improved recipe
 #
-# Three changes make the net better and faster.
+# A few changes make the net better and faster.
 #
 # * **One convolution with narrow windows.** Three words are enough for "not very good" and
 #   "waste of time". Global max pooling then points at three words, not at dozens.
@@ -542,7 +541,9 @@ plots.show(
 #   net cannot rely on a single one.
 # * **A better learning rate.** Adam with a rate that rises and falls in one cycle, as in chapter 1.
 #
-# The embedding is smaller too, which is where most of the parameters were.
+# The embedding is smaller, which is where most of the parameters were, so there is room for more
+# filters.
+# A second dropout acts before the verdict.
 
 # %%
 window = 3
@@ -614,8 +615,9 @@ else:
 # The built-in sample is written so that such sentences are everywhere; run this chapter with the
 # profile `sample` to see the bag of words fail.
 #
-# Longer training of a wider net helps too.
-# Here is the longer run that is kept in the folder `results`, with its exact recipe.
+# Here is a longer training of a wider net, on more of the reviews, because it holds fewer out for
+# validation.
+# The run is kept in the folder `results`, with its exact recipe.
 
 # %%
 kept = json.loads((ROOT / "results" / "imdb_conv1d.json").read_text(encoding="utf-8"))
@@ -809,7 +811,9 @@ for name, (shape, layer) in examples.items():
 # We draw tiny films: a bright square moves over a dark, noisy background, to the left or to the
 # right.
 # The question is in which direction it moves.
-# No single frame can answer it.
+# A square that leaves on one side comes in on the other, so every place is equally likely in both
+# kinds of film.
+# No single frame can answer the question.
 
 
 # %%
@@ -818,11 +822,11 @@ def draw_clips(number, random, frames=8, size=16):
     labels = random.integers(0, 2, number)
     clips = random.uniform(0, 0.5, (number, frames, size, size, 1)).astype(np.float32)
     tops = random.integers(0, size - 3, number)
-    starts = random.integers(0, size - 3 - frames, number)
+    starts = random.integers(0, size, number)
     for clip, label, top, start in zip(clips, labels, tops, starts, strict=True):
         for frame in range(frames):
-            left = start + (frame if label else frames - 1 - frame)
-            clip[frame, top : top + 3, left : left + 3] = 1
+            left = start + (frame if label else -frame)
+            clip[frame, top : top + 3, np.arange(left, left + 3) % size] = 1
     return clips, labels
 
 

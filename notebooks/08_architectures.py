@@ -99,7 +99,7 @@ for depth in (1, 2, 3):
     responses.append(maps[0] > 0)
     reach = int(responses[-1].any(axis=(1, 2)).sum())
     assert reach == arithmetic.receptive_field([(3, 1)] * depth)
-    print(f"{depth} layers of 3x3 see {reach}x{reach} pixels")
+    print(f"{depth} layer{'s' if depth > 1 else ''} of 3x3: {reach}x{reach} pixels in sight")
 names = ["the pixel", "one layer", "two layers", "three layers"]
 figure = plots.image_grid(responses, names, "Where one pixel has an influence", 4, scale=1.8)
 plots.show(
@@ -652,6 +652,7 @@ for build in BUILDERS:
 # For five of them the exact number of trainable parameters is known from independent sources, and
 # ours must agree to the last one.
 #
+# * LeNet-5 with all maps connected; the paper's own has about 60,000.
 # * AlexNet with two groups; the popular version without groups has more.
 # * VGG with 16 layers, the paper's configuration D.
 # * GoogLeNet with biases and without its helper classifiers.
@@ -664,7 +665,7 @@ published = {"lenet5": 61_706, "alexnet": 60_965_224, "vgg16": 138_357_544}
 published |= {"googlenet": 6_998_552, "resnet50": 25_557_032}
 for name, parameters in published.items():
     assert history[name]["trainable"] == parameters, name
-    print(f"{name:10} {parameters:>12,} trainable parameters, as published")
+    print(f"{name:10} {parameters:>12,} trainable parameters, as others count them")
 
 # %% [markdown]
 # The next cell adds what only the papers can tell: the year, the depth by the authors' count, and
@@ -699,7 +700,7 @@ for title, _, _, _, paper in PAPERS.values():
 # %% [markdown]
 # Read the table from top to bottom.
 #
-# * The depth rises all the time.
+# * The depth never falls, and from VGG on it rises with every network.
 # * The parameters rise up to VGG and then fall sharply: nearly all of VGG's are in its dense
 #   layers, and GoogLeNet and ResNet replace those by global average pooling.
 # * The multiplications tell another story: they sit in the convolutions.
@@ -730,15 +731,16 @@ figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for name, (title, _, depth, error, _) in PAPERS.items():
     if error is not None:
         axis.scatter(depth, error, s=15 + 4e-6 * history[name]["parameters"], alpha=0.6)
-        axis.annotate(title, (depth * 1.09, error + (-1.2 if name == "zfnet" else 0.6)))
-axis.set(xscale="log", xlim=(6, 110), ylim=(0, 18), xlabel="depth (layers)")
+        label = "ResNet (up to 152)" if name == "resnet50" else title
+        axis.annotate(label, (depth * 1.09, error + (-1.2 if name == "zfnet" else 0.6)))
+axis.set(xscale="log", xlim=(6, 200), ylim=(0, 18), xlabel="depth (layers)")
 axis.set_xticks([8, 16, 32, 64], [8, 16, 32, 64])
 axis.set(ylabel="top-5 error, published (percent)")
 axis.set_title("The error falls with depth; the area shows the parameters")
 plots.show(
     figure,
-    "Top-5 error against depth, falling from AlexNet over ZFNet, VGG and GoogLeNet to ResNet; the "
-    "disc of VGG is the largest.",
+    "Top-5 error against depth, falling from AlexNet over ZFNet, VGG and GoogLeNet to ResNet, "
+    "whose error is that of nets of up to 152 layers; the disc of VGG is the largest.",
 )
 
 # %% [markdown]
@@ -750,7 +752,9 @@ plots.show(
 # multiplications**.
 # A network that costs half as much a picture may look at twice as many pictures.
 #
-# All have batch normalisation and the same optimizer, so that only the structure differs.
+# All have batch normalisation and the same optimizer, so that little but the structure differs.
+# One exception: the Inception modules keep the form of their paper, so they normalise once, behind
+# the joined branches.
 # Each of the next functions builds one contestant.
 # They share a beginning, which shrinks the picture once, and an end.
 

@@ -25,7 +25,7 @@ def written(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{100 * value:.2f} %"
     if unit == "seconds":
-        return f"{value:.1f} s"
+        return f"{value:.1f} s" if value >= 1 else f"{value:.2g} s"
     if unit == "count":
         return f"{value:,.0f}"
     return f"{value:.4g}"
