@@ -18,6 +18,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from course.catalogue import Chapter
+from course.data import are_prepared
 from helpers import datasets
 from helpers.datasets import DataError
 from helpers.places import ROOT
@@ -318,6 +320,24 @@ def course(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
     )
+
+
+def test_another_size_that_is_prepared_does_not_count(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "_prepare", lambda name, table, folder, *_: wrote(folder))
+
+    def wrote(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text('{"arrays": {}}', encoding="utf-8")
+
+    chapter = Chapter(
+        "04", {"data": ["cats_vs_dogs"], "data_options": {"cats_vs_dogs": [{"size": 96}]}}
+    )
+    datasets.prepared("cats_vs_dogs", "quick", size=150)
+    assert not are_prepared(chapter)
+    datasets.prepared("cats_vs_dogs", "quick", size=96)
+    assert are_prepared(chapter)
 
 
 def test_export_writes_a_mirror_that_serves(mirror: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import nbformat
 import psutil
 import pytest
 
+from course.book import BEGIN, END
 from tests.conftest import CHAPTER, Little
 
 SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
@@ -120,6 +121,40 @@ def test_bad_input_is_one_sentence(little: Little, words: list[str], sentence: s
     assert sentence in answer.stderr
     assert "Traceback" not in answer.stderr
     assert not kernels_of(little)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("data/claims.toml", ["run", "--profile", "sample"]),
+        ("data/claims.toml", ["book", "readme"]),
+        ("data/datasets.toml", ["data", "list"]),
+        ("data/datasets.toml", ["run", "--dry-run"]),
+        ("data/datasets.toml", ["check"]),
+        ("notebooks/course.toml", ["run"]),
+    ],
+)
+def test_a_broken_table_is_one_sentence(little: Little, file: str, words: list[str]) -> None:
+    little.write('# %%\nfrom helpers import datasets\ndatasets.load("mnist", "quick")\n' + CHAPTER)
+    assert little.course("sync").returncode == 0
+    (little.root / "README.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8")
+    catalogue.write_text(text.replace("data = []", 'data = ["mnist"]', 1), encoding="utf-8")
+    (little.root / file).write_text("[good]\n[bad\n", encoding="utf-8")
+    answer = little.course(*words)
+    assert answer.returncode == 2, answer.stdout
+    assert answer.stderr.splitlines()[-1].startswith(f"course: {file} cannot be read: ")
+    assert "(at line 2, column 5)" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_course_that_is_installed_as_a_copy_says_so(little: Little) -> None:
+    (little.root / "notebooks" / "course.toml").unlink()
+    answer = little.course("run")
+    assert answer.returncode == 2
+    assert "installed as a copy, run `pip install --editable .`" in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 def test_a_failing_cell_is_named_and_the_good_run_stays(little: Little) -> None:

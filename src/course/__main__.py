@@ -14,6 +14,7 @@ from course import batch, book, data, gpu, live, pairs, plan, report, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
+from helpers.places import TableError
 
 signal.signal(signal.SIGINT, _usual)
 
@@ -275,7 +276,7 @@ def main() -> int:
     options = _parser().parse_args()
     try:
         return options.act(options)
-    except (CourseError, DataError) as error:
+    except (CourseError, DataError, TableError) as error:
         print(f"course: {error}", file=sys.stderr)
         return 2
     except runs.Stopped as stopped:

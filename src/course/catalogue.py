@@ -5,14 +5,13 @@ import io
 import math
 import re
 import tokenize
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course.errors import CourseError
 from helpers.datasets import PROFILES
-from helpers.places import ROOT
+from helpers.places import ROOT, TableError, read_table
 
 NOTEBOOKS = ROOT / "notebooks"
 TYPES = {"int": int, "float": float, "str": str, "bool": bool}
@@ -64,13 +63,12 @@ def chapters() -> dict[str, Chapter]:
     Raises:
         CourseError: the catalogue cannot be read.
     """
-    path = NOTEBOOKS / "course.toml"
     try:
-        listed = tomllib.loads(path.read_text(encoding="utf-8"))["chapters"]
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
-        raise CourseError(
-            f"The catalogue notebooks/course.toml cannot be read: {error}."
-        ) from error
+        listed = read_table("notebooks/course.toml")["chapters"]
+    except TableError as error:
+        raise CourseError(str(error)) from error
+    except KeyError as error:
+        raise CourseError("notebooks/course.toml has no chapters.") from error
     return {number: Chapter(number, table) for number, table in sorted(listed.items())}
 
 

@@ -20,9 +20,12 @@ def _options(chapter: Chapter, name: str) -> list[dict[str, Any]]:
 
 
 def are_prepared(chapter: Chapter) -> bool:
-    """Whether the real data of a chapter seem to be ready, told without making anything."""
-    folder = cache_folder() / "prepared"
-    return all(any(folder.glob(f"{name}-real-*/meta.json")) for name in chapter.table["data"])
+    """Whether the real data of a chapter are ready, told without making anything."""
+    return all(
+        datasets.is_prepared(name, **options)
+        for name in chapter.table["data"]
+        for options in _options(chapter, name)
+    )
 
 
 def hashes(chapter: Chapter) -> dict[str, Any]:

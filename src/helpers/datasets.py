@@ -25,7 +25,7 @@ import numpy as np
 from filelock import FileLock
 from IPython.display import display
 
-from helpers.places import ROOT, cache_folder
+from helpers.places import TableError, cache_folder, read_table
 
 PROFILES = ("sample", "quick", "full")
 MIME_TYPE = "application/vnd.course.data+json"
@@ -85,9 +85,15 @@ class Dataset:
 
 
 def catalogue() -> dict[str, dict[str, Any]]:
-    """The tables of ``data/datasets.toml`` by data set."""
-    with (ROOT / "data" / "datasets.toml").open("rb") as file:
-        return tomllib.load(file)
+    """The tables of ``data/datasets.toml`` by data set.
+
+    Raises:
+        DataError: the file cannot be read or is no TOML.
+    """
+    try:
+        return read_table("data/datasets.toml")
+    except TableError as error:
+        raise DataError(str(error)) from error
 
 
 def entry(name: str) -> dict[str, Any]:
@@ -315,6 +321,20 @@ def _prepare(name: str, table: dict[str, Any], folder: Path, sample: bool, optio
         arrays, report = _function(table["prepare"])(path, **options)
     with _plain_errors(folder.parent):
         _write(folder, arrays, {"name": name, "source": source, "report": report})
+
+
+def is_prepared(name: str, **options: Any) -> bool:
+    """Whether the real data are ready with these options, told without making anything.
+
+    Args:
+        name: key in ``data/datasets.toml``.
+        options: passed to the function that prepares, such as ``size=96``.
+
+    Raises:
+        DataError: the data set is unknown.
+    """
+    folder = _entry_folder(name, entry(name), False, options)
+    return folder.is_dir() and not read_prepared(folder)[1]
 
 
 def prepared(name: str, profile: str, **options: Any) -> Path:

@@ -2,10 +2,37 @@
 
 import importlib.util
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class TableError(ValueError):
+    """A table of the repository that cannot be read, in one sentence."""
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """The content of a TOML file of the repository.
+
+    Args:
+        name: its path from the root, such as ``data/claims.toml``.
+
+    Raises:
+        TableError: it cannot be read or is no TOML; the sentence names the file and the line.
+    """
+    try:
+        return tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        # Only in a copy do the notebooks lie elsewhere than beside the modules.
+        raise TableError(
+            f"{ROOT} has no {name}: if the course is installed as a copy, run "
+            "`pip install --editable .` in its checkout."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise TableError(f"{name} cannot be read: {error}.") from error
 
 
 def cache_folder() -> Path:
@@ -33,6 +60,6 @@ def chosen_backend() -> str:
     if importlib.util.find_spec(name) is None:
         raise ValueError(
             f"KERAS_BACKEND is {name}, which is not installed: "
-            f"run `pip install '.[{name}]'`, or unset KERAS_BACKEND."
+            f"run `pip install --editable '.[{name}]'`, or unset KERAS_BACKEND."
         )
     return name

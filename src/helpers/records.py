@@ -7,12 +7,11 @@ A record is an output of the MIME type ``application/vnd.course.record+json`` wi
 import html
 import math
 import re
-import tomllib
 from typing import Any
 
 from IPython.display import display
 
-from helpers.places import ROOT
+from helpers.places import read_table
 
 MIME_TYPE = "application/vnd.course.record+json"
 UNITS = ("fraction", "count", "seconds", "")
@@ -60,9 +59,12 @@ def record(name: str, value: float, unit: str = "") -> None:
 
 
 def load_claims() -> dict[str, list[dict[str, Any]]]:
-    """The sources' claims and mistakes, as ``data/claims.toml`` lists them."""
-    with (ROOT / "data" / "claims.toml").open("rb") as file:
-        return tomllib.load(file)
+    """The sources' claims and mistakes, as ``data/claims.toml`` lists them.
+
+    Raises:
+        TableError: the file cannot be read or is no TOML.
+    """
+    return read_table("data/claims.toml")
 
 
 def holds(claim: dict[str, Any], value: float) -> bool:
