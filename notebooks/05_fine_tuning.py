@@ -27,7 +27,7 @@
 # 2. Freeze the base.
 # 3. Train the head.
 # 4. Unfreeze the top of the base.
-# 5. Train both together, at a very low learning rate.
+# 5. Train both together, at a learning rate well below that of the head.
 #
 # After this chapter you can
 #
@@ -60,8 +60,8 @@ size: int = 160  # 32 to 224: width and height of the pictures, in pixels
 pictures: int = 2000  # 40 to 2000: training pictures
 copies: int = 2  # 1 to 20: augmented copies of each training picture
 batch_size: int = 32  # 8 to 256: pictures a step
-head_rate: float = 0.0005  # 0.00001 to 0.01: learning rate of the head alone
-head_epochs: int = 8  # 1 to 100: passes over all copies with the base frozen
+head_rate: float = 0.002  # 0.00001 to 0.01: learning rate of the head alone
+head_epochs: int = 4  # 1 to 100: passes over all copies with the base frozen
 rate: float = 0.0005  # 0.000001 to 0.01: highest learning rate of base and head together
 epochs: int = 3  # 1 to 100: passes over all copies while base and head learn together
 reckless_rate: float = 0.02  # 0.001 to 1.0: the rate that is far too high, to show what it does
@@ -286,10 +286,11 @@ assert unfrozen == after_cut[last_frozen]
 # The many early layers are few weights, but they work on large maps, so they take most of the time.
 # Freezing them saves that time.
 #
-# ### Step 5: train both at a very low rate
+# ### Step 5: train both at a low rate
 #
 # A model must be compiled again after its flags have changed; our `train` always does.
-# The rate is low, so that the weights move a little way from where ImageNet left them.
+# The rate is well below that of the head, so that the weights move a little way from where
+# ImageNet left them.
 # Before we train, we keep a copy of all weights.
 
 # %% tags=["measured"]
