@@ -20,7 +20,7 @@ from course.errors import CourseError
 from course.pairs import digests, records_of
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, written
-from tests.conftest import Little
+from tests.conftest import CHAPTER, Little
 
 
 def first_record(notebook: Any) -> Any:
@@ -86,6 +86,55 @@ def test_runs_are_kept_with_their_provenance(stored: Little) -> None:
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert kept.keys() == set(book.KEPT)
     assert {record["name"] for record in kept["records"]} == {"little.test_accuracy"}
+
+
+def test_a_changed_run_is_no_plain_recipe(little: Little) -> None:
+    # What is asked is the notebook's default, so that run.json does not name it.
+    words = ["--profile", "sample", "-p", "steps=3"]
+    assert little.course("run", "01", *words, "--out", "runs/one").returncode == 0
+    [path] = (little.root / "runs/one").glob("*/*/run.json")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    assert "steps" not in facts["parameters"]
+    assert little.course("book", "keep", "runs/one").returncode == 0
+    assert little.course("run", "01", "--profile", "sample", "--out", "runs/two").returncode == 0
+    assert little.course("book", "keep", "runs/two").returncode == 0
+    kept = sorted(path.name for path in (little.root / "results/chapters").glob("*.json"))
+    assert kept == ["01-sample-steps=3.json", "01-sample.json"]
+
+
+def test_the_file_of_a_kept_run_names_another_backend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = json.loads((ROOT / "results/chapters/01-quick.json").read_text(encoding="utf-8"))
+    value = book.measured()["mnist.convnet.test_accuracy"]["quick"]
+    shutil.copytree(ROOT / "results", tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(book, "RESULTS", tmp_path)
+    assert book.keep({**kept, "backend": "jax"}).name == "01-quick-jax.json"
+    seeded = {**kept, "backend": "jax", "parameters": {"seed": 3}}
+    assert book.keep(seeded).name == "01-quick-jax-seed=3.json"
+    assert book.measured()["mnist.convnet.test_accuracy"]["quick"] == value
+
+
+def test_outputs_are_stored_with_tensorflow_alone(little: Little) -> None:
+    little.environment["KERAS_BACKEND"] = "jax"
+    answer = little.course("run", "01", "--store")
+    assert answer.returncode == 2
+    assert "--store keeps what TensorFlow computed, and KERAS_BACKEND is jax" in answer.stderr
+    assert not (little.root / "runs").exists()
+
+
+def test_a_longer_run_is_one_that_succeeded(little: Little) -> None:
+    name = ["--name", "longer", "--record", "little.test_accuracy"]
+    assert little.course("run", "--profile", "sample", "--seeds", "2").returncode == 0
+    answer = little.course("book", "keep", "runs", *name)
+    assert answer.returncode == 2
+    assert "--name keeps one run, and runs has 2" in answer.stderr
+    assert little.course("book", "keep", "runs/01_little-sample", *name).returncode == 0
+    little.write(CHAPTER.replace('print("the end")', 'raise ValueError("no luck")'))
+    assert little.course("run", "--out", "failed").returncode == 1
+    answer = little.course("book", "keep", "failed", *name)
+    assert answer.returncode == 2
+    assert "The run in failed is failed, so there is nothing to keep" in answer.stderr
 
 
 def test_storing_outputs_keeps_the_run(little: Little) -> None:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from course import batch, book, data, gpu, live, pairs, plan, report, runs
+from course import batch, book, data, gpu, live, pairs, plan, report, runner, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
@@ -28,6 +28,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.store and (options.jobs or options.threads or options.scheduler):
         raise CourseError(
             "--store runs one chapter at a time on all cores: drop --jobs, --threads, --scheduler."
+        )
+    backend = runner.environment()["backend"]
+    if options.store and backend != "tensorflow":
+        raise CourseError(
+            f"--store keeps what TensorFlow computed, and KERAS_BACKEND is {backend}: unset it."
         )
     planned = plan.plan(wanted, profiles, options.parameter, options.seeds, options.yes)
     table = live.Table(len(planned))
@@ -153,8 +158,8 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                for run in report.read_runs(options.folder):
-                    print(book.keep_longer(run, options.name, options.record))
+                run = book.only_run(options.folder)
+                print(book.keep_longer(run, options.name, options.record))
             else:
                 for path in book.keep_all(options.folder):
                     print(path)

@@ -25,14 +25,13 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from course.catalogue import Chapter, chapters
+from course.catalogue import Chapter, chapters, parameters, settings
 from course.errors import CourseError
 from course.pairs import digests, read_notebook, records_of
 from course.report import read_runs
 from course.runs import write_json
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
-from helpers.plots import small_png
 from helpers.records import MIME_TYPE, load_claims, verdict, written
 
 RESULTS = ROOT / "results"
@@ -92,10 +91,11 @@ def keep(run: dict[str, Any]) -> Path:
         run: what ``run.json`` holds.
 
     Returns:
-        The file written; it replaces that of an earlier run with the same parameters.
+        The file written; it replaces that of an earlier run with the same parameters and backend.
     """
+    backend = [] if run["backend"] == "tensorflow" else [run["backend"]]
     changed = [f"{name}={value}" for name, value in sorted(_asked(run).items())]
-    name = "-".join([run["chapter"], run["profile"], *changed])
+    name = "-".join([run["chapter"], run["profile"], *backend, *changed])
     path = RESULTS / "chapters" / f"{re.sub(r'[^a-z0-9_=.-]', '_', name.lower())}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {key: run[key] for key in KEPT})
@@ -119,6 +119,25 @@ def keep_all(folder: Path) -> list[Path]:
     if not kept:
         raise CourseError(f"No run in {folder} succeeded, so there is nothing to keep.")
     return kept
+
+
+def only_run(folder: Path) -> dict[str, Any]:
+    """The run of a folder that holds no other.
+
+    Raises:
+        CourseError: there is none, there are several, or it did not succeed.
+    """
+    found = read_runs(folder)
+    if len(found) > 1:
+        raise CourseError(
+            f"--name keeps one run, and {folder} has {len(found)}: name the folder of one, such as "
+            f"{folder / found[0]['folder']}."
+        )
+    if found[0]["status"] != "succeeded":
+        raise CourseError(
+            f"The run in {folder} is {found[0]['status']}, so there is nothing to keep."
+        )
+    return found[0]
 
 
 def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
@@ -156,6 +175,7 @@ def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
         "seconds": round(run["duration_seconds"]),
         "records": [found[record] for record in records],
     }
+    path.parent.mkdir(exist_ok=True)
     write_json(path, content)
     path.chmod(0o644)
     return path
@@ -166,9 +186,21 @@ def _machine(device: dict[str, Any]) -> str:
 
 
 def _asked(run: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a run that its profile does not set."""
-    usual = {"profile": run["profile"], **chapters()[run["chapter"]].table.get(run["profile"], {})}
-    return {name: value for name, value in run["parameters"].items() if usual.get(name) != value}
+    """The parameters of a run that are not those of its profile.
+
+    A run names only what differs from the notebook's defaults, and a value that is the default may
+    differ from the profile's.
+    """
+    chapter = chapters()[run["chapter"]]
+    plain = {name: parameter.default for name, parameter in parameters(chapter).items()}
+    usual = {**plain, **settings(chapter, run["profile"])}
+    made = {**plain, **run["parameters"]}
+    return {name: value for name, value in made.items() if usual.get(name) != value}
+
+
+def _is_plain(run: dict[str, Any]) -> bool:
+    """Whether it is the run of a profile as it stands, on the course's own backend."""
+    return run["backend"] == "tensorflow" and not _asked(run)
 
 
 def executed(notebook: NotebookNode) -> bool:
@@ -198,7 +230,7 @@ def record_faults(chapter: Chapter, notebook: NotebookNode) -> list[str]:
     if notebook.metadata["course"].get("outputs") != present["outputs"]:
         stored = {record["name"]: record["value"] for record in records_of(notebook)}
         for run in _runs_of(chapter.number, "quick"):
-            if not _asked(run):
+            if _is_plain(run):
                 for record in run["records"]:
                     if stored.get(record["name"]) != record["value"]:
                         found.append(
@@ -232,7 +264,8 @@ def measured() -> dict[str, dict[str, list[float]]]:
             add(record["name"], "quick", record["value"])
     for run in recorded_runs():
         asked = _asked(run)
-        if asked.keys() <= {"seed"} and (asked or run["profile"] != "quick"):
+        counts = run["backend"] == "tensorflow" and asked.keys() <= {"seed"}
+        if counts and (asked or run["profile"] != "quick"):
             for record in run["records"]:
                 add(record["name"], run["profile"], record["value"])
     for run in longer_runs():
@@ -664,6 +697,9 @@ def build(out: Path) -> Path:
 
 def _shrink(path: Path) -> None:
     """Store a picture of the site as wide as a page and with a palette, where that is smaller."""
+    # The module of the pictures starts the backend, which other commands need not wait for.
+    from helpers.plots import small_png
+
     with Image.open(path) as picture:
         shown = picture.convert("RGB")
         shown.thumbnail((PAGE_WIDTH, shown.height))
@@ -705,7 +741,7 @@ def _launch(notebook: str) -> str:
     if not executed(read_notebook(chapters()[number].notebook)):
         parts.append("<span>Not all of its cells have been run yet.</span>")
     for run in _runs_of(number, "quick"):
-        if not _asked(run):
+        if _is_plain(run):
             parts.append(
                 f"<span>Stored run: {run['started'][:10]}, {run['duration_seconds']:.0f} s on "
                 f"{html.escape(run['device']['processor'])}, {run['device']['cores']} cores</span>"
