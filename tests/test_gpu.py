@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from course import gpu, runner
+from course import gpu, plan, runner
+from course.batch import Outcome
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.places import ROOT
@@ -111,14 +112,16 @@ def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
     assert facts["device"]["gpus"] == [CARD]
 
 
-def judge(little: Little) -> subprocess.CompletedProcess[str]:
-    """What ``course gpu`` says of the runs once they are done."""
+def judge(little: Little, *words: str) -> subprocess.CompletedProcess[str]:
+    """What ``course gpu`` does where there is a card; runs that were done before are reused."""
     program = (
-        "from pathlib import Path; from course import gpu; import sys; "
-        'sys.exit(gpu.write(Path("runs"), {"cards": ["a card"], "backend": "tensorflow"}))'
+        "import sys; from course import __main__, gpu; "
+        'gpu.check_device = lambda *_: {"cards": ["a card"], "backend": "tensorflow"}; '
+        "sys.exit(__main__.main())"
     )
+    usual = ["gpu", "--profile", "quick", "--out", "runs"]
     return subprocess.run(
-        [*little.command()[:1], "-c", program],
+        [*little.command()[:1], "-c", program, *usual, *words],
         cwd=little.root,
         env=little.environment,
         capture_output=True,
@@ -149,14 +152,62 @@ def test_a_claim_that_the_kept_runs_broke_too_is_known(little: Little) -> None:
 def test_a_record_beyond_the_noise_of_the_kept_seeds_is_broken(little: Little) -> None:
     assert little.course("run", "--seeds", "3").returncode == 0
     assert little.course("book", "keep", "runs").returncode == 0
-    assert judge(little).returncode == 0
+    assert judge(little, "--seeds", "3").returncode == 0
     little.write(CHAPTER.replace("0.9 + seed", "0.8 + seed"))
-    assert little.course("run", "--seeds", "3").returncode == 0
-    answer = judge(little)
+    answer = judge(little, "--seeds", "3")
     assert answer.returncode == 1
     assert "little.test_accuracy was 90.10 %" in answer.stdout
     verdict = json.loads((little.root / "runs" / "verdict.json").read_text(encoding="utf-8"))
     assert len(verdict["broken"]) == 1
+
+
+def test_a_chapter_that_never_ran_is_broken(little: Little) -> None:
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8")
+    catalogue.write_text(f'{text}makes = ["thing"]\n', encoding="utf-8")
+    little.add("02", CHAPTER, 'uses = ["thing"]')
+    assert judge(little).returncode == 0
+    little.write(CHAPTER.replace('print("the end")', 'raise ValueError("no luck")'))
+    answer = judge(little)
+    assert answer.returncode == 1
+    assert "broken: 01_little-quick failed in cell 5: ValueError: no luck" in answer.stdout
+    said = "broken: 02_little-quick skipped: 01_little-quick did not succeed"
+    assert said in answer.stdout
+    assert "02_little-quick skipped" in (little.root / "runs" / "broken.md").read_text("utf-8")
+
+
+def test_a_batch_that_was_skipped_as_a_whole_has_a_verdict(tmp_path: Path) -> None:
+    [run] = plan.plan(find(["01"]), ["quick"], [], None, False)
+    outcomes = [Outcome(run, "skipped", note="no data")]
+    assert gpu.write(tmp_path, {"cards": [CARD], "backend": "tensorflow"}, outcomes) == 1
+    verdict = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
+    assert verdict["broken"] == ["01_convnet_basics-quick skipped: no data"]
+
+
+def test_earlier_runs_are_not_judged(little: Little) -> None:
+    little.write(CHAPTER.replace('print("the end")', "assert steps < 9"))
+    assert little.course("run", "-p", "steps=9").returncode == 1
+    answer = judge(little)
+    assert answer.returncode == 0, answer.stdout
+    assert "steps=9" not in (little.root / "runs" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_log_keeps_its_end_between_fences(tmp_path: Path) -> None:
+    script = 'case "$2" in list) echo "[]";; *) shift 4; cat "$2" > said.txt;; esac'
+    path = put_in_path(tmp_path / "bin", "gh", script)
+    log = tmp_path / "canary.txt"
+    log.write_text("a package\n" * 20000 + "```\nthe failure\n", encoding="utf-8")
+    subprocess.run(
+        [ROOT / ".ci" / "issue", "The course with the newest versions", log],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+    )
+    said = (tmp_path / "said.txt").read_text(encoding="utf-8")
+    fence = "`" * 10
+    assert said.startswith(f"{fence}\n")
+    assert f"```\nthe failure\n{fence}\n" in said
+    assert 60000 <= len(said) < 65536
 
 
 def test_one_issue_is_opened_and_then_renewed(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def _gpu(options: argparse.Namespace) -> int:
     engine = batch.Local(planned, None, None, table.tell)
     batch.show_plan(planned, engine.words, {})
     with runs.opened(options.out):
-        batch.Batch(planned, options.out, engine, table).execute()
-    return gpu.write(options.out, device)
+        outcomes = batch.Batch(planned, options.out, engine, table).execute()
+    return gpu.write(options.out, device, [outcomes[run.folder] for run in planned])
 
 
 def _runs(options: argparse.Namespace) -> int:
@@ -235,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     sync.add_argument("chapters", nargs="*")
     sync.set_defaults(act=_sync)
     page = commands.add_parser(
-        "report", help="on one folder of runs, or what differs; 1 if a claim is broken"
+        "report", help="on one folder of runs, or what differs; 1 if a claim or a run is broken"
     )
     page.add_argument("folder", type=Path)
     page.add_argument("other", type=Path, nargs="?", help="a later one to compare with the first")

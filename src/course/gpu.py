@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from course import book, report, runner
+from course.batch import Outcome
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from course.runs import write_json
@@ -49,7 +50,8 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
         extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]
         raise CourseError(
             f"There is a GPU ({cards[0]}), but {found['backend']}{built} cannot use it: the driver "
-            f"does not match, or `pip install '.[{extra}]'` is missing its CUDA libraries."
+            "does not match, or the CUDA libraries are missing: "
+            f"`pip install --editable '.[{extra}]'`."
         )
     for chapter in wanted:
         needed = chapter.table["budget"][profile].get("gpu_megabytes", 0)
@@ -77,25 +79,22 @@ def _kept() -> dict[str, Any]:
     return {"groups": report.groups(members), "runs": [], "environments": []}
 
 
-def verdict(folder: Path) -> dict[str, Any]:
-    """What a folder of runs says about the course, beside the runs that are kept in ``results``.
+def verdict(outcomes: list[Outcome], ran: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a batch says about the course, beside the runs that are kept in ``results``.
 
     Args:
-        folder: where ``course run`` left its runs.
+        outcomes: what became of each run of the plan.
+        ran: the attempts among them, as ``report.read_runs`` gives them.
 
     Returns:
-        ``broken``: one sentence for each run that did not succeed, claim that does not hold (any
-        more, where runs are kept) and record that differs from the kept one beyond the noise of
-        the seeds. ``known``: claims that did not hold in the kept runs either. ``tables``: all
+        ``broken``: one sentence for each run whose results are not there, claim that does not hold
+        (any more, where runs are kept) and record that differs from the kept one beyond the noise
+        of the seeds. ``known``: claims that did not hold in the kept runs either. ``tables``: all
         that was compared, as Markdown.
     """
-    found = report.facts(report.read_runs(folder))
+    found = report.facts(ran)
     compared = report.comparison(_kept(), found)
-    broken = [
-        f"{run['run']} {run['reason'] or run['status']}"
-        for run in found["runs"]
-        if run["status"] != "succeeded"
-    ]
+    broken = [f"{each.run.folder} {_why(each)}" for each in outcomes if not each.good]
     broken += compared["newly_broken"]
     broken += [
         f"{row['group']}: {row['name']} was {row['before']} and is {row['after']}"
@@ -106,18 +105,28 @@ def verdict(folder: Path) -> dict[str, Any]:
     return {"broken": broken, "known": known, "tables": report.markdown(found)}
 
 
-def write(folder: Path, device: dict[str, Any]) -> int:
+def _why(outcome: Outcome) -> str:
+    """Why the results of a run are not there; the note of a skipped run does not say skipped."""
+    if outcome.state == "skipped":
+        return f"skipped: {outcome.note}"
+    return outcome.note or outcome.state
+
+
+def write(folder: Path, device: dict[str, Any], outcomes: list[Outcome]) -> int:
     """Write report, verdict and, where something broke, the text of an issue.
 
     Args:
         folder: of the runs; gets ``report.html``, ``verdict.json`` and perhaps ``broken.md``.
         device: from ``check_device``.
+        outcomes: what became of each run of the plan; earlier runs in the folder are not judged.
 
     Returns:
         1 if something broke, else 0.
     """
-    found = verdict(folder)
-    report.write_report(folder)
+    folders = [each.folder for each in outcomes if each.folder is not None]
+    ran = [run for attempt in folders for run in report.read_runs(attempt)]
+    found = verdict(outcomes, ran)
+    report.write_report(folder, ran)
     judged = {"device": device, "broken": found["broken"], "known": found["known"]}
     write_json(folder / "verdict.json", judged)
     path = folder / "broken.md"

@@ -5,6 +5,7 @@ import html
 import io
 import json
 import math
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import nbformat
 from PIL import Image
 
-from course.compare import HISTORY
+from course.compare import EXACT, HISTORY
 from course.errors import CourseError
 from course.runs import Run, attempts, present_status, read_run
 from helpers.records import load_claims, verdict, written
@@ -32,9 +33,7 @@ GOOD = ("succeeded", "holds", "the same", "within the noise of the seeds")
 BAD = ("does not hold", "failed", "timed-out", "killed", "over-budget", "cancelled", "lost")
 BAD += ("beyond the noise of the seeds", "newly broken")
 THUMBNAIL = 320  # pixels
-# Student's t for 95 %, two-sided, by degrees of freedom from 1; 1.96 in the limit.
-T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
-T95 += (2.12, 2.11, 2.10, 2.09, 2.09, 2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05, 2.04)
+TIMES = {"milliseconds", "seconds", "time"}  # words in the names of records that are times
 
 Facts = dict[str, Any]
 
@@ -93,6 +92,7 @@ def facts(runs: list[dict[str, Any]]) -> Facts:
         "runs": listed,
         "groups": found,
         "broken": [claim["sentence"] for group in found for claim in _broken(group)],
+        "failed": [_failed(run) for run in listed if run["status"] != "succeeded"],
         "environments": _environments(runs),
     }
 
@@ -104,6 +104,10 @@ def groups(runs: list[dict[str, Any]]) -> list[Facts]:
         runs: from ``read_runs``, or with the same fields.
     """
     return [_group(members) for members in _by_group(runs).values()]
+
+
+def _failed(run: Facts) -> str:
+    return f"{run['run']} {run['reason'] or run['status']}"
 
 
 def _as_run(run: dict[str, Any]) -> Run:
@@ -124,7 +128,7 @@ def _group(members: list[dict[str, Any]]) -> Facts:
     good = [run for run in members if run["status"] == "succeeded"]
     values: dict[str, list[float]] = {}
     units: dict[str, str] = {}
-    for run in good or members:
+    for run in good:
         for record in run["records"]:
             values.setdefault(record["name"], []).append(record["value"])
             units[record["name"]] = record["unit"]
@@ -199,24 +203,36 @@ def _shown(found: Facts, unit: str) -> str:
 # Comparison ---------------------------------------------------------------------------------
 
 
-def noise_limit(left: Facts, right: Facts) -> float | None:
-    """The difference of two means that the seeds alone exceed once in twenty times.
+def noise_limit(left: Facts, right: Facts, tests: int = 1) -> float | None:
+    """The difference of two means that the seeds alone exceed once in twenty comparisons.
 
-    Student's t-test with pooled variance.
+    Student's t-test with pooled variance, at a level of 5 % for all tests together (Bonferroni).
 
     Args:
         left: ``mean``, ``spread`` and ``number`` of a record.
         right: the same of the other runs.
+        tests: how many records are tested in one comparison.
 
     Returns:
-        None where neither has more than one seed, so that the noise is not known.
+        None where a side has fewer than two seeds, so that its noise is not known.
     """
-    freedom = left["number"] + right["number"] - 2
-    if freedom < 1:
+    if not _noise_is_known(left, right):
         return None
-    squares = sum((side["number"] - 1) * (side["spread"] or 0.0) ** 2 for side in (left, right))
-    factor = T95[freedom - 1] if freedom <= len(T95) else 1.96 + 2.4 / freedom
+    from scipy import stats  # importing it takes a second, and few commands compare
+
+    freedom = left["number"] + right["number"] - 2
+    squares = sum((side["number"] - 1) * side["spread"] ** 2 for side in (left, right))
+    factor = float(stats.t.isf(0.05 / tests / 2, freedom))
     return factor * math.sqrt(squares / freedom * (1 / left["number"] + 1 / right["number"]))
+
+
+def _noise_is_known(left: Facts, right: Facts) -> bool:
+    return min(left["number"], right["number"]) > 1
+
+
+def _is_time(record: Facts) -> bool:
+    """Whether a record says how long something took, which the machine decides."""
+    return record["unit"] == "seconds" or bool(TIMES & set(re.split(r"[._]", record["name"])))
 
 
 def comparison(before: Facts, after: Facts) -> Facts:
@@ -225,23 +241,41 @@ def comparison(before: Facts, after: Facts) -> Facts:
     Args:
         before: ``facts`` of the first.
         after: ``facts`` of the second.
+
+    Returns:
+        ``records`` of both, each with a verdict; ``missing``, records that are only before;
+        ``newly_broken``, claims that do not hold any more; ``newly_failed``, what succeeded before
+        and does not now; and the rest of what the page shows.
     """
     old = {_name(group): group for group in before["groups"]}
     new = {_name(group): group for group in after["groups"]}
-    rows, newly = [], []
+    both, missing, newly = [], [], []
     for name, group in new.items():
         before_too = {_claimed(claim) for claim in _broken(old[name])} if name in old else set()
         newly += [
             claim["sentence"] for claim in _broken(group) if _claimed(claim) not in before_too
         ]
     for name in [name for name in new if name in old]:
-        known = {record["name"]: record for record in old[name]["records"]}
-        for record in new[name]["records"]:
-            if record["name"] in known:
-                rows.append({"group": name, **_difference(known[record["name"]], record)})
+        there = {record["name"]: record for record in new[name]["records"]}
+        for record in old[name]["records"]:
+            if record["name"] in there:
+                both.append((name, record, there[record["name"]]))
+            else:
+                shown = _shown(record, record["unit"])
+                missing.append({"group": name, "name": record["name"], "before": shown})
+    tests = sum(_noise_is_known(*pair) and not _is_time(pair[1]) for _, *pair in both)
+    good_before = {run["run"] for run in before["runs"] if run["status"] == "succeeded"}
+    failed = [
+        _failed(run)
+        for run in after["runs"]
+        if run["run"] in good_before and run["status"] != "succeeded"
+    ]
+    failed += [f"{name}: no run" for name in sorted(old.keys() - new.keys()) if old[name]["seeds"]]
     return {
-        "records": rows,
+        "records": [{"group": name, **_difference(*pair, tests)} for name, *pair in both],
+        "missing": missing,
         "newly_broken": newly,
+        "newly_failed": failed,
         "only_before": sorted(old.keys() - new.keys()),
         "only_after": sorted(new.keys() - old.keys()),
         "environments": [before["environments"], after["environments"]],
@@ -249,12 +283,14 @@ def comparison(before: Facts, after: Facts) -> Facts:
     }
 
 
-def _difference(left: Facts, right: Facts) -> Facts:
-    change, limit = right["mean"] - left["mean"], noise_limit(left, right)
-    if change == 0:
+def _difference(left: Facts, right: Facts, tests: int) -> Facts:
+    change = right["mean"] - left["mean"]
+    if EXACT.allows(left["mean"], right["mean"]):
         said = "the same"
-    elif limit is None:
-        said = "differs; one seed each, so the noise is not known"
+    elif _is_time(left):
+        said = "differs; a time, which the machine decides"
+    elif (limit := noise_limit(left, right, tests)) is None:
+        said = "differs; the noise is not known without two seeds on both sides"
     elif abs(change) <= limit:
         said = "within the noise of the seeds"
     else:
@@ -270,7 +306,7 @@ def _difference(left: Facts, right: Facts) -> Facts:
 
 
 def _name(group: Facts) -> str:
-    changed = "".join(f", {key}={value}" for key, value in group["parameters"].items())
+    changed = "".join(f", {key}={value}" for key, value in sorted(group["parameters"].items()))
     return f"{group['notebook']}, {group['profile']}{changed}"
 
 
@@ -337,6 +373,12 @@ def _comparison_tables(found: Facts) -> list[Table]:
             ["runs", "record", "before", "after", "change", "verdict"],
             rows,
         ),
+        (
+            "Records missing after",
+            ["runs", "record", "before"],
+            [[r["group"], r["name"], r["before"]] for r in found["missing"]],
+        ),
+        ("Succeeded before, not now", ["runs"], [[text] for text in found["newly_failed"]]),
         ("Claims newly broken", ["claim"], [[sentence] for sentence in found["newly_broken"]]),
         ("Only before", ["runs"], [[name] for name in found["only_before"]]),
         ("Only after", ["runs"], [[name] for name in found["only_after"]]),
@@ -511,8 +553,12 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, runs: list[dict[str, Any]] | None = None) -> Path:
     """Write ``report.html`` into a folder of runs.
+
+    Args:
+        folder: of the runs.
+        runs: those that the page shows, as ``read_runs`` gives them; all where none are named.
 
     Returns:
         Where it is.
@@ -520,7 +566,7 @@ def write_report(folder: Path) -> Path:
     Raises:
         CourseError: there are no readable runs, or the folder cannot be written.
     """
-    return _write(folder / "report.html", page(read_runs(folder)))
+    return _write(folder / "report.html", page(read_runs(folder) if runs is None else runs))
 
 
 def report(folders: list[Path], form: str) -> int:
@@ -531,19 +577,22 @@ def report(folders: list[Path], form: str) -> int:
         form: "html" writes a page into the last folder; "md" and "json" are printed.
 
     Returns:
-        1 if a claim does not hold, of two folders: does not hold any more; else 0.
+        1 if a claim does not hold or a run did not succeed; of two folders: if a claim does not
+        hold any more, or what succeeded before does not now; else 0.
 
     Raises:
         CourseError: there are no readable runs, or the folder cannot be written.
     """
     found = [facts(read_runs(folder)) for folder in folders]
     if len(folders) == 1:
-        bad, tables, content = found[0]["broken"], _tables(found[0]), found[0]
+        content, tables = found[0], _tables(found[0])
+        failed, broken = content["failed"], content["broken"]
         grouped = [(_name(group), _group_tables(group)) for group in found[0]["groups"]]
         path, title = folders[0] / "report.html", "Course report"
     else:
         content = comparison(*found)
-        bad, tables, grouped = content["newly_broken"], _comparison_tables(content), []
+        tables, grouped = _comparison_tables(content), []
+        failed, broken = content["newly_failed"], content["newly_broken"]
         path, title = folders[1] / "comparison.html", "What differs between two folders of runs"
     if form == "json":
         print(json.dumps(content, indent=1, ensure_ascii=False))
@@ -557,6 +606,8 @@ def report(folders: list[Path], form: str) -> int:
             parts += [f"<p>{name}: {html.escape(text)}</p>" for text in environments]
         print(_write(path, _page(title, parts)))
     if form == "html":
-        for sentence in bad:
+        for sentence in failed:
+            print(f"did not succeed: {sentence}")
+        for sentence in broken:
             print(f"does not hold: {sentence}")
-    return 1 if bad else 0
+    return 1 if failed or broken else 0
