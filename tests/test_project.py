@@ -269,6 +269,20 @@ def test_workflows_have_no_known_security_fault(path: Path) -> None:
     assert answer.returncode == 0, answer.stdout
 
 
+@pytest.mark.parametrize("name", ["gpu.yml", "canary.yml"])
+def test_an_issue_is_told_where_a_job_left_nothing(name: str) -> None:
+    text = (ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8")
+    steps = yaml.safe_load(text)["jobs"]["tell"]["steps"]
+    [download] = [step for step in steps if "download-artifact" in step.get("uses", "")]
+    assert download["continue-on-error"]
+    assert f" {download['with']['path']}/" in steps[-1]["run"]
+
+
+def test_the_course_is_installed_beside_its_notebooks() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"pip install '?\.", path.read_text(encoding="utf-8")), path.name
+
+
 def test_the_container_is_made_from_files_that_are_there() -> None:
     text = (ROOT / "Containerfile").read_text(encoding="utf-8")
     copied = [
