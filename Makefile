@@ -47,10 +47,11 @@ canary: $(TOOLS) ## the course and its tests with the newest versions of everyth
 	.ci/canary
 
 lock: ## renew the locks from pyproject.toml
-	uv pip compile --universal --generate-hashes --no-header --quiet --extra test --extra cluster \
-		--extra jax --python-version 3.11 --output-file requirements.lock pyproject.toml
-	uv pip compile --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --quiet \
-		--extra gpu --extra test --constraint requirements.lock --no-annotate \
+	uv pip compile --upgrade --universal --generate-hashes --no-header --quiet \
+		--extra test --extra cluster --extra jax --python-version 3.11 --output-file requirements.lock pyproject.toml
+	uv pip compile --upgrade --python-platform x86_64-manylinux_2_28 --generate-hashes \
+		--extra gpu --extra test --extra cluster --constraint requirements.lock --no-annotate \
+		--no-header --quiet \
 		--python-version 3.11 --output-file requirements-gpu.lock pyproject.toml
 
 clean: ## forget the environment and the runs; downloads stay

@@ -1,16 +1,17 @@
 """Batches: planned, in parallel, nothing twice, models handed on, and everything written down."""
 
 import json
-import os
 import signal
 import statistics
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from course import runner
 from course.report import noise_limit
 from tests.conftest import CHAPTER, Little
 from tests.test_report import CLAIM
@@ -31,7 +32,9 @@ SHARE = CHAPTER.replace(
     'print("the end")',
     "import os, time\ntime.sleep(2)\n"
     'record("little.threads", int(os.environ["OMP_NUM_THREADS"]), "count")\n'
-    'print("the card is", os.environ.get("CUDA_VISIBLE_DEVICES"))',
+    'print("the card is", os.environ.get("CUDA_VISIBLE_DEVICES"))\n'
+    'print("it grows:", os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"))\n'
+    'print("the order:", os.environ.get("CUDA_DEVICE_ORDER"))',
 )
 
 
@@ -86,6 +89,23 @@ def test_nothing_is_run_twice_unless_code_changed_or_it_is_asked(little: Little)
     ]
 
 
+def test_a_package_and_a_driver_make_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = {"processor": "a processor", "cores": 2, "gpus": ["A card, 570.86.15, 8 MiB"]}
+    monkeypatch.setattr(runner, "environment", lambda: {"device": device})
+    installed = [SimpleNamespace(name="scikit-learn", version="1.8.0")]
+    monkeypatch.setattr(runner.importlib.metadata, "distributions", lambda: installed)
+    runner.machine.cache_clear()
+    first = runner.machine()
+    assert first.startswith("A card, 570.86.15 with packages ")
+    device["gpus"] = ["A card, 580.82.09, 8 MiB"]
+    runner.machine.cache_clear()
+    second = runner.machine()
+    installed[0].version = "1.8.1"
+    runner.machine.cache_clear()
+    assert len({first, second, runner.machine()}) == 3
+    runner.machine.cache_clear()
+
+
 def test_each_seed_has_its_own_model_and_a_change_goes_on_to_its_users(little: Little) -> None:
     little.write(USER)
     catalogue = little.root / "notebooks" / "course.toml"
@@ -121,23 +141,28 @@ def test_threads_and_cards_are_shared_out(little: Little) -> None:
     card = "echo 'Test card, 1.0, 1 MiB'"
     (tools / "nvidia-smi").write_text(f"#!/bin/sh\n{card}\n{card}\n", encoding="utf-8")
     (tools / "nvidia-smi").chmod(0o755)
+    little.backend_sees("GPU:0", "GPU:1")
     little.write(SHARE)
-    words = ["run", "--profile", "sample", "--seeds", "2", "--threads", "1"]
+    words = ["run", "--profile", "sample", "--seeds", "3", "--threads", "1", "--jobs", "3"]
     before = little.environment["PATH"]
     little.environment["PATH"] = f"{tools}:{before}"
     little.environment.pop("CUDA_VISIBLE_DEVICES", None)
     answer = little.course(*words)
     assert answer.returncode == 0, answer.stderr
-    runs = [little.root / "runs" / f"01_little-sample{seed}" / "001" for seed in ("", "-seed=1")]
-    if len(os.sched_getaffinity(0)) > 1:
-        assert sorted(run_json(run)["gpu"] for run in runs) == ["0", "1"]
+    seeds = ("", "-seed=1", "-seed=2")
+    runs = [little.root / "runs" / f"01_little-sample{seed}" / "001" for seed in seeds]
+    assert sorted(run_json(run)["gpu"] for run in runs) == ["0", "0", "1"]
     for run in runs:
         facts = run_json(run)
         assert facts["records"][-1] == {"name": "little.threads", "unit": "count", "value": 1}
-        assert f"the card is {facts['gpu']}" in (run / "01_little.ipynb").read_text("utf-8")
+        shown = (run / "01_little.ipynb").read_text("utf-8")
+        assert f"the card is {facts['gpu']}" in shown
+        assert "it grows: true" in shown
+        assert "the order: PCI_BUS_ID" in shown
+    assert "3 runs, 2 at a time" in little.course(*words[:-2], "--dry-run").stdout
     little.environment["PATH"] = before
     planned = little.course(*words, "--dry-run").stdout
-    assert planned.count("run     01_little") == 2, "another device is another run"
+    assert planned.count("run     01_little") == 3, "another device is another run"
 
 
 def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import CHAPTER, Little
 from tests.test_batch import states, statuses
+from tests.test_gpu import put_in_path
 from tests.test_runner import kernels_of, run_json
 
 SLOW = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(4)\nprint("the end")')
@@ -152,6 +153,20 @@ def test_workers_that_do_not_fit_are_refused(
     assert "files of the course" in answer.stderr
     assert "install the same commit" in answer.stderr
     assert not statuses(little)
+
+
+def test_a_run_takes_the_card_that_its_worker_is_shown(workers: Workers, little: Little) -> None:
+    script = 'for n in 0 1; do echo "A card, 570.86.15, 8 MiB"; done'
+    workers.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", script)
+    workers.environment["CUDA_VISIBLE_DEVICES"] = "1"
+    little.backend_sees("GPU:0")
+    workers.worker()
+    workers.wait()
+    answer = little.course("run", "--profile", "sample", "--scheduler", workers.address)
+    assert answer.returncode == 0, answer.stderr
+    facts = run_json(little.root / "runs" / "01_little-sample" / "001")
+    assert facts["gpu"] == "1"
+    assert facts["device"]["gpus"] == ["A card, 570.86.15, 8 MiB"]
 
 
 def test_a_scheduler_that_does_not_answer_is_said(little: Little) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -41,7 +40,12 @@ def put_in_path(folder: Path, name: str, script: str) -> str:
 
 
 def with_card(little: Little, used: int = 1000) -> None:
-    script = f'case "$*" in *memory.used*) echo "{used} MiB";; *) echo "{CARD}";; esac'
+    """One card, of which others hold 700 MiB before the run holds ``used`` more."""
+    seen = little.root / "asked"
+    script = (
+        f'case "$*" in *memory.used*) [ -e {seen} ] && echo "{used + 700} MiB" || echo "700 MiB"; '
+        f'touch {seen};; *) echo "{CARD}";; esac'
+    )
     little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", script)
     little.environment.pop("CUDA_VISIBLE_DEVICES", None)
 
@@ -84,18 +88,67 @@ def test_an_unknown_backend_is_refused(little: Little, backend: str, sentence: s
 
 
 def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts: dict[str, Any] = {"device": {"gpus": ["NVIDIA T400, 570.86.15, 2048 MiB"]}}
-    monkeypatch.setattr(runner, "environment", lambda: facts)
+    cards = ["NVIDIA T400, 570.86.15, 2048 MiB"]
+    monkeypatch.setattr(runner, "listed_cards", lambda: cards)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(gpu, "ASK", 'print(\'{"backend": "tensorflow", "seen": ["GPU:0"]}\')')
+    answer = {"backend": "tensorflow", "seen": ["GPU:0"]}
+    monkeypatch.setattr(runner, "ask_backend", lambda: answer)
     with pytest.raises(CourseError, match=r"Chapter 03 needs [\d,]+ MB of GPU memory.*2,147"):
         gpu.check_device(find(["03"]), "full")
-    facts["device"]["gpus"] = [CARD]
+    cards[0] = CARD
     assert gpu.check_device(find(["03"]), "full")["seen"] == ["GPU:0"]
+    cards[0] = "NVIDIA GB10, 580.82.09, [N/A]"
+    assert gpu.check_device(find(["03"]), "full")["cards"] == cards
+    cards[:] = [CARD, "NVIDIA T400, 570.86.15, 2048 MiB"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert gpu.check_device(find(["03"]), "full")["cards"] == [CARD]
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        (None, {"0": "A, 1, 1 MiB", "1": "B, 1, 2 MiB"}),
+        ("1", {"1": "B, 1, 2 MiB"}),
+        ("1, 0", {"1": "B, 1, 2 MiB", "0": "A, 1, 1 MiB"}),
+        ("0,-1,1", {"0": "A, 1, 1 MiB"}),
+        ("7", {}),
+        ("", {}),
+        ("GPU-bb", {"GPU-bb": "B, 1, 2 MiB"}),
+        ("MIG-cc", {"MIG-cc": "a part of a card (MIG), 1, [N/A]"}),
+    ],
+)
+def test_only_visible_cards_count(
+    named: str | None, found: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "listed_cards", lambda: ["A, 1, 1 MiB", "B, 1, 2 MiB"])
+    monkeypatch.setattr(runner, "_nvidia_smi", lambda query: ["GPU-aa11", "GPU-bb22"])
+    if named is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert runner.visible_cards() == found
+    assert list(runner.visible_cards()) == list(found)
+
+
+def test_a_card_that_the_backend_does_not_see_is_not_recorded(little: Little) -> None:
+    with_card(little)
+    little.backend_sees()
+    answer = little.course("run", "--profile", "sample", "--seeds", "2", "--jobs", "2")
+    assert answer.returncode == 0, answer.stderr
+    facts = json.loads(
+        (little.root / "runs" / "01_little-sample" / "001" / "run.json").read_text(encoding="utf-8")
+    )
+    assert facts["device"]["gpus"] == []
+    assert facts["gpu"] == ""
+    little.backend_sees("GPU:0")
+    answer = little.course("run", "--profile", "sample", "--seeds", "2", "--dry-run")
+    assert answer.stdout.count("run     01_little") == 2, "the card makes them other runs"
+    assert "2 runs, 1 at a time" in answer.stdout
 
 
 def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
     with_card(little, used=5000)
+    little.backend_sees("GPU:0")
     catalogue = little.root / "notebooks" / "course.toml"
     text = catalogue.read_text(encoding="utf-8").replace(
         "megabytes = 800}", "megabytes = 800, gpu_megabytes = 2000}"

@@ -54,7 +54,7 @@ class Engine(Protocol):
     """Where runs are executed."""
 
     threads: int
-    device: str
+    machine: str
     words: str
 
     def has_room(self, running: int) -> bool:
@@ -74,7 +74,7 @@ class Engine(Protocol):
 
 
 class Local:
-    """The processes of this machine: each run gets its share of threads, and a GPU of its own."""
+    """The processes of this machine: each run gets its share of threads and one GPU."""
 
     def __init__(
         self, planned: list[Run], jobs: int | None, threads: int | None, tell: Tell
@@ -85,10 +85,11 @@ class Local:
         allowed = min(runner.cores(), max(1, len(planned)), max(1, int(memory // largest)))
         self.jobs = jobs or (min(allowed, len(cards)) if cards else allowed)
         self.threads = threads or max(1, runner.cores() // self.jobs)
-        self.device = runner.device_kind()
+        self.machine = runner.machine()
         self.words = f"{self.jobs} at a time, {self.threads} threads each"
         self.tell = tell
-        self.free = cards
+        # One place a job; where more jobs than cards were asked for, the cards go round.
+        self.free = [cards[job % len(cards)] for job in range(self.jobs) if cards]
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(self.jobs)
 
@@ -99,16 +100,17 @@ class Local:
     def submit(self, run: Run, folder: Path, limit: float) -> Future[Run]:
         """Execute a run in a thread that watches its process."""
         run.gpu = self.free.pop(0) if self.free else ""
-        future = self.pool.submit(self._attempt, run, folder, limit)
-        if run.gpu:
-            future.add_done_callback(lambda _: self.free.append(run.gpu))
-        return future
+        return self.pool.submit(self._attempt, run, folder, limit)
 
     def _attempt(self, run: Run, folder: Path, limit: float) -> Run:
         def tell(progress: runner.Progress) -> None:
             self.tell(run.folder, progress)
 
-        runner.attempt(run, folder, limit, self.stop.is_set, tell)
+        try:
+            runner.attempt(run, folder, limit, self.stop.is_set, tell)
+        finally:
+            if run.gpu:
+                self.free.append(run.gpu)
         return run
 
     def cancel(self) -> None:
@@ -227,7 +229,7 @@ class Batch:
         run.threads = self.engine.threads
         models = {name: runs.file_hash(path) for name, path in self._models(run).items()}
         try:
-            run.key = plan.key_of(run, self.engine.device, models)
+            run.key = plan.key_of(run, self.engine.machine, models)
         except DataError as error:
             self._conclude(run, Outcome(run, "skipped", note=str(error)))
             return True
@@ -351,7 +353,7 @@ def foresee(planned: list[Run], out: Path, engine: Engine, fresh: bool) -> dict[
             run.threads = engine.threads
             models = plan.models_for(run, good)
             hashes = {name: runs.file_hash(path) for name, path in models.items()}
-            run.key = plan.key_of(run, engine.device, hashes)
+            run.key = plan.key_of(run, engine.machine, hashes)
             before = runs.finished(out, run)
         states[run.folder] = "run" if before is None else "reuse"
         if before is not None:

@@ -48,8 +48,8 @@ def facts() -> dict[str, str]:
     }
 
 
-def _device() -> str:
-    return runner.device_kind()
+def _machine() -> str:
+    return runner.machine()
 
 
 def _differences(theirs: dict[str, str]) -> str:
@@ -97,6 +97,8 @@ def work(
         run.error = {"cell": None, "error": "Cancelled", "message": "stopped before it began"}
         return asdict(run), {}
     data.mend(chapters()[run.chapter], run.profile)
+    # Schedulers of clusters and dask-cuda show each worker its own card first.
+    run.gpu = next(iter(runner.gpus()), "")
     task = worker.get_current_task()
     asked = told = time.monotonic()
 
@@ -168,8 +170,8 @@ class Cluster:
         try:
             able = self._able(resources)
             self._check(able)
-            kinds = self.client.run(_device, workers=able)
-            self.device = " and ".join(sorted(set(kinds.values())))
+            kinds = self.client.run(_machine, workers=able)
+            self.machine = " and ".join(sorted(set(kinds.values())))
             self.stop = Event(self.batch, client=self.client)
         except BaseException:
             self.client.close()

@@ -1,9 +1,6 @@
 """The whole course on a machine with a graphics card: check it, run, compare with what is kept."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +10,6 @@ from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from course.runs import write_json
 
-# The backend is asked in a process of its own, because asking it takes the graphics card.
-ASK = """
-import json
-from helpers import backend
-name = backend.keras.backend.backend()
-print(json.dumps({"backend": name, "seen": backend.accelerators(), "build": backend.toolkit()}))
-"""
 LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
 
 
@@ -36,15 +26,12 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
     Raises:
         CourseError: there is no card, the backend cannot use it, or its memory is too small.
     """
-    cards = runner.environment()["device"]["gpus"]
-    if not cards or not runner.gpus():
-        hidden = "CUDA_VISIBLE_DEVICES hides all of them" if cards else "nvidia-smi lists none"
+    cards = list(runner.visible_cards().values())
+    if not cards:
+        listed = runner.listed_cards()
+        hidden = "CUDA_VISIBLE_DEVICES hides all of them" if listed else "nvidia-smi lists none"
         raise CourseError(f"There is no GPU here: this job looks for {LOOKED_FOR}, and {hidden}.")
-    answer = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True)
-    if answer.returncode != 0:
-        last = (answer.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        raise CourseError(f"Keras cannot be asked for its devices: {last}")
-    found = json.loads(answer.stdout.strip().splitlines()[-1])
+    found = runner.ask_backend()
     if not found["seen"]:
         built = f", built for CUDA {found['build']}," if found.get("build") else ""
         extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]

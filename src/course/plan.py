@@ -13,8 +13,8 @@ from course import data, runner
 from course.catalogue import Chapter, asked_values, chapters, parameters, settings, source
 from course.errors import CourseError
 from course.pairs import code_digests
-from course.runs import Run, file_hash
-from helpers.places import ROOT, cache_folder
+from course.runs import Run
+from helpers.places import cache_folder
 from helpers.records import load_claims
 
 MOST = 1000  # runs that nobody plans by mistake
@@ -120,11 +120,8 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
 
 @functools.cache
 def _constants() -> dict[str, Any]:
-    """What the results of all runs of a command depend on."""
-    return {
-        "lock": file_hash(ROOT / "requirements.lock"),
-        **{name: runner.environment()[name] for name in ("packages", "python", "backend")},
-    }
+    """What the results of all runs of a command depend on, besides the machine."""
+    return {name: runner.environment()[name] for name in ("python", "backend")}
 
 
 @functools.cache
@@ -143,12 +140,12 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     }
 
 
-def key_of(run: Run, device: str, models: dict[str, str]) -> str:
+def key_of(run: Run, machine: str, models: dict[str, str]) -> str:
     """The hash of all that the result of a run depends on.
 
     Args:
         run: with its parameters and threads.
-        device: kind of processor or graphics card.
+        machine: ``runner.machine`` of whoever executes it.
         models: SHA-256 by file name of the models that it uses.
 
     Raises:
@@ -159,7 +156,7 @@ def key_of(run: Run, device: str, models: dict[str, str]) -> str:
         **_of_chapter(run.chapter, run.profile != "sample"),
         "parameters": {**_defaults(run.chapter, run.profile)[0], **run.parameters},
         "threads": run.threads,
-        "device": device,
+        "machine": machine,
         "models": models,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

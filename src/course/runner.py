@@ -1,7 +1,9 @@
 """One attempt at a run: a process of its own, watched, ended whole, and true about its end."""
 
 import functools
+import hashlib
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -32,6 +34,20 @@ from helpers.places import ROOT, chosen_backend
 
 ASK_GPU = 2.0  # seconds between two looks at the memory of a graphics card
 PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
+# Backends would take a whole card at once, and its peak would say nothing; and CUDA would count
+# the cards in another order than nvidia-smi.
+ON_CARDS = {
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+}
+# The backend is asked in a process of its own, because asking it takes the graphics card.
+ASK = """
+import json
+from helpers import backend
+name = backend.keras.backend.backend()
+print(json.dumps({"backend": name, "seen": backend.accelerators(), "build": backend.toolkit()}))
+"""
 Progress = dict[str, Any]  # of a running attempt: cell, of, seconds, bytes
 
 
@@ -40,7 +56,8 @@ def environment() -> dict[str, Any]:
     """What this machine runs with, as ``Run`` names it: Python, backend, packages and so on.
 
     Raises:
-        CourseError: ``KERAS_BACKEND`` names a backend that the course or this machine lacks.
+        CourseError: ``KERAS_BACKEND`` names a backend that the course or this machine lacks, or
+            the backend cannot be asked for its devices.
     """
     try:
         backend = chosen_backend()
@@ -82,22 +99,78 @@ def _processor() -> str:
 
 
 def _device() -> dict[str, Any]:
-    """Processor, cores and graphics cards, as far as the system tells without starting them."""
-    found: dict[str, Any] = {"processor": _processor(), "cores": cores(), "gpus": []}
-    if shutil.which("nvidia-smi"):
-        asked = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-        )
-        if asked.returncode == 0:
-            found["gpus"] = asked.stdout.strip().splitlines()
-    return found
+    """Processor, cores and the graphics cards that the runs compute on."""
+    cards = list(visible_cards().values())
+    return {
+        "processor": _processor(),
+        "cores": cores(),
+        "gpus": cards if cards and ask_backend()["seen"] else [],
+    }
+
+
+def _nvidia_smi(query: str) -> list[str]:
+    """What nvidia-smi answers, one line a graphics card; nothing without it."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = subprocess.run(
+        ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+    )
+    return asked.stdout.strip().splitlines() if asked.returncode == 0 else []
+
+
+@functools.cache
+def listed_cards() -> list[str]:
+    """Name, driver and memory of each graphics card of this machine, as nvidia-smi lists them."""
+    return _nvidia_smi("name,driver_version,memory.total")
+
+
+def visible_cards() -> dict[str, str]:
+    """The graphics cards that ``CUDA_VISIBLE_DEVICES`` leaves, as nvidia-smi lists them.
+
+    Returns:
+        Name, driver and memory by what ``CUDA_VISIBLE_DEVICES`` calls the card.
+    """
+    cards = {str(number): card for number, card in enumerate(listed_cards())}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None or not cards:
+        return cards
+    names = [name.strip() for name in visible.split(",")]
+    if not all(name.isdecimal() for name in names):
+        uuids = dict(zip(_nvidia_smi("uuid"), cards.values(), strict=False))
+        driver = listed_cards()[0].split(",")[1].strip()
+        for name in names:
+            if name.startswith("MIG-"):
+                cards[name] = f"a part of a card (MIG), {driver}, [N/A]"
+            elif name.startswith("GPU-"):
+                cards.update((name, uuids[uuid]) for uuid in uuids if uuid.startswith(name))
+    # CUDA, too, shows the cards before the first that it does not know.
+    return {name: cards[name] for name in itertools.takewhile(cards.__contains__, names)}
+
+
+@functools.cache
+def ask_backend() -> dict[str, Any]:
+    """What the backend of Keras says of itself: its name, the devices it sees, its CUDA.
+
+    Raises:
+        CourseError: it cannot be asked.
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", ASK], capture_output=True, text=True, env={**os.environ, **ON_CARDS}
+    )
+    if answer.returncode != 0:
+        last = (answer.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise CourseError(f"Keras cannot be asked for its devices: {last}")
+    return json.loads(answer.stdout.strip().splitlines()[-1])
 
 
 def gpu_megabytes(card: str) -> float:
-    """The memory of a graphics card, as nvidia-smi lists it: name, driver, memory in MiB."""
-    return float(card.rpartition(",")[2].strip().split()[0]) * 2**20 / 1e6
+    """The memory of a graphics card as nvidia-smi lists it; infinite where it says no number."""
+    try:
+        return float(card.rpartition(",")[2].split()[0]) * 2**20 / 1e6
+    except (IndexError, ValueError):
+        return math.inf
 
 
 def _gpu_bytes(gpu: str) -> int:
@@ -120,18 +193,27 @@ def cores() -> int:
 
 
 def gpus() -> list[str]:
-    """What ``CUDA_VISIBLE_DEVICES`` can name on this machine, one a graphics card."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = [str(number) for number in range(len(environment()["device"]["gpus"]))]
-    if visible is None or not found:
-        return found
-    return [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
+    """What ``CUDA_VISIBLE_DEVICES`` calls the graphics cards that the runs compute on."""
+    return list(visible_cards()) if environment()["device"]["gpus"] else []
 
 
 def device_kind() -> str:
-    """What the last digits of a result depend on: the name of the graphics card, or the CPU's."""
+    """The graphics card that the runs compute on, with its driver; without one the processor."""
     device = environment()["device"]
-    return device["gpus"][0].partition(",")[0] if gpus() else device["processor"]
+    kinds = {card.rpartition(",")[0] for card in device["gpus"]} or {device["processor"]}
+    return " and ".join(sorted(kinds))
+
+
+@functools.cache
+def machine() -> str:
+    """What the last digits of a result depend on besides code and data.
+
+    Returns:
+        The kind of device, and a hash of all installed packages.
+    """
+    installed = sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()})
+    digest = hashlib.sha256("\n".join(installed).encode()).hexdigest()[:16]
+    return f"{device_kind()} with packages {digest}"
 
 
 def _end_all(child: subprocess.Popen[str], mark: str) -> None:
@@ -195,10 +277,14 @@ def _watch(
     run: Run,
     child: subprocess.Popen[str],
     limit: float,
+    taken: int,
     stop: Callable[[], bool],
     tell: Callable[[Progress], None],
 ) -> None:
-    """Follow a run until it ends or must be ended, and write down what became of it."""
+    """Follow a run until it ends or must be ended, and write down what became of it.
+
+    What others had ``taken`` of the memory of the graphics card before is not the run's.
+    """
     events, reader = _events_of(child)
     holder, before = psutil.Process(child.pid), _ended_for_memory()
     began = time.monotonic()
@@ -220,7 +306,7 @@ def _watch(
         run.peak_memory_bytes = max(run.peak_memory_bytes, held)
         run.duration_seconds = round(time.monotonic() - began, 2)
         if run.gpu and time.monotonic() - asked > ASK_GPU:
-            run.gpu_peak_bytes = max(run.gpu_peak_bytes, _gpu_bytes(run.gpu))
+            run.gpu_peak_bytes = max(run.gpu_peak_bytes, _gpu_bytes(run.gpu) - taken)
             asked = time.monotonic()
         if event is None and child.poll() is not None:
             # Its last words may not have been read yet on a busy machine.
@@ -318,10 +404,7 @@ def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
     }
     if run.gpu:
-        own["CUDA_VISIBLE_DEVICES"] = run.gpu
-        # Backends would take the whole card at once, and its peak would say nothing.
-        own["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
-        own["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+        own |= {"CUDA_VISIBLE_DEVICES": run.gpu, **ON_CARDS}
     if models:
         own["COURSE_MODELS"] = str(folder / "models")
     return {**os.environ, **own}
@@ -363,6 +446,7 @@ def attempt(
         "parameters": run.parameters,
         "folder": str(NOTEBOOKS),
     }
+    taken = _gpu_bytes(run.gpu) if run.gpu else 0
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "course.execute", json.dumps(job)],
@@ -374,7 +458,7 @@ def attempt(
             env=_variables(run, folder.absolute(), bool(makes or uses)),
         )
         try:
-            _watch(run, child, limit, stop, tell)
+            _watch(run, child, limit, taken, stop, tell)
         finally:
             _end_all(child, run.mark)
     _collect(run, output)
