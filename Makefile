@@ -48,11 +48,12 @@ canary: $(TOOLS) ## the course and its tests with the newest versions of everyth
 
 lock: ## renew the locks from pyproject.toml
 	uv pip compile --upgrade --universal --generate-hashes --no-header --quiet \
-		--extra test --extra cluster --extra jax --python-version 3.11 --output-file requirements.lock pyproject.toml
+		--extra test --extra cluster --extra jax --python-version 3.11 \
+		--output-file requirements.lock pyproject.toml
 	uv pip compile --upgrade --python-platform x86_64-manylinux_2_28 --generate-hashes \
-		--extra gpu --extra test --extra cluster --constraint requirements.lock --no-annotate \
-		--no-header --quiet \
-		--python-version 3.11 --output-file requirements-gpu.lock pyproject.toml
+		--no-header --quiet --no-annotate --constraint requirements.lock \
+		--extra gpu --extra test --extra cluster --python-version 3.11 \
+		--output-file requirements-gpu.lock pyproject.toml
 
 clean: ## forget the environment and the runs; downloads stay
 	rm -rf .venv .venv-gpu .venv-canary node_modules runs build

@@ -2,6 +2,7 @@ import nbformat
 import pytest
 
 from course import pairs
+from course.errors import CourseError
 from tests.conftest import CHAPTER, Little
 
 
@@ -51,6 +52,19 @@ def test_one_digit_of_a_stored_output_is_seen(stored: Little) -> None:
     text = stored.notebook.read_text(encoding="utf-8")
     stored.notebook.write_text(text.replace("90.00 %", "91.00 %"), encoding="utf-8")
     assert "changed by hand" in check(stored, 1)
+
+
+def test_a_magic_in_the_notebook_is_a_fault(stored: Little) -> None:
+    edit(stored, lambda notebook: notebook.cells[-1].update(source="%matplotlib inline"))
+    said = check(stored, 1)
+    assert 'notebooks/01_little.ipynb: the line "%matplotlib inline" of a code cell' in said
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"nbformat": 4, "nbformat_minor": 5}'])
+def test_a_notebook_that_is_none_is_one_sentence(stored: Little, text: str) -> None:
+    stored.notebook.write_text(text, encoding="utf-8")
+    with pytest.raises(CourseError, match=r"notebooks/01_little\.ipynb is no readable notebook"):
+        pairs.read_notebook(stored.notebook)
 
 
 def test_other_code_makes_outputs_stale_but_comments_do_not(stored: Little) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import nbformat
 import psutil
 import pytest
 
+from course import catalogue, execute
 from course.book import BEGIN, END
-from tests.conftest import CHAPTER, Little
+from course.catalogue import Chapter, parameters
+from course.errors import CourseError
+from tests.conftest import CHAPTER, TABLE, Little
 
 SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
 LIST = ",".join(map(str, range(1, 101)))
@@ -111,6 +115,11 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
         (["run", "-p", "rate=nan"], "rate cannot be nan; it takes float from 0 to 1."),
         (["run", "-p", "steps"], '"steps" is no parameter: write NAME=VALUE'),
         (["run", "--store", "-p", "steps=2"], "--store keeps outputs of the notebooks' defaults"),
+        (["run", "²"], 'There is no chapter "²": the course has 01.'),
+        (["run", "--timeout", "-5"], "-5 is no number of seconds above 0"),
+        (["run", "--timeout", "nan"], "nan is no number of seconds above 0"),
+        (["run", "--timeout", "0"], "0 is no number of seconds above 0"),
+        (["run", "--jobs", "²"], "² is not 1 or more"),
         (["report", "nowhere"], "There are no runs in nowhere"),
         (["data", "get", "mnits"], 'There is no data set "mnits": the course has mnist'),
     ],
@@ -147,6 +156,64 @@ def test_a_broken_table_is_one_sentence(little: Little, file: str, words: list[s
     assert answer.stderr.splitlines()[-1].startswith(f"course: {file} cannot be read: ")
     assert "(at line 2, column 5)" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "sync"])
+@pytest.mark.parametrize("line", ["%matplotlib inline", "print("])
+def test_a_chapter_that_is_no_python_is_one_sentence(
+    little: Little, command: str, line: str
+) -> None:
+    little.write(CHAPTER.replace('print("the end")', line))
+    answer = little.course(command)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("course: notebooks/01_little.py is no Python: ")
+    assert "line 39" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("steps: int = 3", "steps: int = len('abc')", "the parameter steps needs a plain value"),
+        ("# 1 to 10:", "# 1.2.3 to 10:", "the parameter steps needs a plain value, and numbers"),
+        ("seed: int", "seeds: int", "the parameters cell has no seed"),
+    ],
+)
+def test_bad_parameters_are_one_sentence(
+    little: Little, before: str, after: str, sentence: str
+) -> None:
+    little.write(CHAPTER.replace(before, after))
+    with pytest.raises(CourseError, match=sentence):
+        parameters(Chapter("01", {"notebook": str(little.source.with_suffix(""))}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ('notebook = "01_little"\n', "", "chapter 01: notebook is missing or no str"),
+        ("budget.quick = {seconds = 30, ", "budget.quick = {", "budget.quick does not give seco"),
+        ("data = []", "data = 3", "chapter 01: data is missing or no list"),
+        ("chapters.01", "chapters.one", "chapter one: its number is none"),
+        (TABLE, "chapters = 3", "has no chapters: begin each with"),
+    ],
+)
+def test_a_chapter_that_is_not_whole_is_refused(
+    before: str, after: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tomllib.loads(TABLE.replace(before, after))
+    monkeypatch.setattr(catalogue, "read_table", lambda name: table)
+    with pytest.raises(CourseError, match=sentence):
+        catalogue.chapters()
+
+
+def test_a_user_without_a_name_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(execute.getpass, "getuser", nobody)
+    monkeypatch.setattr(execute.tempfile, "gettempdir", lambda: str(tmp_path))
+    execute._alone().release()
+    assert [path.name for path in tmp_path.iterdir()] == [f"course-kernel-{os.getuid()}.lock"]
 
 
 def test_a_course_that_is_installed_as_a_copy_says_so(little: Little) -> None:

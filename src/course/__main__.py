@@ -6,6 +6,7 @@ import signal
 _usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -182,9 +183,19 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -210,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--threads", type=_positive, help="threads of each run; its share of the cores"
     )
-    run.add_argument("--timeout", type=float, help="seconds after which a run is ended")
+    run.add_argument("--timeout", type=_seconds, help="seconds after which a run is ended")
     run.add_argument("--store", action="store_true", help="keep the outputs in notebooks/")
     run.add_argument("--copy-to", metavar="PLACE", help="folder, s3:// or gs:// for copies")
     run.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs them")

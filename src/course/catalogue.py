@@ -69,7 +69,33 @@ def chapters() -> dict[str, Chapter]:
         raise CourseError(str(error)) from error
     except KeyError as error:
         raise CourseError("notebooks/course.toml has no chapters.") from error
+    if not isinstance(listed, dict):
+        raise CourseError("notebooks/course.toml has no chapters: begin each with [chapters.NN].")
+    for number, table in listed.items():
+        if fault := _fault(number, table):
+            raise CourseError(f"notebooks/course.toml, chapter {number}: {fault}.")
     return {number: Chapter(number, table) for number, table in sorted(listed.items())}
+
+
+def _fault(number: str, table: Any) -> str:
+    """What a chapter's table lacks, in words; nothing where it is whole."""
+    if not number.isdecimal():
+        return "its number is none"
+    if not isinstance(table, dict):
+        return "it is no table"
+    kinds = {"notebook": str, "title": str, "data": list, "budget": dict}
+    for key, kind in kinds.items():
+        if not isinstance(table.get(key), kind):
+            return f"{key} is missing or no {kind.__name__}"
+    for profile in PROFILES:
+        if not isinstance(table.get(profile, {}), dict):
+            return f"{profile} is no table of parameters"
+        budget = table["budget"].get(profile)
+        if not isinstance(budget, dict) or not all(
+            isinstance(budget.get(key), int | float) for key in ("seconds", "megabytes")
+        ):
+            return f"budget.{profile} does not give seconds and megabytes"
+    return ""
 
 
 def find(wanted: list[str]) -> list[Chapter]:
@@ -85,7 +111,7 @@ def find(wanted: list[str]) -> list[Chapter]:
     for name in wanted:
         stem = Path(name).stem
         match = [c for c in known.values() if stem in (c.number, c.table["notebook"])]
-        if not match and stem.isdigit():
+        if not match and stem.isdecimal():
             match = [c for c in known.values() if int(stem) == int(c.number)]
         if not match:
             raise CourseError(f'There is no chapter "{name}": the course has {", ".join(known)}.')
@@ -108,13 +134,17 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
         CourseError: a line is not ``name: type = value  # LOW to HIGH: meaning`` or
             ``# a | b: meaning``, or a default lies outside of its own range.
     """
-    comments = {
-        token.start[0]: token.string.lstrip("#")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
+    try:
+        body = ast.parse(source).body
+        comments = {
+            token.start[0]: token.string.lstrip("#")
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+    except (SyntaxError, ValueError, tokenize.TokenError) as error:
+        raise CourseError(f"{where}: the parameters cell is no Python: {error}.") from error
     found = {}
-    for node in ast.parse(source).body:
+    for node in body:
         good = (
             isinstance(node, ast.AnnAssign)
             and isinstance(node.target, ast.Name)
@@ -134,12 +164,19 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
             raise CourseError(f"{where}: the parameter {name} has no range in its comment.")
         if kind == "str" and not listed:
             raise CourseError(f"{where}: the parameter {name} lists no choices in its comment.")
+        try:
+            default = ast.literal_eval(node.value)
+            low, high = (float(span[1]), float(span[2])) if span else (None, None)
+        except (TypeError, ValueError) as error:
+            raise CourseError(
+                f"{where}: the parameter {name} needs a plain value, and numbers in its range."
+            ) from error
         parameter = Parameter(
             name=name,
             kind=kind,
-            default=ast.literal_eval(node.value),
-            low=float(span[1]) if span else None,
-            high=float(span[2]) if span else None,
+            default=default,
+            low=low,
+            high=high,
             choices=tuple(listed[1].split(" | ")) if listed and not span else (),
             meaning=span[3] if span else listed[2] if listed else comment.strip(),
         )
@@ -209,19 +246,30 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
     ]
     if len(tagged) != 1:
         raise CourseError(f"{where} must have one cell tagged parameters, and has {len(tagged)}.")
-    return parse_parameters(tagged[0], where)
+    found = parse_parameters(tagged[0], where)
+    if "seed" not in found:
+        raise CourseError(f"{where}: the parameters cell has no seed.")
+    return found
 
 
 def source(chapter: Chapter) -> str:
     """The text of a chapter's ``.py``.
 
     Raises:
-        CourseError: it cannot be read.
+        CourseError: it cannot be read, or is no Python.
     """
+    where = f"notebooks/{chapter.source.name}"
     try:
-        return chapter.source.read_text(encoding="utf-8")
+        text = chapter.source.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
+        raise CourseError(f"{where} cannot be read: {error}.") from error
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise CourseError(
+            f"{where} is no Python: {error}; magics and shell lines cannot stand in a chapter."
+        ) from error
+    return text
 
 
 def settings(chapter: Chapter, profile: str) -> dict[str, Any]:

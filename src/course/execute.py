@@ -66,7 +66,9 @@ def _alone() -> FileLock:
     Jupyter looks for free ports and lets go of them before the kernel takes them, so two kernels
     that start at once can be given the same port, and one of them ends at once.
     """
-    held = FileLock(Path(tempfile.gettempdir()) / f"course-kernel-{getpass.getuser()}.lock")
+    # A container may run under a number that no name belongs to.
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    held = FileLock(Path(tempfile.gettempdir()) / f"course-kernel-{user}.lock")
     with contextlib.suppress(Timeout, OSError):  # the course runs without it, too
         held.acquire(timeout=WAIT)
     return held

@@ -18,7 +18,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from course.catalogue import Chapter, parse_parameters
+from course.catalogue import Chapter, parse_parameters, source
 from course.errors import CourseError
 from helpers.datasets import entry
 from helpers.places import ROOT
@@ -73,8 +73,16 @@ def _imported(source: str) -> set[str]:
 
     A data set names the modules that prepare it in ``data/datasets.toml``, and no import shows it.
     """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        line = (getattr(error, "text", None) or source).strip().partition("\n")[0]
+        raise CourseError(
+            f'the line "{line}" of a code cell is no Python ({error}); magics and shell lines '
+            "cannot stand in a chapter."
+        ) from error
     names = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         match node:
             case ast.ImportFrom(module="helpers"):
                 names |= {alias.name for alias in node.names}
@@ -155,13 +163,16 @@ def read_notebook(path: Path) -> NotebookNode:
         CourseError: it is missing or no notebook.
     """
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
     except FileNotFoundError as error:
         raise CourseError(
             f"notebooks/{path.name} is missing: run `course sync` to make it from its .py."
         ) from error
     except Exception as error:
-        raise CourseError(f"{path.name} is no readable notebook: {error}.") from error
+        said = str(error).strip().partition("\n")[0]
+        raise CourseError(f"notebooks/{path.name} is no readable notebook: {said}.") from error
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
@@ -185,6 +196,7 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
 
 def _fresh(chapter: Chapter) -> NotebookNode:
     """The notebook as its ``.py`` has it, with clean metadata and no outputs."""
+    source(chapter)  # says what is no Python
     try:
         notebook = jupytext.read(chapter.source)
     except (OSError, ValueError) as error:
@@ -352,7 +364,11 @@ def faults(chapter: Chapter) -> list[str]:
     extra = set(stored.metadata) - NOTEBOOK_METADATA
     if extra:
         found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run course sync.")
-    present, kept = digests(stored), stored.metadata.get("course", {})
+    try:
+        present = digests(stored)
+    except CourseError as error:
+        return [*found, f"{name}: {error}"]
+    kept = stored.metadata.get("course", {})
     reasons = {
         "cells": "its outputs are of other code than its cells have now",
         "helpers": "its outputs were made with other helpers than there are now",
