@@ -152,7 +152,9 @@ class Cluster:
         try:
             from distributed import Client, Event
         except ImportError as error:
-            raise CourseError("--scheduler needs Dask: pip install '.[cluster]'.") from error
+            raise CourseError(
+                "--scheduler needs Dask: pip install --editable '.[cluster]'."
+            ) from error
         try:
             self.client = Client(address, timeout=PATIENCE)
             self.client.wait_for_workers(1, timeout=PATIENCE)
