@@ -194,6 +194,17 @@ def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:
     }
 
 
+def test_a_batch_without_its_data_says_what_was_skipped(little: Little) -> None:
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8").replace("data = []", 'data = ["mnist"]')
+    catalogue.write_text(text, encoding="utf-8")
+    little.environment["COURSE_MIRROR"] = str(little.root / "no_mirror")
+    answer = little.course("run")
+    assert answer.returncode == 1
+    assert answer.stdout.endswith("skipped: 01_little-quick\n")
+    assert "course: chapter 01 skipped: The mirror" in answer.stderr
+
+
 def test_an_older_folder_is_refused(little: Little) -> None:
     old = little.root / "runs" / "sample" / "01_little"
     old.mkdir(parents=True)

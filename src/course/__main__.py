@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
             kept = runs.read_run(outcome.folder) if outcome.good and outcome.folder else None
             if kept is not None:
                 book.keep(asdict(kept))
-        if any(outcome.state != "reused" for outcome in outcomes.values()):
+        if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _summary(planned, outcomes, options.out)
 
@@ -96,7 +96,8 @@ def _summary(planned: list[runs.Run], outcomes: dict[str, batch.Outcome], out: P
             print(f"{each.state}: {each.folder / each.run.notebook}.ipynb")
         else:
             print(f"{each.state}: {each.run.folder}")
-    print(f"report: {out / 'report.html'}")
+    if any(each.folder for each in found):
+        print(f"report: {out / 'report.html'}")
     for each in found:
         if not each.good:
             said = each.note if each.state != "skipped" else f"skipped: {each.note}"
