@@ -371,4 +371,5 @@ def show_plan(planned: list[Run], engine_words: str, states: dict[str, str]) -> 
     if len(planned) > len(shown):
         print(f"… and {len(planned) - len(shown):,} more")
     seconds = sum(run.budget["seconds"] for run in planned)
-    print(f"{len(planned):,} runs, {engine_words}; their budgets add up to {seconds:,.0f} s")
+    number = "1 run" if len(planned) == 1 else f"{len(planned):,} runs"
+    print(f"{number}, {engine_words}; their budgets add up to {seconds:,.0f} s")
