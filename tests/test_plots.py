@@ -56,3 +56,21 @@ def test_confusion_matrix_counts() -> None:
 def test_no_pictures_is_said() -> None:
     with pytest.raises(ValueError, match="no pictures"):
         plots.image_grid([], None, "none")
+
+
+def test_a_small_picture_keeps_few_colours_and_mixes_many() -> None:
+    plain = np.full((40, 60, 3), 255, np.uint8)
+    plain[10:20, 10:20] = (200, 30, 40)
+    kept = Image.open(io.BytesIO(plots.small_png(Image.fromarray(plain)))).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(kept), plain)
+
+    across, down = np.meshgrid(np.arange(256), np.arange(256))
+    photograph = np.stack([across, down, (across + down) // 2], axis=-1).astype(np.uint8)
+    photograph[:30] = 255
+    small = Image.open(io.BytesIO(plots.small_png(Image.fromarray(photograph))))
+    assert small.mode == "P"
+    shown = np.asarray(small.convert("RGB")).astype(float)
+    assert np.all(shown[:30] == 255)
+    # The mean of a place is the place's colour, so that no bands appear.
+    blocks = (shown - photograph)[32:].reshape(28, 8, 32, 8, 3).mean(axis=(1, 3))
+    assert np.abs(blocks).mean() < 3

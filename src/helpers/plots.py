@@ -44,6 +44,12 @@ def small_png(picture: Image.Image) -> bytes:
     small = colours.quantize(256, kmeans=3)
     if colours.getcolors(20_000) is None:
         small = colours.quantize(256, palette=small, dither=Image.Dither.FLOYDSTEINBERG)
+        palette = np.reshape(small.getpalette(), (-1, 3))
+        white = int(palette.sum(axis=1).argmax())
+        palette[white] = 255
+        small.putpalette(palette.ravel().tolist())
+        # The paper is white, and not the mean of all that is nearly white.
+        small.paste(white, None, Image.fromarray((np.asarray(colours) == 255).all(axis=2)))
     held = io.BytesIO()
     small.save(held, "png", optimize=True)
     return held.getvalue()
