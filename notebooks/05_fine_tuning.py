@@ -599,14 +599,9 @@ results = {
 }
 for place, values in enumerate(results.values()):
     axis.plot(values, [place] * seeds, "o", color=f"C{place}", alpha=0.6)
-    axis.errorbar(
-        values.mean(),
-        place + 0.2,
-        xerr=np.sqrt(values.mean() * (1 - values.mean()) / len(test[1])),
-        fmt="|",
-        color="black",
-        capsize=4,
-    )
+    centre = values.mean()
+    error = np.sqrt(centre * (1 - centre) / len(test[1]))
+    axis.errorbar(centre, place + 0.2, xerr=error, fmt="|", color="black", capsize=4)
 axis.set_yticks(range(3), list(results))
 axis.set_ylim(-0.5, 2.6)
 axis.set_xlabel("test accuracy")
