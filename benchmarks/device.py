@@ -93,58 +93,58 @@ def peak(keras: object, dtype: str, seconds: float) -> float:
     return 2 * side**3 / min(times)
 
 
-def measure(way: str, seconds: float) -> dict[str, object]:
-    """Peak and trainings of one way of computing, in this process."""
+def measure_net(name: str, seconds: float, highest: float) -> dict[str, float]:
+    """Examples a second in training, the share of the peak, and that of the input in an epoch."""
     import numpy as np
 
-    from helpers import arithmetic, backend, training
+    from helpers import arithmetic, backend
 
     keras, ops = backend.keras, backend.keras.ops
+    build, side, channels, size = NETS[name]
+    model = build(keras)
+    multiplications = sum(row.multiplications for row in arithmetic.count(model))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    random = np.random.default_rng(0)
+
+    def train(steps: int) -> object:
+        shape = (steps * size, side, side, channels)
+        x = random.integers(0, 256, shape, dtype="uint8")
+        data = backend.batches(x, random.integers(0, 10, len(x)), size, 0)
+        model.fit(data, shuffle=False, verbose=0)
+        return data
+
+    train(2)
+    steps = max(4, int(seconds / (clock(lambda: train(4)) / 4)))
+    data = train(min(steps, 2**30 // (side * side * channels * size)))
+    spent = clock(lambda: model.fit(data, shuffle=False, verbose=0))
+
+    def bring() -> None:
+        total = 0.0
+        for pictures, _ in data:
+            total = total + ops.sum(ops.cast(np.asarray(pictures), "float32"))
+        ops.convert_to_numpy(total)
+
+    bring()
+    rate = len(data) * size / spent
+    return {
+        "examples_a_second": rate,
+        "share_of_peak": rate * 6 * multiplications / highest,
+        "input_share": clock(bring) / spent,
+    }
+
+
+def measure(way: str, seconds: float) -> dict[str, object]:
+    """Peak and trainings of one way of computing, in this process."""
+    from helpers import backend, training
+
     if way == "exact, any order":
         backend.set_precision("exact")  # set_seed would make the operations deterministic
-        keras.utils.set_random_seed(0)
+        backend.keras.utils.set_random_seed(0)
     else:
         training.start(0, way)
-    dtype = "bfloat16" if way == "fast" else "float32"
-    found: dict[str, object] = {"peak": peak(keras, dtype, seconds), "nets": {}}
-    random = np.random.default_rng(0)
-    for name, (build, side, channels, size) in NETS.items():
-        model = build(keras)
-        multiplications = sum(row.multiplications for row in arithmetic.count(model))
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("sgd", loss)
-
-        def examples(
-            steps: int, side: int = side, channels: int = channels, size: int = size
-        ) -> object:
-            shape = (steps * size, side, side, channels)
-            x = random.integers(0, 256, shape, dtype="uint8")
-            return backend.batches(x, random.integers(0, 10, len(x)), size, 0)
-
-        def train(data: object, model: object = model) -> None:
-            model.fit(data, shuffle=False, verbose=0)
-
-        train(examples(2))
-        short = examples(4)
-        steps = max(4, int(seconds / (clock(lambda: train(short)) / 4)))  # noqa: B023
-        data = examples(min(steps, 2**30 // (side * side * channels * size)))
-        train(data)
-
-        def bring(data: object = data) -> None:
-            total = 0
-            for pictures, _ in data:
-                total = ops.sum(ops.cast(pictures, "float32")) + total
-            ops.convert_to_numpy(total)
-
-        bring()
-        spent = clock(lambda: train(data))  # noqa: B023
-        rate = len(data) * size / spent
-        found["nets"][name] = {
-            "examples_a_second": rate,
-            "share_of_peak": rate * 6 * multiplications / found["peak"],
-            "input_share": clock(bring) / spent,
-        }
-    return found
+    highest = peak(backend.keras, "bfloat16" if way == "fast" else "float32", seconds)
+    nets = {name: measure_net(name, seconds, highest) for name in NETS}
+    return {"peak": highest, "nets": nets}
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ def records_on(backend: str, out: Path) -> dict[str, float]:
     return {record["name"]: record["value"] for run in read_runs(out) for record in run["records"]}
 
 
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("name", INSTALLED)
 def test_claims_have_the_same_verdicts_on_every_backend(name: str, tmp_path: Path) -> None:
     usual, other = (records_on(backend, tmp_path / backend) for backend in ("tensorflow", name))

@@ -675,12 +675,13 @@ def build(out: Path) -> Path:
         path.unlink(missing_ok=True)
     for path in (site / "_static").rglob("*.[cj]s*"):
         _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
+    shown = [_shrink(path) for path in (site / "_images").glob("*.png")]
+    changed = "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
     for path in site.rglob("*.html"):
+        _replace(path, rf"(_images/(?:{changed}))\.png", r"\1.webp")
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
         _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
-    for path in (site / "_images").glob("*.png"):
-        _shrink(path)
     for path in (site / "_sources").glob("*.ipynb"):
         _without_outputs(path)
     (site / ".nojekyll").touch()
@@ -695,17 +696,16 @@ def build(out: Path) -> Path:
     return site
 
 
-def _shrink(path: Path) -> None:
-    """Store a picture of the site as wide as a page and with a palette, where that is smaller."""
-    # The module of the pictures starts the backend, which other commands need not wait for.
-    from helpers.plots import small_png
-
+def _shrink(path: Path) -> Path:
+    """Store a picture of the site as wide as a page and as WebP, where that is smaller."""
+    smaller = path.with_suffix(".webp")
     with Image.open(path) as picture:
         shown = picture.convert("RGB")
         shown.thumbnail((PAGE_WIDTH, shown.height))
-        small = small_png(shown)
-    if len(small) < path.stat().st_size:
-        path.write_bytes(small)
+        shown.save(smaller, quality=85)
+    unwanted = path if smaller.stat().st_size < path.stat().st_size else smaller
+    unwanted.unlink()
+    return smaller if unwanted is path else path
 
 
 def _without_outputs(path: Path) -> None:
