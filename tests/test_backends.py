@@ -1,4 +1,4 @@
-"""The whole course on every further backend that is installed, beside TensorFlow."""
+"""The whole course on every further backend that is installed, beside TensorFlow's kept runs."""
 
 import importlib.util
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from course import book
 from course.report import read_runs
 from helpers.places import ROOT
 from helpers.records import load_claims, verdict
@@ -15,27 +16,29 @@ from helpers.records import load_claims, verdict
 INSTALLED = [name for name in ("jax", "torch") if importlib.util.find_spec(name)]
 
 
-def records_on(backend: str, out: Path) -> dict[str, float]:
-    """What the chapters record on sample data, by name."""
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", INSTALLED)
+def test_claims_have_the_same_verdicts_on_every_backend(name: str, tmp_path: Path) -> None:
     answer = subprocess.run(
         [
             *(sys.executable, "-m", "course", "run", "--profile", "sample"),
-            *("--timeout", "900", "--jobs", "1", "--out", str(out)),
+            *("--timeout", "900", "--jobs", "1", "--out", str(tmp_path)),
         ],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": name},
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert answer.returncode == 0, answer.stderr
-    return {record["name"]: record["value"] for run in read_runs(out) for record in run["records"]}
-
-
-@pytest.mark.timeout(2400)
-@pytest.mark.parametrize("name", INSTALLED)
-def test_claims_have_the_same_verdicts_on_every_backend(name: str, tmp_path: Path) -> None:
-    usual, other = (records_on(backend, tmp_path / backend) for backend in ("tensorflow", name))
-    assert other.keys() == usual.keys()
+    usual, other = (
+        {record["name"]: record["value"] for run in runs for record in run["records"]}
+        for runs in (
+            [run for run in book.recorded_runs() if run["file"].endswith("-sample.json")],
+            read_runs(tmp_path),
+        )
+    )
+    kept = "course run --profile sample --out FOLDER, then course book keep FOLDER"
+    assert other.keys() == usual.keys(), f"the kept sample runs are of other chapters: {kept}"
     for claim in load_claims()["claim"]:
         record = claim["record"]
         said = [verdict(claim, found.get(record), "sample") for found in (usual, other)]
