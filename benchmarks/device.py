@@ -23,38 +23,45 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from course.runner import device_kind
 
+# Only the children import Keras: in this process it would hold the memory of a graphics card.
 WAYS = ("exact", "exact, any order", "fast")
 
 
-def lenet(keras: object) -> object:
+def lenet(keras: Any) -> Any:
     layers = keras.layers
     return keras.Sequential(
         [
-            *(keras.Input((28, 28, 1), dtype="uint8"), layers.Rescaling(1 / 255)),
-            *(layers.Conv2D(6, 5, padding="same", activation="tanh"), layers.AveragePooling2D(2)),
-            *(layers.Conv2D(16, 5, activation="tanh"), layers.AveragePooling2D(2)),
-            *(layers.Flatten(), layers.Dense(120, activation="tanh")),
-            *(layers.Dense(84, activation="tanh"), layers.Dense(10, dtype="float32")),
+            keras.Input((28, 28, 1), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(6, 5, padding="same", activation="tanh"),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(16, 5, activation="tanh"),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+            layers.Dense(120, activation="tanh"),
+            layers.Dense(84, activation="tanh"),
+            layers.Dense(10, dtype="float32"),
         ]
     )
 
 
-def cats_vs_dogs(keras: object) -> object:
+def cats_vs_dogs(keras: Any) -> Any:
     layers = keras.layers
     model = keras.Sequential([keras.Input((150, 150, 3), dtype="uint8"), layers.Rescaling(1 / 255)])
     for filters in (32, 64, 128, 128):
         model.add(layers.Conv2D(filters, 3, activation="relu"))
         model.add(layers.MaxPooling2D(2))
-    for layer in (layers.Flatten(), layers.Dense(512, activation="relu")):
-        model.add(layer)
+    model.add(layers.Flatten())
+    model.add(layers.Dense(512, activation="relu"))
     model.add(layers.Dense(10, dtype="float32"))
     return model
 
 
-def resnet(keras: object) -> object:
+def resnet(keras: Any) -> Any:
     pictures = keras.Input((160, 160, 3), dtype="uint8")
     base = keras.applications.ResNet50(
         include_top=False, weights=None, pooling="avg", input_shape=(160, 160, 3)
@@ -64,7 +71,7 @@ def resnet(keras: object) -> object:
 
 
 # name: builder, pixels along a side, channels, batch size
-NETS: dict[str, tuple[Callable[[object], object], int, int, int]] = {
+NETS: dict[str, tuple[Callable[[Any], Any], int, int, int]] = {
     "LeNet": (lenet, 28, 1, 128),
     "cats against dogs": (cats_vs_dogs, 150, 3, 64),
     "ResNet-50": (resnet, 160, 3, 32),
@@ -77,14 +84,14 @@ def clock(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def peak(keras: object, dtype: str, seconds: float) -> float:
+def peak(keras: Any, dtype: str, seconds: float) -> float:
     """Operations a second of a product of square matrices, the best of ten."""
     ops, side, times = keras.ops, 512, [0.0]
     while side < 16384 and min(times) < seconds / 20:
         side *= 2
         square = ops.cast(keras.random.normal((side, side)), dtype)
 
-        def product(square: object = square) -> None:
+        def product(square: Any = square) -> None:
             ops.convert_to_numpy(ops.cast(ops.matmul(square, square)[0, 0], "float32"))
 
         product()
@@ -105,7 +112,7 @@ def measure_net(name: str, seconds: float, highest: float) -> dict[str, float]:
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     random = np.random.default_rng(0)
 
-    def train(steps: int) -> object:
+    def train(steps: int) -> Any:
         shape = (steps * size, side, side, channels)
         x = random.integers(0, 256, shape, dtype="uint8")
         data = backend.batches(x, random.integers(0, 10, len(x)), size, 0)

@@ -30,8 +30,7 @@ def _run(options: argparse.Namespace) -> int:
         raise CourseError(
             "--store runs one chapter at a time on all cores: drop --jobs, --threads, --scheduler."
         )
-    backend = runner.environment()["backend"]
-    if options.store and backend != "tensorflow":
+    if options.store and (backend := runner.environment()["backend"]) != "tensorflow":
         raise CourseError(
             f"--store keeps what TensorFlow computed, and KERAS_BACKEND is {backend}: unset it."
         )
@@ -100,8 +99,7 @@ def _summary(planned: list[runs.Run], outcomes: dict[str, batch.Outcome], out: P
         print(f"report: {out / 'report.html'}")
     for each in found:
         if not each.good:
-            said = each.note if each.state != "skipped" else f"skipped: {each.note}"
-            print(f"course: chapter {each.run.chapter} {said}", file=sys.stderr)
+            print(f"course: chapter {each.run.chapter} {each.reason}", file=sys.stderr)
     return 0 if all(each.good for each in found) else 1
 
 

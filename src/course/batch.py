@@ -45,6 +45,11 @@ class Outcome:
     note: str = ""
 
     @property
+    def reason(self) -> str:
+        """Why its results are not there, in one line."""
+        return f"skipped: {self.note}" if self.state == "skipped" else self.note or self.state
+
+    @property
     def good(self) -> bool:
         """Whether its results are there."""
         return self.state in ("succeeded", "reused")

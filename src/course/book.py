@@ -25,7 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from course.catalogue import Chapter, chapters, parameters, settings
+from course.catalogue import Chapter, chapters, defaults
 from course.errors import CourseError
 from course.pairs import digests, read_notebook, records_of
 from course.report import read_runs
@@ -191,9 +191,7 @@ def _asked(run: dict[str, Any]) -> dict[str, Any]:
     A run names only what differs from the notebook's defaults, and a value that is the default may
     differ from the profile's.
     """
-    chapter = chapters()[run["chapter"]]
-    plain = {name: parameter.default for name, parameter in parameters(chapter).items()}
-    usual = {**plain, **settings(chapter, run["profile"])}
+    plain, usual = defaults(run["chapter"], run["profile"])
     made = {**plain, **run["parameters"]}
     return {name: value for name, value in made.items() if usual.get(name) != value}
 

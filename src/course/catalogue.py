@@ -1,6 +1,7 @@
 """The chapters of the course, as ``notebooks/course.toml`` lists them, and their parameters."""
 
 import ast
+import functools
 import io
 import math
 import re
@@ -270,6 +271,18 @@ def source(chapter: Chapter) -> str:
             f"{where} is no Python: {error}; magics and shell lines cannot stand in a chapter."
         ) from error
     return text
+
+
+@functools.cache
+def defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters of a chapter: its notebook's defaults, and what a profile makes of them.
+
+    Raises:
+        CourseError: the notebook's or the profile's parameters are not valid.
+    """
+    chapter = chapters()[number]
+    plain = {name: parameter.default for name, parameter in parameters(chapter).items()}
+    return plain, {**plain, **settings(chapter, profile)}
 
 
 def settings(chapter: Chapter, profile: str) -> dict[str, Any]:

@@ -48,10 +48,6 @@ def facts() -> dict[str, str]:
     }
 
 
-def _machine() -> str:
-    return runner.machine()
-
-
 def _differences(theirs: dict[str, str]) -> str:
     """How a worker differs, in words; commits count only where their files differ."""
     own = facts()
@@ -172,7 +168,7 @@ class Cluster:
         try:
             able = self._able(resources)
             self._check(able)
-            kinds = self.client.run(_machine, workers=able)
+            kinds = self.client.run(runner.machine, workers=able)
             self.machine = " and ".join(sorted(set(kinds.values())))
             self.stop = Event(self.batch, client=self.client)
         except BaseException:

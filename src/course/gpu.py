@@ -40,13 +40,14 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
             "does not match, or the CUDA libraries are missing: "
             f"`pip install --editable '.[{extra}]'`."
         )
+    smallest = min(cards, key=runner.gpu_megabytes)
+    there = runner.gpu_megabytes(smallest)
     for chapter in wanted:
         needed = chapter.table["budget"][profile].get("gpu_megabytes", 0)
-        there = min(runner.gpu_megabytes(card) for card in cards)
         if there < needed:
             raise CourseError(
                 f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
-                f"and {cards[0].partition(',')[0]} has {there:,.0f}: use a larger card, or name "
+                f"and {smallest.partition(',')[0]} has {there:,.0f}: use a larger card, or name "
                 "the chapters that fit."
             )
     return {"cards": cards, **found}
@@ -81,7 +82,7 @@ def verdict(outcomes: list[Outcome], ran: list[dict[str, Any]]) -> dict[str, Any
     """
     found = report.facts(ran)
     compared = report.comparison(_kept(), found)
-    broken = [f"{each.run.folder} {_why(each)}" for each in outcomes if not each.good]
+    broken = [f"{each.run.folder} {each.reason}" for each in outcomes if not each.good]
     broken += compared["newly_broken"]
     broken += [
         f"{row['group']}: {row['name']} was {row['before']} and is {row['after']}"
@@ -90,13 +91,6 @@ def verdict(outcomes: list[Outcome], ran: list[dict[str, Any]]) -> dict[str, Any
     ]
     known = [sentence for sentence in found["broken"] if sentence not in broken]
     return {"broken": broken, "known": known, "tables": report.markdown(found)}
-
-
-def _why(outcome: Outcome) -> str:
-    """Why the results of a run are not there; the note of a skipped run does not say skipped."""
-    if outcome.state == "skipped":
-        return f"skipped: {outcome.note}"
-    return outcome.note or outcome.state
 
 
 def write(folder: Path, device: dict[str, Any], outcomes: list[Outcome]) -> int:

@@ -196,10 +196,10 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
 
 def _fresh(chapter: Chapter) -> NotebookNode:
     """The notebook as its ``.py`` has it, with clean metadata and no outputs."""
-    source(chapter)  # says what is no Python
+    text = source(chapter)
     try:
-        notebook = jupytext.read(chapter.source)
-    except (OSError, ValueError) as error:
+        notebook = jupytext.reads(text, fmt="py")
+    except ValueError as error:
         raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
     pairing = {
         key: value

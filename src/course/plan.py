@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from course import data, runner
-from course.catalogue import Chapter, asked_values, chapters, parameters, settings, source
+from course.catalogue import (
+    Chapter,
+    asked_values,
+    chapters,
+    defaults,
+    parameters,
+    settings,
+    source,
+)
 from course.errors import CourseError
 from course.pairs import code_digests
 from course.runs import Run
@@ -70,16 +78,8 @@ def _seeds(chapter: Chapter, grid: dict[str, list[Any]], number: int) -> list[in
     return list(range(given[0], given[0] + number))
 
 
-@functools.cache
-def _defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters of a chapter: its notebook's defaults, and what the profile makes of them."""
-    chapter = chapters()[number]
-    plain = {name: parameter.default for name, parameter in parameters(chapter).items()}
-    return plain, {**plain, **settings(chapter, profile)}
-
-
 def _run(chapter: Chapter, profile: str, asked: dict[str, Any]) -> Run:
-    plain, usual = _defaults(chapter.number, profile)
+    plain, usual = defaults(chapter.number, profile)
     values = {**usual, **asked}
     changed = [f"{name}={values[name]}" for name in sorted(values) if values[name] != usual[name]]
     name = re.sub(r"[^\w=.,-]", "_", "-".join([chapter.table["notebook"], profile, *changed]))
@@ -119,12 +119,6 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
 
 
 @functools.cache
-def _constants() -> dict[str, Any]:
-    """What the results of all runs of a command depend on, besides the machine."""
-    return {name: runner.environment()[name] for name in ("python", "backend")}
-
-
-@functools.cache
 def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     chapter = chapters()[number]
     # Built-in data are made by helper modules, and those are part of the code.
@@ -152,9 +146,10 @@ def key_of(run: Run, machine: str, models: dict[str, str]) -> str:
         DataError: its real data cannot be had.
     """
     parts = {
-        **_constants(),
+        "python": runner.environment()["python"],
+        "backend": runner.environment()["backend"],
         **_of_chapter(run.chapter, run.profile != "sample"),
-        "parameters": {**_defaults(run.chapter, run.profile)[0], **run.parameters},
+        "parameters": {**defaults(run.chapter, run.profile)[0], **run.parameters},
         "threads": run.threads,
         "machine": machine,
         "models": models,
