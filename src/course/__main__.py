@@ -178,6 +178,8 @@ def _data(options: argparse.Namespace) -> int:
             data.verify()
         case "export":
             data.export(options.folder, options.names)
+        case "prune":
+            data.prune(options.downloads)
     return 0
 
 
@@ -269,14 +271,17 @@ def _parser() -> argparse.ArgumentParser:
     keeping.add_argument("--record", action="append", default=[], help="one of these records")
     steps.add_parser("readme", help="renew the table of results in the README")
     site.set_defaults(act=_book)
-    held = commands.add_parser("data", help="data sets: list, get, verify, export")
+    held = commands.add_parser("data", help="data sets: list, get, verify, export, prune")
     actions = held.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="what there is")
-    actions.add_parser("get", help="fetch and prepare").add_argument("names", nargs="*")
-    actions.add_parser("verify", help="hash what is prepared")
+    getting = actions.add_parser("get", help="fetch and prepare; weights only where named")
+    getting.add_argument("names", nargs="*", help="as `course data list` gives them")
+    actions.add_parser("verify", help="hash what is prepared and downloaded")
     export = actions.add_parser("export", help="write a mirror for a lab without internet")
     export.add_argument("folder", type=Path)
     export.add_argument("names", nargs="*")
+    tidying = actions.add_parser("prune", help="delete prepared data and features out of date")
+    tidying.add_argument("--downloads", action="store_true", help="and the downloaded files")
     held.set_defaults(act=_data)
     return parser
 

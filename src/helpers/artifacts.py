@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.backend import keras
-from helpers.datasets import sha256_of
+from helpers.files import sha256_of
 from helpers.places import cache_folder
 
 # The chapter that makes each model.
@@ -26,14 +26,15 @@ def _paths(name: str, profile: str) -> tuple[Path, Path]:
 
 
 def save(name: str, profile: str, model: Any, provenance: dict[str, Any]) -> Path:
-    """Keep a trained model for other chapters, in place of an earlier one of that name.
+    """Save a trained model for other chapters, in place of an earlier one of that name.
 
     Args:
         name: a key of `MADE_BY`.
         profile: of the run that trained it; the models of sample and quick are kept apart.
         model: a Keras model.
         provenance: JSON-able: the data and their hash, the size of the pictures, the seed, what was
-            measured. The chapter, the profile, versions and the hash of the file are added.
+            measured. The chapter, the profile, the versions of Keras and of its backend, and the
+            hash of the file are added.
 
     Returns:
         Path of the saved model.
@@ -51,7 +52,7 @@ def save(name: str, profile: str, model: Any, provenance: dict[str, Any]) -> Pat
             "chapter": MADE_BY[name],
             "profile": profile,
             **provenance,
-            "versions": {package: version(package) for package in ("keras", "tensorflow")},
+            "versions": {each: version(each) for each in ("keras", keras.backend.backend())},
             "sha256": sha256_of(written),
         }
         text = Path(unfinished) / description.name
@@ -62,7 +63,7 @@ def save(name: str, profile: str, model: Any, provenance: dict[str, Any]) -> Pat
 
 
 def load(name: str, profile: str) -> tuple[Any, dict[str, Any]]:
-    """A trained model that another chapter made, and its provenance.
+    """Return a trained model that another chapter made, and its provenance.
 
     Args:
         name: a key of `MADE_BY`.
@@ -82,7 +83,11 @@ def load(name: str, profile: str) -> tuple[Any, dict[str, Any]]:
             f'The trained model "{name}" of profile {profile} is not there: chapter '
             f"{MADE_BY[name]} makes it, so {make} first."
         )
-    provenance = json.loads(description.read_text(encoding="utf-8"))
-    if sha256_of(path) != provenance["sha256"]:
+    try:
+        provenance = json.loads(description.read_text(encoding="utf-8"))
+        intact = sha256_of(path) == provenance["sha256"]
+    except (ValueError, KeyError, TypeError):
+        intact = False
+    if not intact:
         raise ValueError(f"{path} was damaged or changed since it was saved: {make} again.")
     return keras.saving.load_model(path, compile=False), provenance

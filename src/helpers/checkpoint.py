@@ -1,4 +1,4 @@
-"""Reads the tensors of a legacy PyTorch checkpoint without PyTorch.
+"""Read the tensors of a legacy PyTorch checkpoint without PyTorch.
 
 A pickle is a program: unpickling a file runs whatever functions the file names. This reader lets a
 file name four things only, none of which does more than hold values, and refuses all others.
@@ -9,7 +9,6 @@ Then comes, for each key in that order, an int64 count and that many raw little-
 A tensor is a view of a storage: an offset, a shape and strides, all counted in values.
 """
 
-import hashlib
 import io
 import math
 import pickle
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from helpers.files import sha256_of
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -133,13 +134,15 @@ def _parse(content: bytes) -> dict[str, np.ndarray]:
     return {name: _array(name, view, values[view.storage.key]) for name, view in state.items()}
 
 
-def read(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """The tensors of a legacy PyTorch checkpoint, by name.
+def read(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    """Return the tensors of a legacy PyTorch checkpoint, by name.
+
+    The hash is checked before anything of the file is parsed: a crafted pickle that names nothing
+    forbidden can still exhaust the memory or the stack of whoever unpickles it.
 
     Args:
         path: the ``.pth`` file.
-        sha256: what the file's SHA-256 must be, in hexadecimal; None accepts any file, which is
-            safe (nothing in it can run) but says nothing about where the values come from.
+        sha256: what the file's SHA-256 must be, in hexadecimal.
 
     Returns:
         Arrays of dtype float32 or int64 in the checkpoint's own axis order (a convolution's
@@ -153,13 +156,13 @@ def read(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint {path}.")
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and found != sha256:
+    found = sha256_of(path)
+    if found != sha256:
         raise ValueError(
             f"The checkpoint {path} has SHA-256 {found} where {sha256} was expected: it is damaged "
             "or another file; fetch it again."
         )
+    content = path.read_bytes()
     if content.startswith(b"PK"):
         raise ValueError(
             f"The checkpoint {path} is in PyTorch's newer zip format; this reader knows only the "

@@ -1,39 +1,55 @@
-"""Data sets by name: found, verified, prepared once, and loaded by memory map.
+"""Data sets by name: prepared once, kept in the cache, and loaded by memory map.
 
-``data/datasets.toml`` says of each data set where it comes from and which function prepares it.
-Three places are searched in order: what is already prepared, the mirror that the environment
-variable ``COURSE_MIRROR`` names (a folder or an address with a ``manifest.toml`` of hashes), and
-the data set's own source. The profile "sample" needs none of them: its data are built in.
+What is prepared already is used first; else the original file is fetched (``helpers.downloads``)
+and the function that ``data/datasets.toml`` names turns it into arrays. Prepared arrays are known
+by the code that made them, its options and the hash of the original file: if one of these changes,
+they are prepared again. The profile "sample" needs no file: its data are built in.
 """
 
+import ast
+import functools
 import hashlib
 import importlib
-import inspect
+import importlib.util
 import json
 import os
 import shutil
 import tempfile
-import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
-from filelock import FileLock
 from IPython.display import display
 
-from helpers.places import TableError, cache_folder, read_table
+from helpers import downloads
+from helpers.digests import code_digest
+from helpers.files import sha256_of
+from helpers.places import cache_folder
+from helpers.sources import DataError, DataSource, catalogue, entry
+
+__all__ = [
+    "MIME_TYPE",
+    "PROFILES",
+    "Arrays",
+    "DataError",
+    "Dataset",
+    "catalogue",
+    "entry",
+    "is_current",
+    "is_prepared",
+    "load",
+    "lock_of",
+    "prepared",
+    "read_prepared",
+]
 
 PROFILES = ("sample", "quick", "full")
 MIME_TYPE = "application/vnd.course.data+json"
+BUILT_IN = "built in"
+_META = {"name", "source", "origin", "own_folder", "options", "report", "arrays"}
 Arrays = dict[str, np.ndarray]
-
-
-class DataError(RuntimeError):
-    """Data that cannot be had, in one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -84,189 +100,98 @@ class Dataset:
         return {name: array for name, array in self.arrays.items() if name[-2:] not in ("_x", "_y")}
 
 
-def catalogue() -> dict[str, dict[str, Any]]:
-    """The tables of ``data/datasets.toml`` by data set.
+@functools.cache
+def _imported(text: str) -> set[str]:
+    """The full names of the helper modules that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Import():
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                start = importlib.util.resolve_name(
+                    "." * node.level + (node.module or ""), "helpers"
+                )
+                names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
+    return {name for name in names if name.startswith("helpers.")}
 
-    Raises:
-        DataError: the file cannot be read or is no TOML.
-    """
+
+def _module(name: str) -> Path | None:
+    """The file of a module, or None where the name is that of a function or class."""
     try:
-        return read_table("data/datasets.toml")
-    except TableError as error:
-        raise DataError(str(error)) from error
-
-
-def entry(name: str) -> dict[str, Any]:
-    """The table of one data set.
-
-    Raises:
-        DataError: there is no such data set.
-    """
-    known = catalogue()
-    if name not in known:
-        raise DataError(f'There is no data set "{name}": the course has {", ".join(known)}.')
-    return known[name]
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _plain_errors(place: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into one sentence."""
-    try:
-        yield
-    except DataError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(
-            f"Cannot write the data into {place} ({reason}): make room there, or let COURSE_CACHE "
-            "name another folder."
-        ) from error
-
-
-def _is_address(mirror: str) -> bool:
-    return urlparse(mirror).scheme in ("http", "https")
-
-
-def read_manifest(mirror: str) -> dict[str, dict[str, Any]]:
-    """What a mirror holds: the tables of its ``manifest.toml`` by file name.
-
-    Args:
-        mirror: a folder, or an address that begins with http.
-
-    Raises:
-        DataError: there is no readable manifest.
-    """
-    try:
-        if _is_address(mirror):
-            import requests
-
-            answer = requests.get(f"{mirror.rstrip('/')}/manifest.toml", timeout=30)
-            answer.raise_for_status()
-            text = answer.text
-        else:
-            text = (Path(mirror).expanduser() / "manifest.toml").read_text(encoding="utf-8")
-        return {file["name"]: file for file in tomllib.loads(text)["file"]}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"The mirror {mirror} has no readable manifest.toml ({type(error).__name__}): let "
-            "COURSE_MIRROR name a folder that `course data export` wrote, or unset it."
-        ) from error
-
-
-def _download(url: str, file: str, sha256: str) -> Path:
-    """Bring one file into the cache: three tries, hash checked, placed in one step."""
-    # Imported here because only a download needs them, and a chapter starts faster without.
-    import pooch
-    import requests
-
-    folder = cache_folder() / "downloads"
-    with _plain_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{file}.lock"):
-            source = pooch.create(
-                folder, "", registry={file: f"sha256:{sha256}"}, urls={file: url}, retry_if_failed=2
-            )
-            get = pooch.HTTPDownloader(progressbar=True, timeout=30)
-            pooch.get_logger().setLevel("WARNING")
-            try:
-                return Path(source.fetch(file, downloader=get))
-            except requests.RequestException as error:
-                raise DataError(
-                    f"{url} cannot be reached ({type(error).__name__}): try again with a network, "
-                    "let COURSE_MIRROR name a mirror, or use the built-in data (profile sample)."
-                ) from error
-            except ValueError as error:
-                raise DataError(
-                    f"{url} sent a file whose SHA-256 is not {sha256}, three times over, so it was "
-                    "thrown away: the source has changed or the connection alters it; use a mirror "
-                    "(COURSE_MIRROR)."
-                ) from error
-
-
-def _from_mirror(mirror: str, table: dict[str, Any]) -> Path | None:
-    """The verified archive of a data set in a mirror, or None if the mirror lacks it."""
-    manifest = read_manifest(mirror)
-    name = next((file for file in table["archives"] if file in manifest), None)
-    if name is None:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
         return None
-    listed = manifest[name]
-    if _is_address(mirror):
-        return _download(f"{mirror.rstrip('/')}/{name}", name, listed["sha256"])
-    path = Path(mirror).expanduser() / name
-    if not path.is_file():
-        raise DataError(f"The mirror's manifest lists {name}, but {path} is missing: export again.")
-    if path.stat().st_size != listed["bytes"]:
-        raise DataError(
-            f"{path} has {path.stat().st_size:,} bytes and not the {listed['bytes']:,} of the "
-            "mirror's manifest: it is truncated or was changed; copy it again."
-        )
-    if sha256_of(path) != listed["sha256"]:
-        raise DataError(
-            f"{path} does not have the SHA-256 of the mirror's manifest: it was damaged; "
-            "copy it again."
-        )
-    return path
+    return Path(found.origin) if found is not None and found.origin else None
 
 
-def archive(name: str) -> Path:
-    """The verified original file of a data set, from the mirror or its own source.
-
-    Args:
-        name: key in ``data/datasets.toml``.
-
-    Raises:
-        DataError: it can be had from neither, or what came is not what its hash says.
-    """
-    table = entry(name)
-    mirror = os.environ.get("COURSE_MIRROR")
-    found = _from_mirror(mirror, table) if mirror else None
-    if found is not None:
-        return found
-    upstream = table["upstream"]
-    return _download(upstream["url"], upstream["file"], upstream["sha256"])
+def _code(reference: str) -> dict[str, str]:
+    """Digests of the module that prepares and of the helper modules that it imports."""
+    found: dict[str, str] = {}
+    waiting = [reference.partition(":")[0]]
+    while waiting:
+        name = waiting.pop()
+        path = _module(name)
+        # This module only passes on what the functions return.
+        if name in found or name == __name__ or path is None:
+            continue
+        text = path.read_text(encoding="utf-8")
+        found[name] = code_digest(text, module=True)
+        waiting += _imported(text)
+    return found
 
 
-def _function(reference: str) -> Any:
+def _function(reference: str) -> Callable[..., tuple[Arrays, dict[str, Any]]]:
     module, _, function = reference.partition(":")
     return getattr(importlib.import_module(module), function)
 
 
-def _own_folder(table: dict[str, Any]) -> Path | None:
+def _own_folder(source: DataSource) -> Path | None:
     """The user's own copy of a data set, where ``COURSE_DATA`` names one."""
     named = os.environ.get("COURSE_DATA")
-    return Path(named).expanduser() if named and table.get("own_folder") else None
+    return Path(named).expanduser() if named and source.own_folder else None
 
 
-def _listing(folder: Path) -> list[tuple[str, int, int]]:
-    """What tells whether a folder has changed: names, sizes and times of its files."""
+def _state(folder: Path) -> str:
+    """A digest of the names, sizes and times of a folder's files: it changes when they do."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [
+    listed = [
         (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
         for path in files
     ]
+    return hashlib.sha256(repr((str(folder), listed)).encode()).hexdigest()
 
 
-def _entry_folder(name: str, table: dict[str, Any], sample: bool, options: dict[str, Any]) -> Path:
-    """Folder of the prepared arrays: its name changes with the code and options that make them."""
-    function = _function(table["sample" if sample else "prepare"])
-    own = None if sample else _own_folder(table)
-    key = [
-        Path(inspect.getfile(function)).read_text(encoding="utf-8"),
-        sorted(options.items()),
-        None if own is None else (str(own), _listing(own)),
-    ]
-    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-    return cache_folder() / "prepared" / f"{name}-{'sample' if sample else 'real'}-{digest}"
+def _origins(source: DataSource, sample: bool, own: Path | None) -> list[str]:
+    """What the arrays may be made from: known original files by SHA-256, or the user's folder."""
+    if sample:
+        return [BUILT_IN]
+    return [_state(own)] if own else [archive.sha256 for archive in source.archives]
+
+
+def _folder(source: DataSource, sample: bool, options: dict[str, Any], origin: str) -> Path:
+    """Folder of prepared arrays: its name changes with all that they depend on."""
+    code = _code(source.sample if sample else source.prepare)
+    key = json.dumps([code, options, origin], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    kind = "sample" if sample else "real"
+    return cache_folder() / "prepared" / f"{source.name}-{kind}-{digest}"
+
+
+def lock_of(folder: Path) -> Path:
+    """Return the lock file that is held while a folder of prepared arrays is written or deleted."""
+    return folder.with_name(f"{folder.name.rpartition('-')[0]}.lock")
+
+
+def _ready(source: DataSource, sample: bool, options: dict[str, Any]) -> Path | None:
+    """The whole prepared folder of one of the known origins, if there is one."""
+    for origin in _origins(source, sample, None if sample else _own_folder(source)):
+        folder = _folder(source, sample, options, origin)
+        if folder.is_dir():
+            meta, faults = read_prepared(folder)
+            if not faults and meta["origin"] == origin:
+                return folder
+    return None
 
 
 def _write(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
@@ -288,43 +213,79 @@ def _write(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
 
 
 def read_prepared(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The description of a prepared entry, and what is wrong with its files at a glance.
+    """Return the description of prepared arrays, and what is wrong with their files at a glance.
 
     Args:
         folder: one folder below ``prepared`` in the cache.
 
     Returns:
-        The parsed ``meta.json`` and a list of faults: files missing or of the wrong length.
+        The parsed ``meta.json`` and a list of faults: files missing or of the wrong size.
     """
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        faults = []
+        faults = [f"meta.json lacks {key}" for key in _META - meta.keys()]
         for key, described in meta["arrays"].items():
             path = folder / f"{key}.npy"
             if not path.is_file():
                 faults.append(f"{path.name} is missing")
             elif path.stat().st_size != described["bytes"]:
-                faults.append(f"{path.name} has not the length that was written")
+                faults.append(f"{path.name} has the wrong size")
         return meta, faults
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return {}, [f"meta.json cannot be read ({type(error).__name__})"]
 
 
-def _prepare(name: str, table: dict[str, Any], folder: Path, sample: bool, options: Any) -> None:
+def is_current(folder: Path) -> bool:
+    """Return whether the present code, options and known hashes still lead to prepared arrays.
+
+    Args:
+        folder: one folder below ``prepared`` in the cache.
+
+    Raises:
+        DataError: ``data/datasets.toml`` cannot be read.
+    """
+    meta, faults = read_prepared(folder)
+    known = catalogue()
+    if faults or meta["name"] not in known:
+        return False
+    source, sample = known[meta["name"]], meta["origin"] == BUILT_IN
+    own = Path(meta["own_folder"]) if meta["own_folder"] else None
+    return meta["origin"] in _origins(source, sample, own) and folder.name == (
+        _folder(source, sample, meta["options"], meta["origin"]).name
+    )
+
+
+def _prepare(source: DataSource, sample: bool, options: dict[str, Any]) -> Path:
     """Make the arrays of a data set and write them into the cache."""
+    own = None
     if sample:
-        source, (arrays, report) = "built in", _function(table["sample"])(**options)
+        origin, words = BUILT_IN, BUILT_IN
+        arrays, report = _function(source.sample)(**options)
     else:
-        own = _own_folder(table)
-        path = own or archive(name)
-        source = "own folder" if own else path.name
-        arrays, report = _function(table["prepare"])(path, **options)
-    with _plain_errors(folder.parent):
-        _write(folder, arrays, {"name": name, "source": source, "report": report})
+        own = _own_folder(source)
+        if own:
+            path, origin, words = own, _state(own), "own folder"
+        else:
+            fetched = downloads.fetch(source)
+            path, origin, words = fetched.path, fetched.sha256, fetched.path.name
+        with downloads.reading(path):
+            arrays, report = _function(source.prepare)(path, **options)
+    folder = _folder(source, sample, options, origin)
+    meta = {
+        "name": source.name,
+        "source": words,
+        "origin": origin,
+        "own_folder": None if own is None else str(own),
+        "options": options,
+        "report": report,
+    }
+    with downloads.writing(folder.parent):
+        _write(folder, arrays, meta)
+    return folder
 
 
 def is_prepared(name: str, **options: Any) -> bool:
-    """Whether the real data are ready with these options, told without making anything.
+    """Return whether the real data are ready with these options; nothing is fetched or made.
 
     Args:
         name: key in ``data/datasets.toml``.
@@ -333,12 +294,11 @@ def is_prepared(name: str, **options: Any) -> bool:
     Raises:
         DataError: the data set is unknown.
     """
-    folder = _entry_folder(name, entry(name), False, options)
-    return folder.is_dir() and not read_prepared(folder)[1]
+    return _ready(entry(name), False, options) is not None
 
 
 def prepared(name: str, profile: str, **options: Any) -> Path:
-    """Folder of the prepared arrays, made now if it is not there or was damaged.
+    """Return the folder of the prepared arrays, made now if it is missing, damaged or out of date.
 
     Args:
         name: key in ``data/datasets.toml``.
@@ -346,25 +306,23 @@ def prepared(name: str, profile: str, **options: Any) -> Path:
         options: passed to the function that prepares, such as ``size=96``.
 
     Raises:
-        DataError: the profile or data set is unknown, or the data cannot be had or written.
+        DataError: the profile or data set is unknown, or the data cannot be fetched, read or
+            written.
     """
     if profile not in PROFILES:
         raise DataError(f'There is no profile "{profile}": use sample, quick or full.')
-    table = entry(name)
-    sample = profile == "sample"
-    folder = _entry_folder(name, table, sample, options)
-    if folder.is_dir() and not read_prepared(folder)[1]:
-        return folder
-    with _plain_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.is_dir() or read_prepared(folder)[1]:
-                _prepare(name, table, folder, sample, options)
+    source, sample = entry(name), profile == "sample"
+    folder = _ready(source, sample, options)
+    if folder is None:
+        # The origin is part of the folder's name and not known yet: one lock for the data set.
+        kind = "sample" if sample else "real"
+        with downloads.locked(cache_folder() / "prepared" / f"{name}-{kind}.lock"):
+            folder = _ready(source, sample, options) or _prepare(source, sample, options)
     return folder
 
 
 def load(name: str, profile: str, **options: Any) -> Dataset:
-    """Load a data set and say in one line what it is.
+    """Load a data set and show one line that says what it is.
 
     Args:
         name: key in ``data/datasets.toml``.
@@ -375,18 +333,19 @@ def load(name: str, profile: str, **options: Any) -> Dataset:
         The data set; its arrays are memory-mapped, so loading takes no time and little memory.
 
     Raises:
-        DataError: the profile or data set is unknown, or the data cannot be had or written.
+        DataError: the profile or data set is unknown, or the data cannot be fetched, read or
+            written.
     """
     folder = prepared(name, profile, **options)
     meta, _ = read_prepared(folder)
-    table = entry(name)
+    source = entry(name)
     sample = profile == "sample"
     hashes = [f"{key} {described['sha256']}" for key, described in sorted(meta["arrays"].items())]
     data = Dataset(
         name=name,
-        label=table["sample_title"] if sample else table["title"],
+        label=source.sample_title if sample else source.title,
         is_sample=sample,
-        classes=tuple(table["classes"]),
+        classes=source.classes,
         arrays={key: np.load(folder / f"{key}.npy", mmap_mode="r") for key in meta["arrays"]},
         report=meta["report"],
         sha256=hashlib.sha256("\n".join(hashes).encode()).hexdigest(),

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from IPython.display import display
 
 from helpers.backend import keras
+from helpers.downloads import locked, writing
+from helpers.files import sha256_of, write_atomically
 from helpers.places import cache_folder
 
 
@@ -24,7 +25,7 @@ def _tensors(value: Any) -> list[Any]:
 
 
 def cuts(base: Any) -> list[str]:
-    """Names of the layers after which a model can be cut in two, first to last.
+    """Return the names of the layers after which a model can be cut in two, first to last.
 
     A cut is possible where a single tensor crosses it. Within a residual block two do, the block's
     input on its way round and the one being worked on, so no cut is possible there.
@@ -109,7 +110,7 @@ def _lasting(config: Any) -> Any:
 
 
 def key(prefix: Any, pictures: np.ndarray, augmentation: Any, copies: int) -> dict[str, Any]:
-    """Everything that the features depend on, as JSON-able facts.
+    """Return everything that the features depend on, as JSON-able facts.
 
     Args:
         prefix: the model that computes them.
@@ -155,22 +156,37 @@ def _computed(
             yield prefix.predict_on_batch(batch)
 
 
-def _matches(described: Path, facts: dict[str, Any]) -> bool:
-    """Whether cached features were made from the same facts.
+def _origin(pictures: np.ndarray) -> str | None:
+    """The folder of prepared data that memory-mapped pictures come from, by name."""
+    file = getattr(pictures, "filename", None)
+    folder = None if file is None else Path(file).resolve().parent
+    prepared = (cache_folder() / "prepared").resolve()
+    return folder.name if folder is not None and folder.parent == prepared else None
 
-    Raises:
-        ValueError: they are there, but were made from others.
+
+def is_whole(described: Path) -> bool:
+    """Return whether stored features are complete and have the hash that was written.
+
+    Args:
+        described: the ``.json`` beside the array, in ``features`` in the cache.
     """
-    if not described.exists():
-        return False
-    stored = json.loads(described.read_text(encoding="utf-8"))
-    different = sorted(name for name in facts | stored if facts.get(name) != stored.get(name))
-    if different:
-        raise ValueError(
-            f"The features described in {described} were made with other {', '.join(different)} "
-            "than are asked for, and are not used: delete that file."
+    stored = described.with_suffix(".npy")
+    try:
+        written = json.loads(described.read_text(encoding="utf-8"))
+        return bool(
+            isinstance(written["facts"], dict)
+            and stored.stat().st_size == written["bytes"]
+            and sha256_of(stored) == written["sha256"]
         )
-    return True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _are_stored(described: Path, facts: dict[str, Any]) -> bool:
+    """Whether whole features made from the same facts are there."""
+    return (
+        is_whole(described) and json.loads(described.read_text(encoding="utf-8"))["facts"] == facts
+    )
 
 
 def features(
@@ -181,11 +197,12 @@ def features(
     copies: int = 1,
     batch_size: int = 64,
 ) -> np.ndarray:
-    """What a prefix, or a whole base, returns for pictures: computed once, then read from a file.
+    """Return what a prefix, or a whole base, makes of pictures, computed once and kept in a file.
 
     The file's name is a hash of the pictures, the layers (preprocessing and size among them), the
     weights, the augmentation and the number of copies, so features made in another way are never
-    taken for these. The result is the same whether it was computed now or read.
+    taken for these. Files that were damaged or cut off are made again. The result is the same
+    whether it was computed now or read.
 
     Args:
         prefix: a model from pictures to feature maps.
@@ -201,7 +218,8 @@ def features(
 
     Raises:
         ValueError: there are no pictures, or not of the prefix's size; several copies without an
-            augmentation, or one without seeds; or a stored file that was made in another way.
+            augmentation, or one without seeds.
+        DataError: the cache cannot be written.
     """
     if len(pictures) == 0 or pictures.shape[1:] != prefix.input_shape[1:]:
         raise ValueError(
@@ -218,22 +236,30 @@ def features(
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     stored = cache_folder() / "features" / f"{prefix.name}-{digest}.npy"
     described = stored.with_suffix(".json")
-    stored.parent.mkdir(parents=True, exist_ok=True)
     line = display({"text/plain": "Computing features …"}, raw=True, display_id=True)
-    with FileLock(stored.with_suffix(".lock")):
-        if not (_matches(described, facts) and stored.exists()):
+    with locked(stored.with_suffix(".lock")):
+        if not _are_stored(described, facts):
             partial = stored.with_suffix(".partial")
             shape = (copies * len(pictures), *prefix.output_shape[1:])
-            array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+            with writing(stored.parent):
+                array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
             done = 0
             for batch in _computed(prefix, pictures, random_layers, copies, batch_size):
                 array[done : done + len(batch)] = batch
                 done += len(batch)
                 if line is not None:
                     line.update({"text/plain": f"Features: {done:,} of {shape[0]:,}"}, raw=True)
-            array.flush()
-            partial.replace(stored)
-            described.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+            with writing(stored.parent):
+                array.flush()
+                written = {
+                    "facts": facts,
+                    "origin": _origin(pictures),
+                    "bytes": partial.stat().st_size,
+                    "sha256": sha256_of(partial),
+                }
+                # An array without its description is made again, so the description comes last.
+                partial.replace(stored)
+                write_atomically(described, json.dumps(written, indent=1))
     if line is not None:
         line.update({"text/plain": f"Features of {copies * len(pictures):,} pictures."}, raw=True)
     return np.load(stored, mmap_mode="r")

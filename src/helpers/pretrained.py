@@ -2,30 +2,24 @@
 
 A base is an ordinary functional Keras model with named layers. It takes pictures as they are,
 RGB values from 0 to 255, because its own preprocessing is its first layer; it returns the feature
-maps that its authors' classifier worked on. Adding a base is adding one entry to ``BASES``.
+maps that its authors' classifier worked on. Adding a base is adding one entry to ``BASES``, and
+one to ``data/datasets.toml`` if its weights must be downloaded.
 """
 
-import hashlib
 import importlib.resources
 import importlib.util
 import json
-import os
-import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from helpers import checkpoint
+from helpers import checkpoint, downloads, sources
 from helpers.backend import keras
+from helpers.files import sha256_of, write_atomically
 from helpers.places import cache_folder
-
-_APPLICATIONS = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Base:
         minimum_size: smallest height and width of the pictures, in pixels.
         last_convolution: name of the last convolution, whose maps Grad-CAM weighs.
         cuts: layers after which cutting makes sense, first to last; none lies within a block.
-        has_top: whether the thousand-class classifier of ImageNet can be had too.
+        has_top: whether the thousand-class classifier of ImageNet is available too.
         offline: whether the weights need no network.
     """
 
@@ -148,18 +142,22 @@ def _lite0_arrays() -> dict[str, np.ndarray]:
     """The converted weights, from the cache where it holds them intact."""
     cached = cache_folder() / "bases" / "efficientnet_lite0.npz"
     facts = cached.with_suffix(".json")
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cached.with_suffix(".lock")):
+    with downloads.locked(cached.with_suffix(".lock")):
         if cached.exists() and facts.exists():
-            expected = {"source": _LITE0_SHA256, "sha256": _hash(cached, "sha256")}
-            if json.loads(facts.read_text()) == expected:
+            try:
+                described = json.loads(facts.read_text(encoding="utf-8"))
+            except ValueError:
+                described = None
+            if described == {"source": _LITE0_SHA256, "sha256": sha256_of(cached)}:
                 with np.load(cached, allow_pickle=False) as arrays:
                     return dict(arrays)
         converted = _convert_lite0(checkpoint.read(_lite0_checkpoint(), _LITE0_SHA256))
         partial = cached.with_suffix(".partial.npz")
-        np.savez(partial, **converted)
-        facts.write_text(json.dumps({"source": _LITE0_SHA256, "sha256": _hash(partial, "sha256")}))
-        partial.replace(cached)
+        with downloads.writing(cached.parent):
+            np.savez(partial, **converted)
+            described = {"source": _LITE0_SHA256, "sha256": sha256_of(partial)}
+            partial.replace(cached)
+            write_atomically(facts, json.dumps(described))
         return converted
 
 
@@ -184,68 +182,15 @@ def _load_lite0(model: Any) -> None:
 # --- Bases of keras.applications -----------------------------------------------------------------
 
 
-def _hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _mirrored(name: str) -> list[str]:
-    mirror = os.environ.get("COURSE_MIRROR")
-    if not mirror:
-        return []
-    address = mirror if "://" in mirror else Path(mirror).expanduser().absolute().as_uri()
-    return [f"{address.rstrip('/')}/{name}"]
-
-
-def _fetch(sources: list[str], target: Path) -> str | None:
-    """Write what the first reachable address sends to a file, and say which address it was."""
-    for source in sources:
-        try:
-            with urllib.request.urlopen(source, timeout=30) as answer, target.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            return source
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            continue
-    return None
-
-
-def download(url: str, md5: str) -> Path:
-    """The file at an address, from the cache, the mirror or the network; its MD5 is checked.
-
-    Args:
-        url: the file's address.
-        md5: what the file's MD5 must be, in hexadecimal.
-
-    Returns:
-        The file in the cache.
-
-    Raises:
-        FileNotFoundError: it is in none of the three places.
-        ValueError: what came has another hash.
-    """
-    name = url.rsplit("/", 1)[1]
-    cached = cache_folder() / "bases" / name
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(cached.with_suffix(".lock")):
-        if cached.exists() and _hash(cached, "md5") == md5:
-            return cached
-        partial = cached.with_suffix(".partial")
-        source = _fetch([*_mirrored(name), url], partial)
-        if source is None:
-            raise FileNotFoundError(
-                f"The weights {name} are neither in {cached.parent} nor reachable at {url}. "
-                f"Without a network these bases work: {', '.join(_offline())}; or put the file "
-                "into that folder by hand."
-            )
-        found = _hash(partial, "md5")
-        if found != md5:
-            partial.unlink()
-            raise ValueError(
-                f"The weights {name} from {source} have MD5 {found} where {md5} was expected: "
-                "they are damaged or another file, and were thrown away."
-            )
-        partial.replace(cached)
-        return cached
+def _load_weights(model: Any, name: str) -> None:
+    """Load the weights that ``data/datasets.toml`` lists under a name into a model."""
+    try:
+        fetched = downloads.fetch(sources.source(name))
+    except sources.DataError as error:
+        raise sources.DataError(
+            f"{error} Without a network these bases work: {', '.join(_offline())}."
+        ) from error
+    model.load_weights(fetched.path)
 
 
 def _offline() -> list[str]:
@@ -295,13 +240,7 @@ BASES: dict[str, Base] = {
         build=_build_mobilenet,
         preprocess=lambda x: keras.layers.Rescaling(1 / 127.5, -1.0, name="preprocessing")(x),
         preprocessing="x / 127.5 - 1",
-        load_weights=lambda model: model.load_weights(
-            download(
-                f"{_APPLICATIONS}/mobilenet/mobilenet_1_0_224_tf_no_top.h5",
-                # Keras records no hash of this file; this one is a third party's.
-                "725ccbd03d61d7ced5b5c4cd17e7d527",
-            )
-        ),
+        load_weights=lambda model: _load_weights(model, "mobilenet"),
         minimum_size=32,
         last_convolution="conv_pw_13",
         cuts=tuple(f"conv_pw_{number}_relu" for number in range(1, 13)),
@@ -312,12 +251,7 @@ BASES: dict[str, Base] = {
         build=_build_vgg16,
         preprocess=_preprocess_vgg16,
         preprocessing="channels in the order blue, green, red, each less its mean over ImageNet",
-        load_weights=lambda model: model.load_weights(
-            download(
-                f"{_APPLICATIONS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-                "6d6bbae143d832006294945121d1f1fc",
-            )
-        ),
+        load_weights=lambda model: _load_weights(model, "vgg16"),
         minimum_size=32,
         last_convolution="block5_conv3",
         cuts=tuple(f"block{number}_pool" for number in range(1, 5)),
@@ -335,7 +269,7 @@ def load(
     weights: str = "imagenet",
     preprocessing: bool = True,
 ) -> Any:
-    """A pretrained base as a functional Keras model with named layers.
+    """Return a pretrained base as a functional Keras model with named layers.
 
     Args:
         name: a key of ``BASES``.
@@ -351,8 +285,9 @@ def load(
 
     Raises:
         ValueError: unknown base or weights, pictures too small for the base, a top that the base
-            does not have, or weights whose hash is wrong.
-        FileNotFoundError: the weights are neither cached nor reachable.
+            does not have.
+        FileNotFoundError: the package with the weights of efficientnet_lite0 is not installed.
+        DataError: the weights cannot be fetched, or their hash is wrong.
     """
     if name not in BASES:
         raise ValueError(f"There is no base {name!r}; there are {', '.join(BASES)}.")
@@ -376,7 +311,7 @@ def load(
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The names of ImageNet's thousand classes, in the order of a top's outputs.
+    """Return the names of ImageNet's thousand classes, in the order of a top's outputs.
 
     Each is the first word of its WordNet synset, as in the challenge of 2012. Dogs are 151 to 268,
     domestic cats 281 to 285.
