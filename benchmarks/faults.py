@@ -77,8 +77,16 @@ sample_title = "sample: tiny"
 classes = ["one"]
 prepare = "helpers.tiny:sample"
 sample = "helpers.tiny:sample"
-archives = []
-licence = ""
+license = "none"
+citation = "none"
+card = "none"
+kind = "data"
+
+[[tiny.archive]]
+file = "tiny"
+url = "http://localhost/tiny"
+bytes = 1
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 """
 TOTAL = 499_500
 CLOCK = r"""

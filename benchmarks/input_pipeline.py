@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import datasets, drawing, pictures, training
+from helpers import datasets, downloads, drawing, pictures, training
 from helpers.backend import keras
 
 layers = keras.layers
@@ -58,7 +58,7 @@ def write_files(folder: Path, profile: str) -> list[Path]:
             path.write_bytes(held.getvalue())
     else:
         left = [EACH, EACH]
-        with zipfile.ZipFile(datasets.archive("cats_vs_dogs")) as archive:
+        with zipfile.ZipFile(downloads.fetch(datasets.entry("cats_vs_dogs")).path) as archive:
             for name in sorted(archive.namelist()):
                 label = pictures.cat_or_dog(name) if pictures.is_picture(name) else None
                 if label is not None and left[label] and archive.getinfo(name).file_size:

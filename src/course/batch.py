@@ -247,7 +247,7 @@ class Batch:
     def _start(self, run: Run) -> None:
         if (run.chapter, run.profile) not in self.mended:
             self.mended.add((run.chapter, run.profile))
-            for sentence in data.mend(chapters()[run.chapter], run.profile):
+            for sentence in data.discard_damaged(chapters()[run.chapter], run.profile):
                 self.table.say(sentence)
         used = self._models(run)
         folder = runs.new_attempt(self.out, run)

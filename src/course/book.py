@@ -595,7 +595,7 @@ def assemble(source: Path) -> None:
     index = (source / "index.md").read_text(encoding="utf-8")
     rows = "\n".join(
         f"| {number} | [{chapter.table['title']}]({chapter.table['notebook']}) | "
-        f"{', '.join(catalogue()[name]['title'] for name in chapter.table['data']) or '—'} |"
+        f"{', '.join(catalogue()[name].title for name in chapter.table['data']) or '—'} |"
         for number, chapter in chapters().items()
     )
     front = front_picture()

@@ -92,7 +92,7 @@ def work(
         run.status = "cancelled"
         run.error = {"cell": None, "error": "Cancelled", "message": "stopped before it began"}
         return asdict(run), {}
-    data.mend(chapters()[run.chapter], run.profile)
+    data.discard_damaged(chapters()[run.chapter], run.profile)
     # Schedulers of clusters and dask-cuda show each worker its own card first.
     run.gpu = next(iter(runner.gpus()), "")
     task = worker.get_current_task()

@@ -95,7 +95,7 @@ def _imported(source: str) -> set[str]:
                 args=[ast.Constant(value=str(name)), *_],
             ):
                 table = entry(name)
-                references = (table["prepare"], table["sample"])
+                references = (table.prepare, table.sample)
                 names |= {text.partition(":")[0].split(".")[1] for text in references}
     return names
 
