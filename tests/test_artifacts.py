@@ -37,6 +37,13 @@ def test_a_model_comes_back_with_its_provenance():
     assert provenance["versions"]["keras"] == keras.__version__
 
 
+def test_the_version_of_the_backend_that_ran_is_recorded(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    artifacts.save("cats_vs_dogs", "sample", small_model(), {})
+    _, provenance = artifacts.load("cats_vs_dogs", "sample")
+    assert provenance["versions"] == {"keras": keras.__version__, "numpy": np.__version__}
+
+
 def test_profiles_are_kept_apart_and_a_missing_model_names_its_chapter():
     artifacts.save("cats_vs_dogs", "sample", small_model(), {})
     with pytest.raises(FileNotFoundError, match=r"chapter 03 makes it.*--profile quick"):
@@ -46,6 +53,14 @@ def test_profiles_are_kept_apart_and_a_missing_model_names_its_chapter():
 def test_a_changed_file_is_refused():
     path = artifacts.save("cats_vs_dogs", "sample", small_model(), {})
     path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="damaged or changed"):
+        artifacts.load("cats_vs_dogs", "sample")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_description_is_refused(text):
+    path = artifacts.save("cats_vs_dogs", "sample", small_model(), {})
+    path.with_suffix(".json").write_text(text)
     with pytest.raises(ValueError, match="damaged or changed"):
         artifacts.load("cats_vs_dogs", "sample")
 

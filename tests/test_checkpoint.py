@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import random
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -54,6 +55,11 @@ GOOD = written(
 )
 
 
+def read(path):
+    """Read a checkpoint whose hash is the expected one, whatever it holds."""
+    return checkpoint.read(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 @pytest.fixture
 def saved(tmp_path):
     def save(content):
@@ -84,7 +90,7 @@ def test_a_checkpoint_that_names_anything_else_is_refused_and_not_run(saved, tmp
     call = named + b"(" + plain(str(made)) + b"tR"
     path = saved(written({"weights": call}, {}))
     with pytest.raises(ValueError, match=r"is refused: it names .* nothing but an ordered dict"):
-        checkpoint.read(path)
+        read(path)
     assert not made.exists()
 
 
@@ -93,10 +99,43 @@ def test_the_wrong_hash_is_refused(saved):
         checkpoint.read(saved(GOOD), "0" * 64)
 
 
+def test_a_checkpoint_is_never_read_without_its_hash(saved):
+    with pytest.raises(TypeError, match="sha256"):
+        checkpoint.read(saved(GOOD))
+
+
+@pytest.mark.parametrize(
+    "crafted",
+    [
+        # Memo slot 2**28 makes the unpickler ask for gigabytes; deep nesting exhausts its stack.
+        b"\x80\x02Kar" + struct.pack("<I", 2**28) + b".",
+        b"\x80\x02" + b"(" * 200_000 + b"t" * 200_000 + b".",
+        GOOD[:-8],
+    ],
+)
+def test_a_crafted_or_truncated_file_is_refused_before_it_is_parsed(saved, crafted, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_parse", None)
+    with pytest.raises(ValueError, match=r"has SHA-256 .* was expected"):
+        checkpoint.read(saved(crafted), hashlib.sha256(GOOD).hexdigest())
+
+
+def test_a_file_of_another_hash_is_not_brought_into_memory(tmp_path):
+    path = tmp_path / "large.pth"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"has SHA-256 .* was expected"):
+            checkpoint.read(path, "0" * 64)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_truncated_checkpoint_is_refused_wherever_it_ends(saved):
     for end in range(len(GOOD)):
         with pytest.raises(ValueError, match=r"weights\.pth is (refused|truncated)"):
-            checkpoint.read(saved(GOOD[:end]))
+            read(saved(GOOD[:end]))
 
 
 def test_damaged_bytes_never_escape_as_another_error(saved):
@@ -106,7 +145,7 @@ def test_damaged_bytes_never_escape_as_another_error(saved):
         content = bytearray(GOOD)
         content[chance.randrange(len(content))] = chance.randrange(256)
         try:
-            checkpoint.read(saved(bytes(content)))
+            read(saved(bytes(content)))
         except ValueError:
             refused += 1
     assert refused > 100
@@ -130,20 +169,20 @@ def test_damaged_bytes_never_escape_as_another_error(saved):
 )
 def test_a_tensor_that_does_not_fit_its_storage_is_refused(saved, wrong, message):
     with pytest.raises(ValueError, match=message):
-        checkpoint.read(saved(written({"weights": wrong}, {"0": VALUES})))
+        read(saved(written({"weights": wrong}, {"0": VALUES})))
 
 
 def test_other_formats_are_refused(saved):
     with pytest.raises(ValueError, match="newer zip format"):
-        checkpoint.read(saved(b"PK\x03\x04" + GOOD))
+        read(saved(b"PK\x03\x04" + GOOD))
     with pytest.raises(ValueError, match="does not start as a legacy"):
-        checkpoint.read(saved(written({}, {}, magic=1)))
+        read(saved(written({}, {}, magic=1)))
     with pytest.raises(ValueError, match="not little-endian"):
-        checkpoint.read(saved(written({}, {}, machine=MACHINE | {"little_endian": False})))
+        read(saved(written({}, {}, machine=MACHINE | {"little_endian": False})))
     with pytest.raises(ValueError, match="left over"):
-        checkpoint.read(saved(GOOD + b"\x00"))
+        read(saved(GOOD + b"\x00"))
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint .*none\.pth"):
-        checkpoint.read(tmp_path / "none.pth")
+        checkpoint.read(tmp_path / "none.pth", "0" * 64)

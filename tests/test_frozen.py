@@ -1,12 +1,15 @@
 """Cutting a base, computing its frozen part once, and what freezing must mean."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from helpers import frozen, pretrained, training
+from course import data
+from helpers import datasets, frozen, pretrained, training
 from helpers.backend import keras
+from helpers.files import sha256_of
 
 layers = keras.layers
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3)).astype("uint8")
@@ -143,12 +146,88 @@ def test_whatever_changes_the_features_changes_their_key(bases):
 
 def test_features_made_with_other_preprocessing_are_never_reused(bases, own_cache):
     prefix, _ = frozen.cut(bases["mobilenet"], "conv_pw_2_relu")
-    frozen.features(prefix, PICTURES)
+    expected = np.array(frozen.features(prefix, PICTURES))
     (described,) = (own_cache / "features").glob("*.json")
-    facts = json.loads(described.read_text())
-    described.write_text(json.dumps(facts | {"preprocessing": "x / 255"}))
-    with pytest.raises(ValueError, match="made with other preprocessing than are asked for"):
-        frozen.features(prefix, PICTURES)
+    written = json.loads(described.read_text())
+    stored = described.with_suffix(".npy")
+    np.save(stored, expected + 1)
+    facts = written["facts"] | {"preprocessing": "x / 255"}
+    described.write_text(
+        json.dumps(
+            written | {"facts": facts, "bytes": stored.stat().st_size, "sha256": sha256_of(stored)}
+        )
+    )
+    assert frozen.is_whole(described)
+    np.testing.assert_array_equal(frozen.features(prefix, PICTURES), expected)
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".json", cut_off),
+        (".json", lambda path: path.write_text("[]")),
+        (".json", lambda path: path.unlink()),
+        (".npy", cut_off),
+        (".npy", flip_a_bit),
+        (".npy", lambda path: path.write_bytes(b"")),
+        (".npy", lambda path: path.unlink()),
+    ],
+)
+def test_damaged_features_are_made_again(bases, own_cache, suffix, damage):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    expected = np.array(frozen.features(prefix, PICTURES))
+    (described,) = (own_cache / "features").glob("*.json")
+    damage(described.with_suffix(suffix))
+    assert not frozen.is_whole(described)
+    np.testing.assert_array_equal(frozen.features(prefix, PICTURES), expected)
+    assert frozen.is_whole(described)
+
+
+def test_features_that_were_cut_off_while_they_were_written_are_made_again(
+    bases, own_cache, monkeypatch
+):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen, "write_atomically", None)
+        with pytest.raises(TypeError):
+            frozen.features(prefix, PICTURES)
+    assert list((own_cache / "features").glob("*.npy"))
+    assert not list((own_cache / "features").glob("*.json"))
+    np.testing.assert_allclose(
+        frozen.features(prefix, PICTURES), prefix.predict_on_batch(PICTURES), atol=1e-4
+    )
+
+
+def test_prune_deletes_features_of_pictures_that_are_prepared_no_more(bases, own_cache, capsys):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    small = {"size": 64, "train": 4, "validation": 2, "test": 2}
+    drawn = [datasets.load("cats_vs_dogs", "sample", **small, seed=seed) for seed in (1, 2)]
+    for each in drawn:
+        frozen.features(prefix, each.train[0][:3])
+    frozen.features(prefix, PICTURES)
+    [gone] = [
+        folder
+        for folder in (own_cache / "prepared").glob("*-sample-*/")
+        if datasets.read_prepared(folder)[0]["options"]["seed"] == 1
+    ]
+    shutil.rmtree(gone)
+    data.prune(False)
+    kept = [json.loads(path.read_text()) for path in (own_cache / "features").glob("*.json")]
+    assert len(kept) == 2
+    assert gone.name not in [each["origin"] for each in kept]
+    assert None in [each["origin"] for each in kept]
+    assert len(list((own_cache / "features").glob("*.npy"))) == 2
+    assert capsys.readouterr().out.count("deleted features/") == 2
 
 
 def test_augmented_copies_differ_and_can_be_made_again(bases, own_cache):

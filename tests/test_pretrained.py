@@ -1,17 +1,22 @@
 """The table of bases: every one builds without a network, and the weights are the right ones."""
 
+import functools
 import hashlib
+import http.server
 import json
-import urllib.error
-import urllib.request
+import shutil
+import threading
+from typing import ClassVar
 
 import matplotlib.cbook
 import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import frozen, pretrained
+from course import data
+from helpers import downloads, frozen, places, pretrained, sources
 from helpers.backend import keras
+from helpers.datasets import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype("uint8")
 EXPECTED = {
@@ -28,15 +33,44 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "bases"
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    def unreachable(source, timeout):
-        if str(source).startswith("http"):
-            raise urllib.error.URLError("no network")
-        return opened(source, timeout=timeout)
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
 
-    opened = urllib.request.urlopen
-    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    def do_GET(self):
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def mobilenet(own_cache, random_bases, tmp_path, monkeypatch):
+    """A file of weights on a server of this test, and a table of sources with its MD5."""
+    served = tmp_path / "served" / "mobilenet_1_0_224_tf_no_top.h5"
+    served.parent.mkdir()
+    random_bases["mobilenet"].save(served)  # the older format, as that of the real file
+    Quiet.asked.clear()
+    handler = functools.partial(Quiet, directory=str(served.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        text = (places.ROOT / "data" / "datasets.toml").read_text(encoding="utf-8")
+        upstream = sources.source("mobilenet").upstream
+        address = f"http://127.0.0.1:{running.server_port}"
+        text = text.replace(upstream.url, f"{address}/{served.name}")
+        text = text.replace(upstream.md5, hashlib.md5(served.read_bytes()).hexdigest())
+        (tmp_path / "checkout" / "data").mkdir(parents=True)
+        (tmp_path / "checkout" / "data" / "datasets.toml").write_text(text, encoding="utf-8")
+        monkeypatch.setattr(places, "ROOT", tmp_path / "checkout")
+        yield served
+        running.shutdown()
+
+
+def replace_keeping_its_md5(path, monkeypatch):
+    """Change a file, and let its MD5 stay: such files can be made on purpose."""
+    known = hashlib.md5(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes() + b"changed")
+    monkeypatch.setattr(downloads, "_md5_of", lambda _: known)
 
 
 @pytest.fixture(scope="module")
@@ -100,31 +134,66 @@ def test_converted_weights_are_cached_and_a_damaged_cache_is_made_again(own_cach
         np.testing.assert_array_equal(one, three)
 
 
-def test_weights_that_cannot_be_had_say_which_bases_work_offline(own_cache, no_network):
+def test_a_cut_off_description_of_converted_weights_is_made_again(own_cache):
+    pretrained.load("efficientnet_lite0", 32)
+    facts = own_cache / "efficientnet_lite0.json"
+    whole = facts.read_text()
+    facts.write_text(whole[:20])
+    pretrained.load("efficientnet_lite0", 32)
+    assert facts.read_text() == whole
+
+
+def test_every_base_that_needs_a_download_is_a_source_with_a_license():
+    online = {name for name, base in pretrained.BASES.items() if not base.offline}
+    assert online <= {name for name, each in sources.sources().items() if each.license}
+    assert "vgg16" not in sources.catalogue()
+
+
+def test_unreachable_weights_say_which_bases_work_without_a_network(mobilenet, monkeypatch):
+    mobilenet.unlink()
     with pytest.raises(
-        FileNotFoundError, match=r"reachable at .* these bases work: efficientnet_lite0"
+        DataError, match=r"cannot be reached .* these bases work: efficientnet_lite0"
     ):
-        pretrained.load("vgg16", 64)
-
-
-def test_weights_come_from_a_mirror_and_their_hash_is_checked(
-    own_cache, no_network, monkeypatch, tmp_path, random_bases
-):
-    mirror = tmp_path / "mirror"
-    mirror.mkdir()
-    monkeypatch.setenv("COURSE_MIRROR", str(mirror))
-    name = "mobilenet_1_0_224_tf_no_top.h5"
-    random_bases["mobilenet"].save_weights(mirror / "a.weights.h5")
-    (mirror / "a.weights.h5").rename(mirror / name)
-    with pytest.raises(ValueError, match=r"have MD5 .* damaged or another file"):
         pretrained.load("mobilenet", 64)
-    assert not (own_cache / name).exists()
 
-    md5 = hashlib.md5((mirror / name).read_bytes()).hexdigest()
-    path = pretrained.download(f"https://nowhere.invalid/{name}", md5)
-    assert path.read_bytes() == (mirror / name).read_bytes()
-    (mirror / name).unlink()
-    assert pretrained.download(f"https://nowhere.invalid/{name}", md5) == path
+
+def test_weights_are_downloaded_once_and_loaded(mobilenet, random_bases):
+    loaded = pretrained.load("mobilenet", 64)
+    for one, two in zip(loaded.get_weights(), random_bases["mobilenet"].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    pretrained.load("mobilenet", 64)
+    assert Quiet.asked == [f"/{mobilenet.name}"]
+
+
+def test_weights_of_another_md5_are_thrown_away(mobilenet):
+    mobilenet.write_bytes(mobilenet.read_bytes() + b"changed")
+    with pytest.raises(DataError, match=r"expects MD5 [0-9a-f]{32}, so it was thrown away"):
+        pretrained.load("mobilenet", 64)
+    assert not (downloads.folder() / mobilenet.name).exists()
+
+
+def test_the_sha256_of_verified_weights_is_checked_from_then_on(mobilenet, monkeypatch):
+    path = downloads.fetch(sources.source("mobilenet")).path
+    recorded = path.with_name(f"{path.name}.sha256").read_text()
+    assert recorded == f"{hashlib.sha256(mobilenet.read_bytes()).hexdigest()}  {path.name}\n"
+    replace_keeping_its_md5(path, monkeypatch)
+    mobilenet.write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=r"expects SHA-256 [0-9a-f]{64}, so it was thrown away"):
+        downloads.fetch(sources.source("mobilenet"))
+
+
+def test_weights_are_listed_fetched_verified_and_exported_by_name(
+    mobilenet, tmp_path, monkeypatch, capsys
+):
+    data.get(["mobilenet"])
+    data.verify()
+    assert f"{mobilenet.name}: good" in capsys.readouterr().out
+    data.export(tmp_path / "mirror", ["mobilenet"])
+    mobilenet.unlink()
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setenv("COURSE_MIRROR", str(tmp_path / "mirror"))
+    assert pretrained.load("mobilenet", 64).name == "mobilenet"
+    assert len(Quiet.asked) == 1
 
 
 @pytest.mark.parametrize(
