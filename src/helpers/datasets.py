@@ -29,22 +29,6 @@ from helpers.files import sha256_of
 from helpers.places import cache_folder
 from helpers.sources import DataError, DataSource, catalogue, entry
 
-__all__ = [
-    "MIME_TYPE",
-    "PROFILES",
-    "Arrays",
-    "DataError",
-    "Dataset",
-    "catalogue",
-    "entry",
-    "is_current",
-    "is_prepared",
-    "load",
-    "lock_of",
-    "prepared",
-    "read_prepared",
-]
-
 PROFILES = ("sample", "quick", "full")
 MIME_TYPE = "application/vnd.course.data+json"
 BUILT_IN = "built in"

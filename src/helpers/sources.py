@@ -206,7 +206,12 @@ def source(name: str) -> Source:
     """
     known = sources()
     if name not in known:
-        raise DataError(f'There is no "{name}" to download: {TABLE} lists {", ".join(known)}.')
+        data = [key for key, each in known.items() if isinstance(each, DataSource)]
+        weights = [key for key in known if key not in data]
+        raise DataError(
+            f'There is no data set "{name}": the course has {", ".join(data)}, and the weights '
+            f"{', '.join(weights)}."
+        )
     return known[name]
 
 
