@@ -75,7 +75,7 @@ def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
     said = []
     for name in chapter.table["data"]:
         for folder in _prepared_folders(f"{name}-{kind}-*"):
-            with FileLock(datasets.lock_of(folder)):
+            with downloads.locked(datasets.lock_of(folder)):
                 faults = _faults(folder)
                 if faults:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -86,11 +86,12 @@ def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
 def _faults(folder: Path) -> list[str]:
     """What is wrong with prepared arrays: missing, of the wrong size, or of another hash."""
     meta, found = datasets.read_prepared(folder)
-    return found or [
-        f"{key}.npy does not have its SHA-256"
-        for key, described in meta["arrays"].items()
-        if sha256_of(folder / f"{key}.npy") != described["sha256"]
-    ]
+    with downloads.reading(folder):
+        return found or [
+            f"{key}.npy does not have its SHA-256"
+            for key, described in meta["arrays"].items()
+            if sha256_of(folder / f"{key}.npy") != described["sha256"]
+        ]
 
 
 def _named(names: list[str]) -> list[Source]:
@@ -242,6 +243,8 @@ def _hold(stack: ExitStack, locks: Iterable[Path]) -> None:
                 f"{path.stem} is being prepared or downloaded at the moment: nothing was deleted; "
                 "prune again when that has ended."
             ) from error
+        except OSError as error:
+            raise CourseError(f"{path} cannot be locked: {error.strerror}.") from error
 
 
 def _size(path: Path) -> int:

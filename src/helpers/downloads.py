@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from helpers.files import sha256_of, write_atomically
 from helpers.places import cache_folder
-from helpers.sources import TABLE, Archive, DataError, Source
+from helpers.sources import TABLE, Archive, DataError, DataSource, Source
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,14 @@ def _in_words(source: Source, file: str) -> str:
     )
 
 
+def _found(path: Path, source: Source) -> str:
+    """The hashes of a file, in words: its SHA-256, and its MD5 where only that can be compared."""
+    digest = f"SHA-256 {sha256_of(path)}"
+    if any(each.md5 for each in source.archives):
+        digest += f" and MD5 {_md5_of(path)}"
+    return digest
+
+
 def check(path: Path, source: Source) -> str:
     """Return the SHA-256 of a file if it is a known form of a source's original file.
 
@@ -121,19 +129,20 @@ def check(path: Path, source: Source) -> str:
         DataError: it cannot be read, or has another hash; the sentence gives all of them.
     """
     with reading(path):
-        found = sha256_of(path)
+        sha256 = sha256_of(path)
         for each in source.archives:
             if each.file != path.name:
                 continue
             expected = _expected(each)
-            if expected == f"sha256:{found}":
-                return found
+            if expected == f"sha256:{sha256}":
+                return sha256
             if expected.startswith("md5:") and expected == f"md5:{_md5_of(path)}":
-                _remember(each.file, found)
-                return found
+                _remember(each.file, sha256)
+                return sha256
+        found = _found(path, source)
     raise DataError(
-        f"{path} has SHA-256 {found}, and {TABLE} expects {_in_words(source, path.name)} of a file "
-        "of that name: it is damaged or another file, so it is not used; copy it again."
+        f"{path} has {found}, and {TABLE} expects {_in_words(source, path.name)} of a file of that "
+        "name: it is damaged or another file, so it is not used; copy it again."
     )
 
 
@@ -209,7 +218,7 @@ def _download(url: str, archive: Archive, source: Source) -> Fetched:
     def get(address: str, unfinished: str, pooch_of: pooch.Pooch) -> None:
         nonlocal received
         pooch.HTTPDownloader(progressbar=True, timeout=30)(address, unfinished, pooch_of)
-        received = sha256_of(Path(unfinished))
+        received = _found(Path(unfinished), source)
 
     with locked(target.with_name(f"{archive.file}.lock")):
         if target.exists():
@@ -230,13 +239,15 @@ def _download(url: str, archive: Archive, source: Source) -> Fetched:
                 fetcher.fetch(archive.file, downloader=get)
             # Errors of the network are OSErrors, too, and must not pass for errors of writing.
             except requests.RequestException as error:
+                built_in = isinstance(source, DataSource)
                 raise DataError(
                     f"{url} cannot be reached ({type(error).__name__}): try again with a network, "
-                    f"let COURSE_MIRROR name a mirror, or put {archive.file} into {target.parent}."
+                    f"let COURSE_MIRROR name a mirror, or put {archive.file} into {target.parent}"
+                    f"{'; or use the built-in data (profile sample)' if built_in else ''}."
                 ) from error
             except ValueError as error:
                 raise DataError(
-                    f"{url} sent a file with SHA-256 {received} three times over, and {TABLE} "
+                    f"{url} sent a file with {received} three times over, and {TABLE} "
                     f"expects {_in_words(source, archive.file)}, so it was thrown away: upstream "
                     "has changed or the connection alters it; use a mirror (COURSE_MIRROR)."
                 ) from error
