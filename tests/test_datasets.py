@@ -19,9 +19,10 @@ import pytest
 from filelock import FileLock
 
 from course import __main__ as command
+from course import data
 from course.catalogue import Chapter
 from course.data import are_prepared
-from helpers import datasets, digits, places, sources
+from helpers import datasets, digits, downloads, places, sources
 from helpers.datasets import DataError
 from helpers.files import sha256_of
 
@@ -162,18 +163,18 @@ def test_from_a_mirror_to_memory_mapped_arrays(
     mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COURSE_MIRROR", str(mirror))
-    data = datasets.load("mnist", "quick")
-    images, labels = data.train
+    loaded = datasets.load("mnist", "quick")
+    images, labels = loaded.train
     assert images.shape == (20, 28, 28, 1)
     assert images.dtype == np.uint8
     assert labels.dtype == np.int64
     assert isinstance(images, np.memmap)
     assert not images.flags.writeable
-    assert data.classes == tuple("0123456789")
-    assert not data.is_sample
-    assert data.report == {"train": 20, "test": 8}
+    assert loaded.classes == tuple("0123456789")
+    assert not loaded.is_sample
+    assert loaded.report == {"train": 20, "test": 8}
     with np.load(mirror / "mnist.npz") as held:
-        assert np.array_equal(held["x_test"], data.test[0][..., 0])
+        assert np.array_equal(held["x_test"], loaded.test[0][..., 0])
 
 
 def test_the_prepared_cache_comes_first(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -489,18 +490,18 @@ def test_unknown_names_are_refused() -> None:
         datasets.load("mnits", "quick")
     with pytest.raises(DataError, match='no profile "fast"'):
         datasets.load("mnist", "fast")
-    data = datasets.load("mnist", "sample")
+    loaded = datasets.load("mnist", "sample")
     with pytest.raises(DataError, match="has no part for validation"):
-        _ = data.validation
+        _ = loaded.validation
 
 
 def test_the_sample_needs_no_network_and_is_called_a_sample() -> None:
-    data = datasets.load("mnist", "sample")
-    assert data.is_sample
-    assert "sample" in data.label
-    assert data.train[0].shape == (4000, 28, 28, 1)
-    assert data.test[0].shape == (1000, 28, 28, 1)
-    assert np.all(np.bincount(data.train[1]) + np.bincount(data.test[1]) == 500)
+    loaded = datasets.load("mnist", "sample")
+    assert loaded.is_sample
+    assert "sample" in loaded.label
+    assert loaded.train[0].shape == (4000, 28, 28, 1)
+    assert loaded.test[0].shape == (1000, 28, 28, 1)
+    assert np.all(np.bincount(loaded.train[1]) + np.bincount(loaded.test[1]) == 500)
 
 
 def test_another_size_that_is_prepared_does_not_count(
@@ -581,6 +582,37 @@ def test_verify_finds_a_damaged_download_and_data_out_of_date(
     assert "mnist.npz: damaged" in said
     assert "good, but out of date" in said
     assert "is damaged or another file" in errors
+
+
+def test_damaged_data_of_a_chapter_are_discarded_and_prepared_again(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_MIRROR", str(mirror))
+    chapter = Chapter("01", {"data": ["mnist"]})
+    folder = datasets.prepared("mnist", "quick")
+    before = data.hashes(chapter)
+    assert data.discard_damaged(chapter, "quick") == []
+    array = folder / "test_x.npy"
+    array.write_bytes(array.read_bytes()[:-1] + b"?")
+    [said] = data.discard_damaged(chapter, "quick")
+    assert said.endswith("were damaged: test_x.npy does not have its SHA-256")
+    assert not folder.exists()
+    assert data.hashes(chapter) == before
+
+
+def test_get_without_names_leaves_the_weights_out(
+    course: Course, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(downloads, "fetch", lambda source: asked.append(source.name))
+    monkeypatch.setattr(
+        datasets, "prepared", lambda name, *_, **options: asked.append(name) or mirror
+    )
+    monkeypatch.setattr(datasets, "read_prepared", lambda folder: ({"report": {}}, []))
+    assert course("get")[0] == 0
+    assert set(asked) == {"mnist", "cifar10", "cats_vs_dogs", "imdb"}
+    assert course("get", "vgg16", "nothing")[0] == 2
+    assert "vgg16" not in asked
 
 
 def test_prune_deletes_what_no_present_key_names_and_nothing_else(

@@ -47,7 +47,7 @@ def cuts(base: Any) -> list[str]:
         step.name
         for step, tensors in zip(steps, crossing, strict=False)
         if tensors == 1 and isinstance(step, keras.Layer)
-        # The input is no cut: it would leave nothing to compute once.
+        # A cut after the input would leave nothing to compute once.
         if not isinstance(step, keras.layers.InputLayer)
     ]
 
