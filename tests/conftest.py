@@ -59,7 +59,6 @@ TABLE = """\
 notebook = "01_little"
 title = "A little chapter"
 data = []
-weights = []
 sample = {steps = 1}
 full = {steps = 10}
 budget.sample = {seconds = 30, megabytes = 800}

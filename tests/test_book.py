@@ -170,8 +170,8 @@ def test_a_bad_recorded_run_is_named(
 
 def test_recorded_runs_fit_their_budgets() -> None:
     for run in book.recorded_runs():
-        budget = chapters()[run["chapter"]].table["budget"][run["profile"]]
-        assert run["peak_memory_bytes"] / 1e6 <= budget["megabytes"], run["file"]
+        budget = chapters()[run["chapter"]].budgets[run["profile"]]
+        assert run["peak_memory_bytes"] / 1e6 <= budget.megabytes, run["file"]
 
 
 def test_longer_runs_say_how_they_were_made() -> None:

@@ -100,7 +100,7 @@ def test_the_site_is_built_quickly_and_is_small(built: tuple[Path, float]) -> No
 
 
 def test_every_chapter_and_fixed_page_is_there(pages: dict[str, _Page]) -> None:
-    wanted = {f"{chapter.table['notebook']}.html" for chapter in chapters().values()}
+    wanted = {f"{chapter.name}.html" for chapter in chapters().values()}
     wanted |= {"index.html", "results.html", "instructors.html", "maintainers.html"}
     wanted |= {"search.html", "data/index.html", "data/mnist.html", "helpers/records.html"}
     assert wanted <= pages.keys()
@@ -146,7 +146,7 @@ def test_the_alt_texts_are_those_of_the_notebooks(pages: dict[str, _Page]) -> No
     for chapter in chapters().values():
         stored = nbformat.read(chapter.notebook, as_version=4)
         wanted = {alt for cell in stored.cells for _, alt, _ in book._pictures(cell)}
-        shown = {image["alt"] for image in pages[f"{chapter.table['notebook']}.html"].images}
+        shown = {image["alt"] for image in pages[f"{chapter.name}.html"].images}
         assert wanted <= shown
 
 
@@ -423,7 +423,7 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (root / "notebooks").mkdir()
     chapter = chapters()["01"]
     text = chapter.source.read_text(encoding="utf-8")
-    for name, value in {"profile": '"sample"', **chapter.table["sample"]}.items():
+    for name, value in {"profile": '"sample"', **chapter.changes["sample"]}.items():
         text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
         assert changed == 1, name
     (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")

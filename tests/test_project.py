@@ -161,15 +161,15 @@ def test_actions_are_pinned_by_hash_with_least_rights(path: Path) -> None:
 @pytest.mark.parametrize("number", chapters())
 def test_a_chapter_is_whole(number: str) -> None:
     chapter = chapters()[number]
-    assert chapter.table["notebook"].startswith(f"{number}_")
+    assert chapter.name.startswith(f"{number}_")
     assert chapter.source.is_file()
     assert chapter.notebook.is_file()
-    assert set(chapter.table["data"]) <= set(catalogue())
+    assert set(chapter.data) <= set(catalogue())
     assert {"profile", "seed"} <= set(parameters(chapter))
     for profile in PROFILES:
         settings(chapter, profile)
-        assert chapter.table["budget"][profile]["seconds"] > 0
-        assert chapter.table["budget"][profile]["megabytes"] > 0
+        assert chapter.budgets[profile].seconds > 0
+        assert chapter.budgets[profile].megabytes > 0
 
 
 @pytest.mark.parametrize("number", chapters())
@@ -191,11 +191,11 @@ def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> Non
                     if isinstance(value, ast.Name | ast.Constant)
                 }
                 if len(options) == len(values):
-                    assert options in chapter.table.get("data_options", {}).get(name, [{}])
+                    assert options in chapter.data_options.get(name, [{}])
 
 
 def test_every_notebook_is_in_the_catalogue() -> None:
-    listed = {chapter.table["notebook"] for chapter in chapters().values()}
+    listed = {chapter.name for chapter in chapters().values()}
     assert {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.*")} == listed
 
 
@@ -241,7 +241,7 @@ def test_the_readme_lists_every_chapter_and_stays_short() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.count("\n") < 120
     for chapter in chapters().values():
-        assert chapter.table["title"] in text, chapter.number
+        assert chapter.title in text, chapter.number
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert (ROOT / target).exists(), target
 

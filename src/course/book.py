@@ -287,7 +287,7 @@ def shown(values: list[float], unit: str) -> str:
 def cells_of_records() -> dict[str, tuple[str, int]]:
     """For each stored record the notebook and the number of the cell that shows it."""
     return {
-        output["data"][MIME_TYPE]["name"]: (chapter.table["notebook"], number)
+        output["data"][MIME_TYPE]["name"]: (chapter.name, number)
         for chapter in chapters().values()
         for number, cell in enumerate(read_notebook(chapter.notebook).cells)
         for output in cell.get("outputs", [])
@@ -364,7 +364,7 @@ def _mistake_rows() -> list[list[str]]:
         name = mistake.get("record", "")
         stored = values.get(name, {}).get("quick", [])
         value = shown(stored, units.get(name, ""))
-        chapter = chapters()[mistake["chapter"]].table["notebook"]
+        chapter = chapters()[mistake["chapter"]].name
         where = (
             _link(name, f"the cell in chapter {mistake['chapter']}", cells)
             if name in cells
@@ -388,14 +388,14 @@ def _budget_rows() -> list[list[str]]:
     for number, chapter in chapters().items():
         for profile in PROFILES:
             for run in _runs_of(number, profile):
-                budget = chapter.table["budget"][profile]
+                budget = chapter.budgets[profile]
                 asked = ", ".join(f"{name} = {value}" for name, value in _asked(run).items())
                 rows.append(
                     [
                         number,
                         html.escape(f"{profile}{', ' + asked if asked else ''}"),
-                        f"{run['duration_seconds']:.0f} of {budget['seconds']} s",
-                        f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget['megabytes']:,} MB",
+                        f"{run['duration_seconds']:.0f} of {budget.seconds:g} s",
+                        f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget.megabytes:,} MB",
                         f"{run['examples_a_second']:,.0f}",
                         run["backend"],
                         html.escape(_machine(run["device"])),
@@ -434,10 +434,10 @@ def _curves(folder: Path) -> str:
             for picture, alt, _ in _pictures(cell):
                 name = f"{number}-{place}.png"
                 (folder / name).write_bytes(picture)
-                there = f"{chapter.table['notebook']}.html#cell-{place}"
+                there = f"{chapter.name}.html#cell-{place}"
                 parts.append(
                     f"![{alt.replace('[', '(').replace(']', ')')}](curves/{name})\n\n"
-                    f'```{{raw}} html\n<p><a href="{there}">{html.escape(chapter.table["title"])}: '
+                    f'```{{raw}} html\n<p><a href="{there}">{html.escape(chapter.title)}: '
                     "the cell of these curves</a></p>\n```\n"
                 )
     return "\n".join(parts) or "No chapter with learning curves has stored outputs.\n"
@@ -457,7 +457,7 @@ def results_page(folder: Path) -> str:
     for number, chapter in chapters().items():
         rows = claim_rows(number)
         if rows:
-            title = f"{number} {chapter.table['title']}"
+            title = f"{number} {chapter.title}"
             parts += [f"### {title}\n", _table(f"Claims of chapter {number}", header, rows)]
     parts += [
         "## Mistakes of the sources\n",
@@ -591,11 +591,11 @@ def assemble(source: Path) -> None:
         shutil.copy(chapter.notebook, source)
     if faults:
         raise CourseError("\n".join(faults))
-    listed = "\n".join(chapter.table["notebook"] for chapter in chapters().values())
+    listed = "\n".join(chapter.name for chapter in chapters().values())
     index = (source / "index.md").read_text(encoding="utf-8")
     rows = "\n".join(
-        f"| {number} | [{chapter.table['title']}]({chapter.table['notebook']}) | "
-        f"{', '.join(catalogue()[name].title for name in chapter.table['data']) or '—'} |"
+        f"| {number} | [{chapter.title}]({chapter.name}) | "
+        f"{', '.join(catalogue()[name].title for name in chapter.data) or '—'} |"
         for number, chapter in chapters().items()
     )
     front = front_picture()
@@ -792,7 +792,7 @@ def setup(app: Any) -> dict[str, Any]:
             if cell.get("nb_element") == "cell_code":
                 cell["ids"].append(f"cell-{cell['cell_index']}")
         name = app.env.docname
-        if name in {chapter.table["notebook"] for chapter in chapters().values()}:
+        if name in {chapter.name for chapter in chapters().values()}:
             title = next(iter(doctree.findall(nodes.title)), None)
             if title is not None:
                 place = title.parent.index(title) + 1

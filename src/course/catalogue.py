@@ -19,16 +19,44 @@ TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Limits of one run: seconds on two cores, megabytes of memory and of a graphics card's."""
+
+    seconds: float
+    megabytes: float
+    gpu_megabytes: float = 0
+
+
+@dataclass(frozen=True)
 class Chapter:
-    """One chapter: its number, its table in the catalogue, and where its pair lies."""
+    """One chapter of ``notebooks/course.toml``.
+
+    Attributes:
+        number: its key in the catalogue, such as "01".
+        name: file name of the pair without a suffix, such as "01_convnet_basics".
+        title: its heading.
+        data: names of the data sets that it loads.
+        data_options: for each data set the options with which the chapter loads it.
+        changes: for each profile the parameters that differ from the notebook's defaults.
+        budgets: for each profile its limits.
+        makes: trained models that it leaves for other chapters.
+        uses: trained models that it needs from other chapters.
+    """
 
     number: str
-    table: dict[str, Any]
+    name: str
+    title: str
+    data: tuple[str, ...]
+    data_options: dict[str, list[dict[str, Any]]]
+    changes: dict[str, dict[str, Any]]
+    budgets: dict[str, Budget]
+    makes: tuple[str, ...]
+    uses: tuple[str, ...]
 
     @property
     def source(self) -> Path:
         """The ``.py`` of the pair."""
-        return NOTEBOOKS / f"{self.table['notebook']}.py"
+        return NOTEBOOKS / f"{self.name}.py"
 
     @property
     def notebook(self) -> Path:
@@ -75,27 +103,46 @@ def chapters() -> dict[str, Chapter]:
     for number, table in listed.items():
         if fault := _fault(number, table):
             raise CourseError(f"notebooks/course.toml, chapter {number}: {fault}.")
-    return {number: Chapter(number, table) for number, table in sorted(listed.items())}
+    return {number: _chapter(number, table) for number, table in listed.items()}
+
+
+def _chapter(number: str, table: dict[str, Any]) -> Chapter:
+    return Chapter(
+        number=number,
+        name=table["notebook"],
+        title=table["title"],
+        data=tuple(table["data"]),
+        data_options=table.get("data_options", {}),
+        changes={profile: table.get(profile, {}) for profile in PROFILES},
+        budgets={profile: Budget(**table["budget"][profile]) for profile in PROFILES},
+        makes=tuple(table.get("makes", [])),
+        uses=tuple(table.get("uses", [])),
+    )
 
 
 def _fault(number: str, table: Any) -> str:
-    """What a chapter's table lacks, in words; nothing where it is whole."""
+    """Return what is wrong with a chapter's table in words, or an empty string."""
     if not number.isdecimal():
-        return "its number is none"
+        return "its number must consist of digits, as in [chapters.09]"
     if not isinstance(table, dict):
-        return "it is no table"
+        return "expected a table"
     kinds = {"notebook": str, "title": str, "data": list, "budget": dict}
     for key, kind in kinds.items():
         if not isinstance(table.get(key), kind):
-            return f"{key} is missing or no {kind.__name__}"
+            return f"{key} is missing or isn't of type {kind.__name__}"
+    known = {"notebook", "title", "data", "data_options", "budget", "makes", "uses", *PROFILES}
+    if unknown := table.keys() - known:
+        return f"unknown key {min(unknown)}"
     for profile in PROFILES:
         if not isinstance(table.get(profile, {}), dict):
-            return f"{profile} is no table of parameters"
+            return f"{profile} must be a table of parameters"
         budget = table["budget"].get(profile)
         if not isinstance(budget, dict) or not all(
             isinstance(budget.get(key), int | float) for key in ("seconds", "megabytes")
         ):
             return f"budget.{profile} does not give seconds and megabytes"
+        if extra := budget.keys() - {"seconds", "megabytes", "gpu_megabytes"}:
+            return f"budget.{profile} has an unknown key {min(extra)}"
     return ""
 
 
@@ -111,7 +158,7 @@ def find(wanted: list[str]) -> list[Chapter]:
     found = []
     for name in wanted:
         stem = Path(name).stem
-        match = [c for c in known.values() if stem in (c.number, c.table["notebook"])]
+        match = [c for c in known.values() if stem in (c.number, c.name)]
         if not match and stem.isdecimal():
             match = [c for c in known.values() if int(stem) == int(c.number)]
         if not match:
@@ -301,7 +348,7 @@ def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
     if profile not in PROFILES:
         raise CourseError(f'There is no profile "{profile}": use {", ".join(PROFILES)}.')
     known = parameters(chapter)
-    changed: dict[str, Any] = {"profile": profile, **chapter.table.get(profile, {})}
+    changed: dict[str, Any] = {"profile": profile, **chapter.changes.get(profile, {})}
     for name, value in changed.items():
         if name not in known:
             raise CourseError(

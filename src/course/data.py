@@ -22,12 +22,12 @@ PARTS = ("prepared", "features", "downloads")
 
 def _options(chapter: Chapter, name: str) -> list[dict[str, Any]]:
     """The options with which a chapter loads a data set, as the catalogue lists them."""
-    return chapter.table.get("data_options", {}).get(name, [{}])
+    return chapter.data_options.get(name, [{}])
 
 
 def _options_of_all(name: str) -> list[dict[str, Any]]:
     """The options with which the chapters load a data set, each once."""
-    users = [chapter for chapter in chapters().values() if name in chapter.table["data"]]
+    users = [chapter for chapter in chapters().values() if name in chapter.data]
     listed = [options for chapter in users for options in _options(chapter, name)] or [{}]
     return [options for n, options in enumerate(listed) if options not in listed[:n]]
 
@@ -36,7 +36,7 @@ def are_prepared(chapter: Chapter) -> bool:
     """Return whether the real data of a chapter are ready; nothing is fetched or made."""
     return all(
         datasets.is_prepared(name, **options)
-        for name in chapter.table["data"]
+        for name in chapter.data
         for options in _options(chapter, name)
     )
 
@@ -48,7 +48,7 @@ def hashes(chapter: Chapter) -> dict[str, Any]:
         DataError: they cannot be fetched, read or written.
     """
     found = {}
-    for name in chapter.table["data"]:
+    for name in chapter.data:
         for options in _options(chapter, name):
             meta, _ = datasets.read_prepared(datasets.prepared(name, "quick", **options))
             key = json.dumps([name, options])
@@ -73,7 +73,7 @@ def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
     """
     kind = "sample" if profile == "sample" else "real"
     said = []
-    for name in chapter.table["data"]:
+    for name in chapter.data:
         for folder in _prepared_folders(f"{name}-{kind}-*"):
             with downloads.locked(datasets.lock_of(folder)):
                 faults = _faults(folder)

@@ -43,7 +43,7 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
     smallest = min(cards, key=runner.gpu_megabytes)
     there = runner.gpu_megabytes(smallest)
     for chapter in wanted:
-        needed = chapter.table["budget"][profile].get("gpu_megabytes", 0)
+        needed = chapter.budgets[profile].gpu_megabytes
         if there < needed:
             raise CourseError(
                 f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
@@ -60,7 +60,7 @@ def _kept() -> dict[str, Any]:
             **kept,
             "status": "succeeded",
             "seed": kept["parameters"].get("seed", 0),
-            "notebook": chapters()[kept["chapter"]].table["notebook"],
+            "notebook": chapters()[kept["chapter"]].name,
         }
         for kept in book.recorded_runs()
     ]

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +83,17 @@ def _run(chapter: Chapter, profile: str, asked: dict[str, Any]) -> Run:
     plain, usual = defaults(chapter.number, profile)
     values = {**usual, **asked}
     changed = [f"{name}={values[name]}" for name in sorted(values) if values[name] != usual[name]]
-    name = re.sub(r"[^\w=.,-]", "_", "-".join([chapter.table["notebook"], profile, *changed]))
+    name = re.sub(r"[^\w=.,-]", "_", "-".join([chapter.name, profile, *changed]))
     if len(name) > 100:
         name = f"{name[:90]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return Run(
         chapter=chapter.number,
-        notebook=chapter.table["notebook"],
+        notebook=chapter.name,
         profile=profile,
         parameters={key: value for key, value in values.items() if value != plain[key]},
         seed=values["seed"],
         folder=name,
-        budget=chapter.table["budget"][profile],
+        budget=asdict(chapter.budgets[profile]),
     )
 
 
@@ -105,12 +106,10 @@ def _order(runs: list[Run]) -> None:
     """Let each run wait for the run of the same profile and parameters that makes its model."""
     known = chapters()
     makers = {
-        (model, variant(run)): run.folder
-        for run in runs
-        for model in known[run.chapter].table.get("makes", [])
+        (model, variant(run)): run.folder for run in runs for model in known[run.chapter].makes
     }
     for run in runs:
-        needed = [makers.get((m, variant(run))) for m in known[run.chapter].table.get("uses", [])]
+        needed = [makers.get((m, variant(run))) for m in known[run.chapter].uses]
         run.after = [folder for folder in needed if folder is not None]
 
 
@@ -168,7 +167,7 @@ def models_for(run: Run, attempts: dict[str, Path]) -> dict[str, Path]:
         Those that the same batch made; else those of the last run with the usual parameters.
     """
     found = {}
-    for model in chapters()[run.chapter].table.get("uses", []):
+    for model in chapters()[run.chapter].uses:
         folders = [attempts[name] / "models" for name in run.after if name in attempts]
         for folder in [*folders, cache_folder() / "models"]:
             files = sorted(folder.glob(f"{model}-{run.profile}.*"))

@@ -436,7 +436,7 @@ def attempt(
         setattr(run, name, value)
     run.started = datetime.now(UTC).isoformat(timespec="seconds")
     run.status = "running"
-    makes, uses = chapter.table.get("makes", []), chapter.table.get("uses", [])
+    makes, uses = chapter.makes, chapter.uses
     output = folder.absolute() / f"{run.notebook}.ipynb"
     if makes or uses:
         (folder / "models").mkdir(exist_ok=True)
