@@ -17,7 +17,8 @@ import yaml
 from course import book
 from course.catalogue import chapters
 from course.errors import CourseError
-from course.pairs import digests, records_of
+from course.notebooks.digests import outputs_digest
+from course.notebooks.files import records_of
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, written
 from tests.conftest import CHAPTER, Little
@@ -333,5 +334,5 @@ def test_publishing_files_are_sound() -> None:
 def test_a_stored_notebook_is_executed_and_a_fresh_one_is_not() -> None:
     stored = nbformat.read(chapters()["01"].notebook, as_version=4)
     assert book.executed(stored)
-    assert digests(stored)["outputs"] == stored.metadata["course"]["outputs"]
+    assert outputs_digest(stored) == stored.metadata["course"]["outputs"]
     assert not book.executed(book.colab_notebook(stored, "https://example.org/course"))

@@ -11,9 +11,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from course import batch, book, data, gpu, live, pairs, plan, report, runner, runs
+from course import batch, book, data, gpu, live, plan, report, runner, runs
 from course.catalogue import find
 from course.errors import CourseError
+from course.notebooks import check, pairing
 from helpers.datasets import PROFILES, DataError
 from helpers.places import TableError
 
@@ -128,9 +129,15 @@ def _runs(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     chapters = find(options.chapters)
-    found = [fault for chapter in chapters for fault in pairs.faults(chapter)]
+    found = [fault for chapter in chapters for fault in check.faults(chapter)]
     for fault in found:
         print(fault)
+    due = [chapter.number for chapter in chapters if not found and check.is_due(chapter)]
+    if due:
+        print(
+            f"due: {', '.join(due)}: helpers changed since the stored run; repeat it on real data "
+            "with `make regression`"
+        )
     if found:
         print(f"course: {len(found)} faults in {len(chapters)} chapters", file=sys.stderr)
         return 1
@@ -140,7 +147,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _sync(options: argparse.Namespace) -> int:
     for chapter in find(options.chapters):
-        lost = pairs.sync(chapter)
+        lost = pairing.sync(chapter)
         kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
         print(f"notebooks/{chapter.notebook.name}: {kept}")
     return 0
@@ -240,9 +247,9 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--seeds", type=int, metavar="N", help="N runs each, with seeds in a row")
     job.add_argument("--out", type=Path, default=Path("runs") / "gpu", help="folder of the runs")
     job.set_defaults(act=_gpu)
-    check = commands.add_parser("check", help="are pairs in sync, outputs fresh, prose clean?")
-    check.add_argument("chapters", nargs="*")
-    check.set_defaults(act=_check)
+    checking = commands.add_parser("check", help="check pairs, outputs and prose")
+    checking.add_argument("chapters", nargs="*")
+    checking.set_defaults(act=_check)
     sync = commands.add_parser("sync", help="bring .ipynb in order from .py")
     sync.add_argument("chapters", nargs="*")
     sync.set_defaults(act=_sync)

@@ -17,10 +17,11 @@ from typing import Any, Protocol
 import nbformat
 import psutil
 
-from course import data, pairs, plan, runner, runs
+from course import data, plan, runner, runs
 from course.catalogue import chapters
 from course.errors import CourseError
 from course.live import Table
+from course.notebooks import pairing
 from course.runs import Lost, Run, Stopped
 from helpers.datasets import DataError
 from helpers.places import cache_folder
@@ -296,7 +297,7 @@ class Batch:
             self._publish(run, outcome.folder)
             if self.keep:
                 path = outcome.folder / f"{run.notebook}.ipynb"
-                pairs.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
+                pairing.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
         if outcome.state in ("reused", "skipped"):
             self.table.end(run, f"{outcome.state}: {outcome.note}")
         else:

@@ -27,7 +27,8 @@ from PIL import Image
 
 from course.catalogue import Chapter, chapters, defaults
 from course.errors import CourseError
-from course.pairs import digests, read_notebook, records_of
+from course.notebooks.digests import outputs_digest
+from course.notebooks.files import read_notebook, records_of
 from course.report import read_runs
 from course.runs import write_json
 from helpers.datasets import PROFILES, catalogue
@@ -224,8 +225,7 @@ def record_faults(chapter: Chapter, notebook: NotebookNode) -> list[str]:
                     found.append(f"{name}: the record {body['name']} was changed by hand.")
     if not executed(notebook) or "course" not in notebook.metadata:
         return found
-    present = digests(notebook)
-    if notebook.metadata["course"].get("outputs") != present["outputs"]:
+    if notebook.metadata["course"].get("outputs") != outputs_digest(notebook):
         stored = {record["name"]: record["value"] for record in records_of(notebook)}
         for run in _runs_of(chapter.number, "quick"):
             if _is_plain(run):

@@ -21,7 +21,7 @@ from course.catalogue import (
     source,
 )
 from course.errors import CourseError
-from course.pairs import code_digests
+from course.notebooks.digests import code_digests
 from course.runs import Run
 from helpers.places import cache_folder
 from helpers.records import load_claims
@@ -122,7 +122,7 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     chapter = chapters()[number]
     # Built-in data are made by helper modules, and those are part of the code.
     return {
-        "code": code_digests([source(chapter)]),
+        "code": code_digests([source(chapter)], chapter.data),
         "data": data.hashes(chapter) if real else {},
         "claims": [
             claim

@@ -27,7 +27,7 @@ from course.catalogue import NOTEBOOKS, chapters
 from course.compare import HISTORY
 from course.errors import CourseError
 from course.execute import end_tree
-from course.pairs import records_of
+from course.notebooks.files import records_of
 from course.runs import MARK, Run, file_hash, processes_of, tail_of
 from helpers.datasets import MIME_TYPE as DATA
 from helpers.places import ROOT, chosen_backend
