@@ -29,7 +29,7 @@ from course.catalogue import Chapter, chapters, defaults
 from course.errors import CourseError
 from course.pairs import digests, read_notebook, records_of
 from course.report import read_runs
-from course.runs import write_json
+from course.running.store import write_json
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, verdict, written
