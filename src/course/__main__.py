@@ -8,10 +8,9 @@ _usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
 import argparse
 import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from course import batch, book, data, gpu, live, pairs, plan, report, runner, runs
+from course import batch, book, data, gpu, live, pairs, plan, report, results, runner, runs
 from course.catalogue import find
 from course.errors import CourseError
 from helpers.datasets import PROFILES, DataError
@@ -68,9 +67,8 @@ def _run(options: argparse.Namespace) -> int:
             copy_to=options.copy_to,
         ).execute()
         for outcome in outcomes.values() if options.store else []:
-            kept = runs.read_run(outcome.folder) if outcome.good and outcome.folder else None
-            if kept is not None:
-                book.keep(asdict(kept))
+            if outcome.good and outcome.folder:
+                results.keep(outcome.folder)
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _summary(planned, outcomes, options.out)
@@ -158,10 +156,9 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                run = book.only_run(options.folder)
-                print(book.keep_longer(run, options.name, options.record))
+                print(results.keep_named(options.folder, options.name, options.record))
             else:
-                for path in book.keep_all(options.folder):
+                for path in results.keep(options.folder):
                     print(path)
         case "readme":
             print(book.write_readme())
