@@ -3,10 +3,9 @@
 import argparse
 import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from course import book, data, gpu, machine, report
+from course import book, data, gpu, machine, report, results
 from course.catalogue import find
 from course.errors import CourseError
 from course.notebooks import check, pairing
@@ -63,9 +62,8 @@ def _run(options: argparse.Namespace) -> int:
             copy_to=options.copy_to,
         ).execute()
         for outcome in outcomes.values() if options.store else []:
-            kept = store.read_run(outcome.folder) if outcome.good and outcome.folder else None
-            if kept is not None:
-                book.keep(asdict(kept))
+            if outcome.good and outcome.folder:
+                results.keep(outcome.folder)
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _summary(planned, outcomes, options.out)
@@ -159,10 +157,9 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                run = book.only_run(options.folder)
-                print(book.keep_longer(run, options.name, options.record))
+                print(results.keep_named(options.folder, options.name, options.record))
             else:
-                for path in book.keep_all(options.folder):
+                for path in results.keep(options.folder):
                     print(path)
         case "readme":
             print(book.write_readme())

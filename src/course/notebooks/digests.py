@@ -121,6 +121,19 @@ def helper_modules(sources: Iterable[str], data: Iterable[str]) -> dict[str, str
     return found
 
 
+def _cells(sources: Iterable[str]) -> str:
+    return digest_of([cell_digest(source) for source in sources])
+
+
+def cells_digest(cells: Iterable[NotebookNode]) -> str:
+    """Return the digest of the code cells among some cells.
+
+    Raises:
+        CourseError: one of them isn't valid Python.
+    """
+    return _cells(cell.source for cell in cells if cell.cell_type == "code")
+
+
 def code_digests(sources: list[str], data: Iterable[str]) -> dict[str, str]:
     """Return the digests of the code that outputs depend on.
 
@@ -134,10 +147,9 @@ def code_digests(sources: list[str], data: Iterable[str]) -> dict[str, str]:
     Raises:
         CourseError: a source or module isn't valid Python.
     """
-    cells = [cell_digest(source) for source in sources]
     modules = helper_modules(sources, data)
     helpers = [[name, code_digest(text, module=True)] for name, text in sorted(modules.items())]
-    return {"cells": digest_of(cells), "helpers": digest_of(helpers)}
+    return {"cells": _cells(sources), "helpers": digest_of(helpers)}
 
 
 def outputs_digest(notebook: NotebookNode) -> str:

@@ -237,6 +237,7 @@ class Batch:
         models = {name: store.file_hash(path) for name, path in self._models(run).items()}
         try:
             run.key = plan.key_of(run, self.engine.machine, models)
+            run.helpers = plan.helpers_of(run)
         except DataError as error:
             self._conclude(run, Outcome(run, "skipped", note=str(error)))
             return True

@@ -133,6 +133,12 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     }
 
 
+def helpers_of(run: Run) -> str:
+    """Return the digest of the helper modules that the run's chapter imports."""
+    digest: str = _of_chapter(run.chapter, False)["code"]["helpers"]
+    return digest
+
+
 def key_of(run: Run, device: str, models: dict[str, str]) -> str:
     """The hash of all that the result of a run depends on.
 
