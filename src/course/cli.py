@@ -8,7 +8,7 @@ from pathlib import Path
 from course import book, data, gpu, machine, report, results
 from course.catalogue import find
 from course.errors import CourseError
-from course.notebooks import check, pairing
+from course.notebooks import commands as notebooks
 from course.running import batch, plan, progress, store
 from helpers.datasets import PROFILES, DataError
 from helpers.places import TableError
@@ -64,6 +64,8 @@ def _run(options: argparse.Namespace) -> int:
         for outcome in outcomes.values() if options.store else []:
             if outcome.good and outcome.folder:
                 results.keep(outcome.folder)
+        if options.store:
+            notebooks.renew()
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _summary(planned, outcomes, options.out)
@@ -120,29 +122,11 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    chapters = find(options.chapters)
-    found = [fault for chapter in chapters for fault in check.faults(chapter)]
-    for fault in found:
-        print(fault)
-    due = [chapter.number for chapter in chapters if not found and check.is_due(chapter)]
-    if due:
-        print(
-            f"due: {', '.join(due)}: helpers changed since the stored run; repeat it on real data "
-            "with `make regression`"
-        )
-    if found:
-        print(f"course: {len(found)} faults in {len(chapters)} chapters", file=sys.stderr)
-        return 1
-    print(f"{len(chapters)} chapters: pairs in sync, outputs of the present code, prose clean")
-    return 0
+    return notebooks.check(options.chapters)
 
 
 def _sync(options: argparse.Namespace) -> int:
-    for chapter in find(options.chapters):
-        lost = pairing.sync(chapter)
-        kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
-        print(f"notebooks/{chapter.notebook.name}: {kept}")
-    return 0
+    return notebooks.sync(options.chapters)
 
 
 def _report(options: argparse.Namespace) -> int:
