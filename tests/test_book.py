@@ -19,7 +19,7 @@ from course.catalogue import chapters
 from course.errors import CourseError
 from course.pairs import digests, records_of
 from helpers.places import ROOT
-from helpers.records import MIME_TYPE, load_claims
+from helpers.records import MIME_TYPE
 from tests.conftest import CHAPTER, Little
 
 

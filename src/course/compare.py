@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from helpers.claims import claims
 from helpers.datasets import MIME_TYPE as DATA
 from helpers.records import MIME_TYPE as RECORD
-from helpers.records import load_claims
 
 # Curves and hashes describe a run; they are for the report, and no reader sees them.
 HISTORY = "application/vnd.course.history+json"
@@ -50,13 +50,13 @@ def tolerance_of(metadata: dict[str, Any]) -> Tolerance:
 
 
 def claim_tolerances() -> dict[str, Tolerance]:
-    """For each record with a claim the tolerance of the narrowest claim on it."""
+    """For each record that must equal a claim's value the tolerance of the narrowest claim."""
     found: dict[str, Tolerance] = {}
-    for claim in load_claims()["claim"]:
-        own = Tolerance(relative=0.0, absolute=claim["tolerance"])
-        known = found.get(claim["record"])
-        if known is None or own.absolute < known.absolute:
-            found[claim["record"]] = own
+    for claim in claims():
+        own = Tolerance(relative=0.0, absolute=claim.tolerance)
+        known = found.get(claim.measure)
+        if claim.comparison == "equal" and (known is None or own.absolute < known.absolute):
+            found[claim.measure] = own
     return found
 
 

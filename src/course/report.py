@@ -14,10 +14,12 @@ from typing import Any
 import nbformat
 from PIL import Image
 
+from course.catalogue import defaults
 from course.compare import EXACT, HISTORY
 from course.errors import CourseError
 from course.running.store import Run, attempts, present_status, read_run
-from helpers.records import load_claims, verdict, written
+from helpers.claims import NOT_REPRODUCED, REPRODUCED, Claim, Evidence, claims, judge, sources
+from helpers.records import target, written
 
 STYLE = """
 body {font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem}
@@ -29,8 +31,8 @@ img, svg {max-width: 100%; margin: .3rem; border: 1px solid #ddd; background: wh
 @media (prefers-color-scheme: dark) {body {background: #181818; color: #ddd} .bad {color: #ff8080}
 .good {color: #80d080}}
 """
-GOOD = ("succeeded", "holds", "the same", "within the noise of the seeds")
-BAD = ("does not hold", "failed", "timed-out", "killed", "over-budget", "cancelled", "lost")
+GOOD = ("succeeded", REPRODUCED, "the same", "within the noise of the seeds")
+BAD = (NOT_REPRODUCED, "failed", "timed-out", "killed", "over-budget", "cancelled", "lost")
 BAD += ("beyond the noise of the seeds", "newly broken")
 THUMBNAIL = 320  # pixels
 TIMES = {"milliseconds", "seconds", "time"}  # words in the names of records that are times
@@ -142,11 +144,7 @@ def _group(members: list[dict[str, Any]]) -> Facts:
         "records": [
             {"name": name, "unit": units[name], **_spread(found)} for name, found in values.items()
         ],
-        "claims": [
-            _claim(claim, values.get(claim["record"], []), first["profile"])
-            for claim in load_claims()["claim"]
-            if claim["chapter"] == first["chapter"]
-        ],
+        "claims": [_claim(claim, good) for claim in claims() if claim.chapter == first["chapter"]],
     }
 
 
@@ -157,26 +155,37 @@ def _spread(values: list[float]) -> Facts:
     return {"mean": mean, "spread": spread, "number": len(values)}
 
 
-def _claim(claim: Facts, values: list[float], profile: str) -> Facts:
-    unit, found = claim.get("unit", ""), _spread(values)
-    said = verdict(claim, found["mean"], profile)
+def _claim(claim: Claim, runs: list[dict[str, Any]]) -> Facts:
+    """What runs that differ only in the seed say about a claim."""
+    judgment = judge(claim, [_evidence(run) for run in runs])
+    found = _spread(list(judgment.values))
+    source = sources()[claim.source].short
     return {
-        **{key: claim[key] for key in ("label", "statement", "record", "comparison", "value")},
+        "source": source,
+        "statement": claim.statement,
+        "record": claim.measure,
+        "target": target(claim),
         **found,
-        "unit": unit,
-        "verdict": said,
-        "sentence": f"{claim['label']}, chapter {claim['chapter']}: {claim['statement']} — "
-        f"{claim['record']} is {_shown(found, unit)}",
+        "unit": claim.unit,
+        "verdict": judgment.verdict,
+        "sentence": f"{source}, chapter {claim.chapter}: {claim.statement} — "
+        f"{claim.measure} is {_shown(found, claim.unit)}",
     }
 
 
+def _evidence(run: dict[str, Any]) -> Evidence:
+    usual = defaults(run["chapter"], run["profile"])[0]
+    values = {record["name"]: record["value"] for record in run["records"]}
+    return Evidence(f"seed {run['seed']}", {**usual, **run["parameters"]}, values)
+
+
 def _broken(group: Facts) -> list[Facts]:
-    return [claim for claim in group["claims"] if claim["verdict"] == "does not hold"]
+    return [claim for claim in group["claims"] if claim["verdict"] == NOT_REPRODUCED]
 
 
 def _claimed(claim: Facts) -> tuple[str, ...]:
     """What tells a claim from the others, whatever was measured."""
-    return tuple(claim[key] for key in ("label", "statement", "record"))
+    return tuple(claim[key] for key in ("source", "statement", "record"))
 
 
 def _environments(runs: list[dict[str, Any]]) -> list[str]:
@@ -337,9 +346,9 @@ def _tables(found: Facts) -> list[Table]:
 def _group_tables(group: Facts) -> list[Table]:
     claims = [
         [
-            claim["label"],
+            claim["source"],
             claim["statement"],
-            f"{claim['comparison']} {written(claim['value'], claim['unit'])}",
+            claim["target"],
             _shown(claim, claim["unit"]),
             claim["verdict"],
         ]

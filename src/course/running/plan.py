@@ -23,8 +23,8 @@ from course.catalogue import (
 from course.errors import CourseError
 from course.pairs import code_digests
 from course.running.store import Run
+from helpers.claims import claims, mistakes
 from helpers.places import cache_folder
-from helpers.records import load_claims
 
 MOST = 1000  # runs that nobody plans by mistake
 
@@ -124,12 +124,7 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     return {
         "code": code_digests([source(chapter)]),
         "data": data.hashes(chapter) if real else {},
-        "claims": [
-            claim
-            for listed in load_claims().values()
-            for claim in listed
-            if claim["chapter"] == number
-        ],
+        "claims": [asdict(each) for each in (*claims(), *mistakes()) if each.chapter == number],
     }
 
 
