@@ -1,8 +1,9 @@
 import nbformat
 import pytest
 
-from course import pairs
 from course.errors import CourseError
+from course.notebooks.check import CELL_LINES
+from course.notebooks.files import read_notebook
 from tests.conftest import CHAPTER, Little
 
 
@@ -50,7 +51,7 @@ def test_a_missing_cell_is_seen(stored: Little) -> None:
 
 def test_one_digit_of_a_stored_output_is_seen(stored: Little) -> None:
     text = stored.notebook.read_text(encoding="utf-8")
-    stored.notebook.write_text(text.replace("90.00 %", "91.00 %"), encoding="utf-8")
+    stored.notebook.write_text(text.replace("0.333", "0.334"), encoding="utf-8")
     assert "changed by hand" in check(stored, 1)
 
 
@@ -63,8 +64,8 @@ def test_a_magic_in_the_notebook_is_a_fault(stored: Little) -> None:
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"nbformat": 4, "nbformat_minor": 5}'])
 def test_a_notebook_that_is_none_is_one_sentence(stored: Little, text: str) -> None:
     stored.notebook.write_text(text, encoding="utf-8")
-    with pytest.raises(CourseError, match=r"notebooks/01_little\.ipynb is no readable notebook"):
-        pairs.read_notebook(stored.notebook)
+    with pytest.raises(CourseError, match=r"notebooks/01_little\.ipynb isn't a valid notebook"):
+        read_notebook(stored.notebook)
 
 
 def test_other_code_makes_outputs_stale_but_comments_do_not(stored: Little) -> None:
@@ -92,13 +93,13 @@ def test_outputs_after_a_changed_cell_go_and_those_before_stay(stored: Little) -
     assert counts[2:] == [None, None, None]
 
 
-def test_changed_helpers_make_outputs_stale(stored: Little) -> None:
+def test_changed_helpers_make_a_chapter_due(stored: Little) -> None:
     helper = stored.root / "src" / "helpers" / "records.py"
     text = helper.read_text(encoding="utf-8")
     helper.write_text(text + "\n# only a comment\n", encoding="utf-8")
     check(stored, 0)
     helper.write_text(text + "\nSOMETHING = 1\n", encoding="utf-8")
-    assert "other helpers" in check(stored, 1)
+    assert "due: 01" in check(stored, 0)
 
 
 def test_helpers_that_are_not_imported_do_not_count(stored: Little) -> None:
@@ -137,13 +138,13 @@ def test_counts_formulas_and_code_in_prose_are_fine(little: Little) -> None:
 
 
 def test_long_cells_unknown_tags_and_metadata_are_seen(little: Little) -> None:
-    long = "\n".join(f"value_{number} = {number}" for number in range(pairs.CELL_LINES + 1))
+    long = "\n".join(f"value_{number} = {number}" for number in range(CELL_LINES + 1))
     body = CHAPTER.replace('print("the end")', long).replace('["measured"]', '["mesured"]')
     little.write(body)
     little.course("sync")
     edit(little, lambda notebook: notebook.cells[0].metadata.update(collapsed=True))
     said = check(little, 1)
-    assert f"{pairs.CELL_LINES + 1} lines" in said
+    assert f"{CELL_LINES + 1} lines" in said
     assert "the tag mesured means nothing" in said
     assert "its metadata has collapsed" in said
 
@@ -159,14 +160,4 @@ def test_a_broken_notebook_is_one_sentence(stored: Little) -> None:
     stored.notebook.write_text("{ not json", encoding="utf-8")
     answer = stored.course("check")
     assert answer.returncode == 2
-    assert "is no readable notebook" in answer.stderr
-
-
-def test_code_of_drops_comments_but_not_hashes_in_text() -> None:
-    assert pairs.code_of('x = "#1"  # one\n\n# two\ny = 2\n') == 'x = "#1"\ny = 2'
-
-
-def test_the_modules_that_prepare_a_data_set_count() -> None:
-    used = pairs._helper_modules(['from helpers import datasets\ndatasets.load("mnist", "quick")'])
-    assert {"datasets", "digits", "places"} <= used.keys()
-    assert "pictures" not in used
+    assert "isn't a valid notebook" in answer.stderr

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from course import catalogue
-from course.book import BEGIN, END
+from course.book.readme import BEGIN, END, END_ROWS, ROWS
 from course.catalogue import Chapter, parameters
 from course.errors import CourseError
 from course.running import worker
@@ -147,7 +147,9 @@ def test_bad_input_is_one_sentence(little: Little, words: list[str], sentence: s
 def test_a_broken_table_is_one_sentence(little: Little, file: str, words: list[str]) -> None:
     little.write('# %%\nfrom helpers import datasets\ndatasets.load("mnist", "quick")\n' + CHAPTER)
     assert little.course("sync").returncode == 0
-    (little.root / "README.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    (little.root / "README.md").write_text(
+        f"{BEGIN}\n{END}\n{ROWS}\n{END_ROWS}\n", encoding="utf-8"
+    )
     catalogue = little.root / "notebooks" / "course.toml"
     text = catalogue.read_text(encoding="utf-8")
     catalogue.write_text(text.replace("data = []", 'data = ["mnist"]', 1), encoding="utf-8")

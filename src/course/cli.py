@@ -3,12 +3,13 @@
 import argparse
 import math
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from course import book, data, gpu, machine, pairs, report
+from course import data, gpu, machine, report, results
+from course.book import build, readme
 from course.catalogue import find
 from course.errors import CourseError
+from course.notebooks import check, pairing
 from course.running import batch, plan, progress, store
 from helpers.datasets import PROFILES, DataError
 from helpers.places import TableError
@@ -62,9 +63,8 @@ def _run(options: argparse.Namespace) -> int:
             copy_to=options.copy_to,
         ).execute()
         for outcome in outcomes.values() if options.store else []:
-            kept = store.read_run(outcome.folder) if outcome.good and outcome.folder else None
-            if kept is not None:
-                book.keep(asdict(kept))
+            if outcome.good and outcome.folder:
+                results.keep(outcome.folder)
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _summary(planned, outcomes, options.out)
@@ -122,9 +122,15 @@ def _runs(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     chapters = find(options.chapters)
-    found = [fault for chapter in chapters for fault in pairs.faults(chapter)]
+    found = [fault for chapter in chapters for fault in check.faults(chapter)]
     for fault in found:
         print(fault)
+    due = [chapter.number for chapter in chapters if not found and check.is_due(chapter)]
+    if due:
+        print(
+            f"due: {', '.join(due)}: helpers changed since the stored run; repeat it on real data "
+            "with `make regression`"
+        )
     if found:
         print(f"course: {len(found)} faults in {len(chapters)} chapters", file=sys.stderr)
         return 1
@@ -134,7 +140,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _sync(options: argparse.Namespace) -> int:
     for chapter in find(options.chapters):
-        lost = pairs.sync(chapter)
+        lost = pairing.sync(chapter)
         kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
         print(f"notebooks/{chapter.notebook.name}: {kept}")
     return 0
@@ -147,18 +153,17 @@ def _report(options: argparse.Namespace) -> int:
 def _book(options: argparse.Namespace) -> int:
     match options.action:
         case "build":
-            print(book.build(options.out) / "index.html")
+            print(build.build(options.out) / "index.html")
         case "keep":
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                run = book.only_run(options.folder)
-                print(book.keep_longer(run, options.name, options.record))
+                print(results.keep_named(options.folder, options.name, options.record))
             else:
-                for path in book.keep_all(options.folder):
+                for path in results.keep(options.folder):
                     print(path)
         case "readme":
-            print(book.write_readme())
+            print(readme.write())
     return 0
 
 
@@ -234,9 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--seeds", type=int, metavar="N", help="N runs each, with seeds in a row")
     job.add_argument("--out", type=Path, default=Path("runs") / "gpu", help="folder of the runs")
     job.set_defaults(act=_gpu)
-    check = commands.add_parser("check", help="are pairs in sync, outputs fresh, prose clean?")
-    check.add_argument("chapters", nargs="*")
-    check.set_defaults(act=_check)
+    checking = commands.add_parser("check", help="check pairs, outputs and prose")
+    checking.add_argument("chapters", nargs="*")
+    checking.set_defaults(act=_check)
     sync = commands.add_parser("sync", help="bring .ipynb in order from .py")
     sync.add_argument("chapters", nargs="*")
     sync.set_defaults(act=_sync)

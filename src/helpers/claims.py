@@ -77,7 +77,7 @@ class Claim:
         value: what the source says, in the unit.
         comparison: one of ``COMPARISONS``.
         tolerance: how far a value may be on the wrong side.
-        unit: "fraction", "count", "seconds" or empty.
+        unit: "fraction", "points" (a difference of fractions), "count", "seconds" or empty.
         measure: a record, or an expression of records such as ``a.b - c.d``; for a computed claim
             also plain arithmetic; empty where no chapter measures it.
         system: of a trained claim, what is trained.
@@ -85,6 +85,8 @@ class Claim:
         run: of a trained claim, the parameters that a run must have used to count; empty where no
             chapter can run the system as claimed.
         related: our own figure shown where no run counts; ``measure`` if empty.
+        like: parameters that the run of our related figure must have used, so that ``differs`` is
+            true of it.
         differs: in a few words, what differs between our related figure and the source's.
         note: what a reader should know of the claim or of the runs that count.
         threshold: "ours" where the source gives no number and the value is our criterion.
@@ -104,6 +106,7 @@ class Claim:
     recipe: str = ""
     run: Mapping[str, Any] | None = None
     related: str = ""
+    like: Mapping[str, Any] | None = None
     differs: str = ""
     note: str = ""
     threshold: str = "source"
@@ -146,11 +149,18 @@ class Evidence:
         label: how to call it, such as "this run".
         parameters: all parameters by name, ``profile`` and ``seed`` among them.
         records: measured values by name.
+        code: digest of the code that ran, where it is known.
     """
 
     label: str
     parameters: Mapping[str, Any]
     records: Mapping[str, float]
+    code: str = ""
+
+    def differs_in_seed(self, other: "Evidence") -> bool:
+        """Tell whether two runs are the same but for their seeds."""
+        mine, others = {**self.parameters, "seed": 0}, {**other.parameters, "seed": 0}
+        return self is other or (self.code == other.code and mine == others)
 
 
 @dataclass(frozen=True)
@@ -239,9 +249,13 @@ def counts(claim: Claim, run: Evidence) -> bool:
         return False
     if claim.kind == "property":
         return True
-    return bool(claim.run) and all(
+    return bool(claim.run) and _used(run, claim.run)
+
+
+def _used(run: Evidence, wanted: Mapping[str, Any] | None) -> bool:
+    return all(
         key in run.parameters and run.parameters[key] == value
-        for key, value in (claim.run or {}).items()
+        for key, value in (wanted or {}).items()
     )
 
 
@@ -253,23 +267,33 @@ def judge(claim: Claim, runs: Sequence[Evidence]) -> Judgment:
         runs: of the claim's chapter, the one that a reader sees first.
 
     Returns:
-        The verdict on the mean of all runs that count. Without one the claim was not run here, and
-        the values are our related figure from the first run that has it.
+        The verdict on the mean of all runs that used the recipe; of a property, on the first run
+        and its seeds. Without such a run the claim was not run here, and the values are our related
+        figure from the first run that has it, and its seeds.
     """
-    found = [
-        (value, run.label)
-        for run in runs
-        if counts(claim, run) and (value := evaluate(claim.measure, run.records)) is not None
-    ]
-    if found:
-        values, labels = zip(*found, strict=True)
+    counting = _values(claim.measure, [run for run in runs if counts(claim, run)])
+    if claim.kind != "trained":
+        counting = _seeds(counting)
+    if counting:
+        values = tuple(value for _, value in counting)
         right = agrees(claim, statistics.fmean(values))
+        labels = tuple(run.label for run, _ in counting)
         return Judgment(REPRODUCED if right else NOT_REPRODUCED, values, labels)
-    for run in runs:
-        value = evaluate(claim.related or claim.measure, run.records)
-        if value is not None:
-            return Judgment(NOT_RUN, (value,), (run.label,))
-    return Judgment(NOT_RUN, (), ())
+    alike = [run for run in runs if _used(run, claim.like)]
+    related = _seeds(_values(claim.related or claim.measure, alike))
+    return Judgment(
+        NOT_RUN, tuple(value for _, value in related), tuple(run.label for run, _ in related)
+    )
+
+
+def _values(expression: str, runs: Sequence[Evidence]) -> list[tuple[Evidence, float]]:
+    found = ((run, evaluate(expression, run.records)) for run in runs)
+    return [(run, value) for run, value in found if value is not None]
+
+
+def _seeds(found: list[tuple[Evidence, float]]) -> list[tuple[Evidence, float]]:
+    """The first run, and those that differ from it in the seed alone."""
+    return [each for each in found if each[0].differs_in_seed(found[0][0])]
 
 
 Entry = TypeVar("Entry", Source, Claim, Mistake)
@@ -360,7 +384,7 @@ def _claim_fault(claim: Claim) -> str:
     choices = {
         "kind": KINDS,
         "comparison": COMPARISONS,
-        "unit": UNITS,
+        "unit": (*UNITS, "points"),
         "threshold": ("source", "ours"),
     }
     for name, allowed in choices.items():
@@ -372,8 +396,8 @@ def _claim_fault(claim: Claim) -> str:
     trained = claim.kind == "trained"
     if trained and not (claim.system and claim.recipe):
         return "a claim about a trained system must name its system and its recipe"
-    if not trained and (claim.run or claim.system or claim.recipe):
-        return "system, recipe and run belong to claims of the kind trained"
+    if not trained and (claim.run or claim.like or claim.system or claim.recipe):
+        return "system, recipe, run and like belong to claims of the kind trained"
     if trained and not claim.run and not claim.differs:
         return "no run counts for it, so differs must say how ours differs"
     for expression in (claim.measure, claim.related):

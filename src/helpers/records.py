@@ -13,6 +13,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from helpers import kept
 from helpers.claims import (
     NOT_RUN,
     UNITS,
@@ -27,6 +28,7 @@ from helpers.claims import (
 )
 
 MIME_TYPE = "application/vnd.course.record+json"
+SHARES = ("fraction", "points")  # units of which a hundredth is a point
 _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _recorded: dict[str, dict[str, Any]] = {}
 
@@ -39,6 +41,8 @@ def written(value: float, unit: str) -> str:
     """
     if unit == "fraction":
         return f"{100 * value:.2f} %"
+    if unit == "points":
+        return f"{100 * value:.2f} points"
     if unit == "seconds":
         return f"{value:.1f} s" if value >= 1 else f"{value:.2g} s"
     if unit == "count":
@@ -92,12 +96,23 @@ def _table(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -
     return {"text/html": f'{style}<div class="claims">{table}</div>', "text/plain": caption}
 
 
-def _this_run(chapter: str, profile: str) -> Evidence:
-    """The run of the notebook that is executing: its parameters are the notebook's variables."""
+def _runs(chapter: str, profile: str) -> list[Evidence]:
+    """The run of the notebook that is executing, and the kept runs with other parameters.
+
+    The parameters of a notebook are variables of its shell.
+    """
     shell = get_ipython()
     variables = {} if shell is None else shell.user_ns
     values = {name: body["value"] for name, body in _recorded.items()}
-    return Evidence("this run", {**variables, "profile": profile}, values)
+    found = [Evidence("this run", {**variables, "profile": profile}, values)]
+    for run in kept.of_chapter(chapter):
+        asked = run["parameters"]
+        if any(name not in found[0].parameters for name in asked) or any(
+            found[0].parameters[name] != value for name, value in asked.items()
+        ):
+            records = {record["name"]: record["value"] for record in run["records"]}
+            found.append(Evidence(f"the kept run {run['name']}", asked, records, run["cells"]))
+    return found
 
 
 def target(claim: Claim) -> str:
@@ -109,8 +124,8 @@ def target(claim: Claim) -> str:
     value = written(claim.value, claim.unit) if claim.value else "0"
     text = value if claim.comparison == "equal" else f"{claim.comparison} {value}"
     if claim.tolerance:
-        slack = claim.tolerance * (100 if claim.unit == "fraction" else 1)
-        text += f" (± {slack:,g}{' points' if claim.unit == 'fraction' else ''})"
+        scale, points = (100, " points") if claim.unit in SHARES else (1, "")
+        text += f" (± {scale * claim.tolerance:,g}{points})"
     return text + (", our threshold" if claim.threshold == "ours" else "")
 
 
@@ -125,7 +140,7 @@ def measured(claim: Claim, judgment: Judgment) -> str:
         return "—"
     text = written(statistics.fmean(judgment.values), claim.unit)
     if max(judgment.values) > min(judgment.values):
-        scale, points = (100, " points") if claim.unit == "fraction" else (1, "")
+        scale, points = (100, " points") if claim.unit in SHARES else (1, "")
         spread = scale * statistics.stdev(judgment.values)
         text += f" ± {spread:.2g}{points} ({len(judgment.values)} runs)"
     return text
@@ -133,13 +148,14 @@ def measured(claim: Claim, judgment: Judgment) -> str:
 
 def differs(claim: Claim, judgment: Judgment) -> str:
     """What a reader should know of our figure: what differs, and which runs it is from."""
-    labels = [label for label in dict.fromkeys(judgment.labels) if label != "this run"]
+    near = ("this run", "the stored run")
+    labels = [label for label in dict.fromkeys(judgment.labels) if label not in near]
     parts = [
         claim.differs if judgment.verdict == NOT_RUN else "",
         claim.note,
         f"measured by {', '.join(labels)}" if labels and claim.kind != "computed" else "",
     ]
-    return "; ".join(part.rstrip(".") for part in parts if part) or "—"
+    return ". ".join(part[0].upper() + part[1:].rstrip(".") for part in parts if part) or "—"
 
 
 def claims_table(chapter: str, profile: str) -> None:
@@ -152,7 +168,7 @@ def claims_table(chapter: str, profile: str) -> None:
         chapter: number of the chapter, such as "01".
         profile: "sample", "quick" or "full".
     """
-    runs = [_this_run(chapter, profile)]
+    runs = _runs(chapter, profile)
     rows = []
     for claim in claims():
         if claim.chapter == chapter:

@@ -17,9 +17,10 @@ from typing import Any, Protocol
 import nbformat
 import psutil
 
-from course import data, machine, pairs
+from course import data, machine
 from course.catalogue import chapters
 from course.errors import CourseError
+from course.notebooks import pairing
 from course.running import plan, store, watch
 from course.running.progress import Table
 from course.running.store import Lost, Run, Stopped
@@ -236,6 +237,7 @@ class Batch:
         models = {name: store.file_hash(path) for name, path in self._models(run).items()}
         try:
             run.key = plan.key_of(run, self.engine.machine, models)
+            run.helpers = plan.helpers_of(run)
         except DataError as error:
             self._conclude(run, Outcome(run, "skipped", note=str(error)))
             return True
@@ -297,7 +299,7 @@ class Batch:
             self._publish(run, outcome.folder)
             if self.keep:
                 path = outcome.folder / f"{run.notebook}.ipynb"
-                pairs.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
+                pairing.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
         if outcome.state in ("reused", "skipped"):
             self.table.end(run, f"{outcome.state}: {outcome.note}")
         else:

@@ -21,7 +21,7 @@ from course.catalogue import (
     source,
 )
 from course.errors import CourseError
-from course.pairs import code_digests
+from course.notebooks.digests import code_digests
 from course.running.store import Run
 from helpers.claims import claims, mistakes
 from helpers.places import cache_folder
@@ -122,10 +122,16 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     chapter = chapters()[number]
     # Built-in data are made by helper modules, and those are part of the code.
     return {
-        "code": code_digests([source(chapter)]),
+        "code": code_digests([source(chapter)], chapter.data),
         "data": data.hashes(chapter) if real else {},
         "claims": [asdict(each) for each in (*claims(), *mistakes()) if each.chapter == number],
     }
+
+
+def helpers_of(run: Run) -> str:
+    """Return the digest of the helper modules that the run's chapter imports."""
+    digest: str = _of_chapter(run.chapter, False)["code"]["helpers"]
+    return digest
 
 
 def key_of(run: Run, device: str, models: dict[str, str]) -> str:

@@ -57,6 +57,7 @@ class Run:
         examples_a_second: in the warm epochs of all its trainings together; 0 if it trained none.
         gpu_peak_bytes: most memory of its graphics card that was taken; 0 without one.
         artifacts: SHA-256 of each file of a model that it left for other chapters.
+        helpers: digest of the helper modules that its chapter imported.
         owner: host and process that wrote it, to tell whether it is still under way.
     """
 
@@ -88,6 +89,7 @@ class Run:
     backend: str = ""
     packages: dict[str, str] = field(default_factory=dict)
     commit: str = ""
+    helpers: str = ""
     device: dict[str, Any] = field(default_factory=dict)
     owner: dict[str, Any] = field(default_factory=dict)
     mark: str = ""

@@ -20,7 +20,7 @@ import psutil
 from course.catalogue import NOTEBOOKS, chapters
 from course.compare import HISTORY
 from course.machine import MEMORY_GROWS, environment, taken_bytes
-from course.pairs import records_of
+from course.notebooks.files import records_of
 from course.running.store import MARK, Run, file_hash, processes_of, tail_of
 from course.running.worker import end_tree
 from helpers.datasets import MIME_TYPE as DATA
