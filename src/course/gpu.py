@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from course import book, machine, report
-from course.catalogue import Chapter, chapters
+from course.catalogue import Chapter, chapters, find
 from course.errors import CourseError
-from course.running.batch import Outcome
-from course.running.store import write_json
+from course.running import preview, store
+from course.running.batch import Batch, Outcome
+from course.running.engine import Local
+from course.running.plan import plan
+from course.running.progress import ProgressTable
 
-LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
+LOOKED_FOR = "an NVIDIA graphics card that the backend of Keras can use"
 
 
 def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
@@ -26,31 +29,31 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
     Raises:
         CourseError: there is no card, the backend cannot use it, or its memory is too small.
     """
-    cards = list(machine.visible_cards().values())
+    cards = machine.cards()
     if not cards:
-        listed = machine.listed_cards()
-        hidden = "CUDA_VISIBLE_DEVICES hides all of them" if listed else "nvidia-smi lists none"
+        hidden = "CUDA_VISIBLE_DEVICES hides all of them"
+        if not machine.installed_cards():
+            hidden = "its driver, or nvidia-ml-py of the extra gpu, lists none"
         raise CourseError(f"There is no GPU here: this job looks for {LOOKED_FOR}, and {hidden}.")
     found = machine.ask_backend()
-    if not found["seen"]:
-        built = f", built for CUDA {found['build']}," if found.get("build") else ""
-        extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]
+    if not found.devices:
+        built = f", built for CUDA {found.cuda}," if found.cuda else ""
+        extra = "gpu" if found.name == "tensorflow" else found.name
         raise CourseError(
-            f"There is a GPU ({cards[0]}), but {found['backend']}{built} cannot use it: the driver "
+            f"There is a GPU ({cards[0]}), but {found.name}{built} cannot use it: the driver "
             "does not match, or the CUDA libraries are missing: "
             f"`pip install --editable '.[{extra}]'`."
         )
-    smallest = min(cards, key=machine.gpu_megabytes)
-    there = machine.gpu_megabytes(smallest)
+    smallest = min(cards, key=lambda card: card.megabytes)
     for chapter in wanted:
         needed = chapter.budgets[profile].gpu_megabytes
-        if there < needed:
+        if smallest.megabytes < needed:
             raise CourseError(
                 f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
-                f"and {smallest.partition(',')[0]} has {there:,.0f}: use a larger card, or name "
+                f"and {smallest.name} has {smallest.megabytes:,.0f}: use a larger card, or name "
                 "the chapters that fit."
             )
-    return {"cards": cards, **found}
+    return {"cards": list(map(str, cards)), "backend": found.name, "seen": list(found.devices)}
 
 
 def _kept() -> dict[str, Any]:
@@ -109,7 +112,7 @@ def write(folder: Path, device: dict[str, Any], outcomes: list[Outcome]) -> int:
     found = verdict(outcomes, ran)
     report.write_report(folder, ran)
     judged = {"device": device, "broken": found["broken"], "known": found["known"]}
-    write_json(folder / "verdict.json", judged)
+    store.write_json(folder / "verdict.json", judged)
     path = folder / "broken.md"
     path.unlink(missing_ok=True)
     for kind in ("known", "broken"):
@@ -130,3 +133,29 @@ def write(folder: Path, device: dict[str, Any], outcomes: list[Outcome]) -> int:
             page.write(found["tables"] + "\n")
     print(f"verdict: {folder / 'verdict.json'}")
     return 1 if found["broken"] else 0
+
+
+def run(chapters: list[str], profile: str, seeds: int | None, out: Path) -> int:
+    """Run chapters on this machine's graphics cards, and judge the runs.
+
+    Args:
+        chapters: numbers or names; all if none is given.
+        profile: "sample", "quick" or "full".
+        seeds: how many consecutive seeds, or None for one.
+        out: folder of the runs.
+
+    Returns:
+        1 if something broke, else 0.
+
+    Raises:
+        CourseError: there is no suitable card, or bad input.
+    """
+    wanted = find(chapters)
+    device = check_device(wanted, profile)
+    planned = plan(wanted, [profile], [], seeds)
+    table = ProgressTable(len(planned))
+    engine = Local(planned, None, None, table.update)
+    preview.print_plan(planned, engine, {})
+    with store.opened(out):
+        outcomes = Batch(planned, out, engine, table).execute()
+    return write(out, device, [outcomes[each.folder] for each in planned])

@@ -16,7 +16,8 @@ from PIL import Image
 
 from course.compare import EXACT, HISTORY
 from course.errors import CourseError
-from course.running.store import Run, attempts, present_status, read_run
+from course.running.run import to_json
+from course.running.store import read_attempts
 from helpers.records import load_claims, verdict, written
 
 STYLE = """
@@ -45,25 +46,20 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
         folder: of all runs, of one run, or of one attempt.
 
     Returns:
-        The fields of ``course.runs.Run`` each, and ``path``, the folder of the attempt.
+        What ``run.json`` says of each, ``reason``, and ``path``, the folder of the attempt.
 
     Raises:
         CourseError: there is none, or one of them cannot be read.
     """
-    if (folder / "run.json").exists():
-        newest = {folder.name: folder}
-    else:
-        found = attempts(folder) or attempts(folder.parent, folder.name)
-        newest = {path.parent.name: path for path in found}
-    if not newest:
-        raise CourseError(f"There are no runs in {folder}: make some with `course run`.")
-    runs = []
-    for path in newest.values():
-        run = read_run(path)
-        if run is None:
-            raise CourseError(f"{path / 'run.json'} cannot be read: run the chapter again.")
-        runs.append({**vars(run), "status": present_status(run), "path": path})
-    return runs
+    return [
+        {
+            **to_json(each.run),
+            "status": each.status,
+            "reason": each.run.reason(),
+            "path": each.folder,
+        }
+        for each in read_attempts(folder)
+    ]
 
 
 def facts(runs: list[dict[str, Any]]) -> Facts:
@@ -77,7 +73,7 @@ def facts(runs: list[dict[str, Any]]) -> Facts:
             **{key: run[key] for key in ("chapter", "notebook", "profile", "seed", "status")},
             **{key: run[key] for key in ("attempt", "started", "commit", "threads")},
             "run": run["folder"],
-            "reason": Run.reason(_as_run(run)),
+            "reason": run["reason"],
             "seconds": run["duration_seconds"],
             "budget_seconds": run["budget"]["seconds"],
             "bytes": run["peak_memory_bytes"],
@@ -108,10 +104,6 @@ def groups(runs: list[dict[str, Any]]) -> list[Facts]:
 
 def _failed(run: Facts) -> str:
     return f"{run['run']} {run['reason'] or run['status']}"
-
-
-def _as_run(run: dict[str, Any]) -> Run:
-    return Run(**{key: value for key, value in run.items() if key != "path"})
 
 
 def _by_group(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
