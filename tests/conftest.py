@@ -151,15 +151,20 @@ def little(tmp_path: Path) -> Little:
 
 @pytest.fixture(scope="session")
 def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Little], None]:
-    """Execute the little chapter once a session; later tests get a copy of its notebook."""
-    kept = tmp_path_factory.mktemp("stored") / "01_little.ipynb"
+    """Execute the little chapter once a session; later tests get copies of its notebook
+    and of the kept run."""
+    folder = tmp_path_factory.mktemp("stored")
+    kept = folder / "01_little.ipynb"
 
     def bring(made: Little) -> None:
         if not kept.exists():
             answer = made.course("run", "01", "--store")
             assert answer.returncode == 0, answer.stderr
+            shutil.copytree(made.root / "results", folder / "results")
+            shutil.rmtree(made.root / "runs")
             shutil.copy(made.notebook, kept)
         shutil.copy(kept, made.notebook)
+        shutil.copytree(folder / "results", made.root / "results", dirs_exist_ok=True)
 
     return bring
 

@@ -4,12 +4,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from course import book
 from course.report import read_runs
+from course.results import kept_runs
 from helpers.places import ROOT
 from helpers.records import load_claims, verdict
 
@@ -33,7 +34,7 @@ def test_claims_have_the_same_verdicts_on_every_backend(name: str, tmp_path: Pat
     usual, other = (
         {record["name"]: record["value"] for run in runs for record in run["records"]}
         for runs in (
-            [run for run in book.recorded_runs() if run["file"].endswith("-sample.json")],
+            [asdict(run) for run in kept_runs() if run.name.endswith("-sample")],
             read_runs(tmp_path),
         )
     )

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +15,10 @@ import yaml
 
 from course import book
 from course.catalogue import chapters
-from course.errors import CourseError
-from course.pairs import digests, records_of
+from course.notebooks.digests import outputs_digest
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims
-from tests.conftest import CHAPTER, Little
+from tests.conftest import Little
 
 
 def first_record(notebook: Any) -> Any:
@@ -66,149 +64,12 @@ def test_without_mathjax_the_build_says_what_to_do(stored: Little) -> None:
     assert "MathJax" in answer.stderr
 
 
-def test_runs_are_kept_with_their_provenance(stored: Little) -> None:
-    assert stored.course("run", "01", "--out", "runs/one", "-p", "seed=3").returncode == 0
-    shutil.rmtree(stored.root / "results", ignore_errors=True)
-    answer = stored.course("book", "keep", "runs/one")
-    assert answer.returncode == 0, answer.stderr
-    [path] = (stored.root / "results" / "chapters").glob("*.json")
-    assert path.name == "01-quick-seed=3.json"
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    assert kept.keys() == set(book.KEPT)
-    assert {record["name"] for record in kept["records"]} == {"little.test_accuracy"}
-
-
-def test_a_changed_run_is_no_plain_recipe(little: Little) -> None:
-    # What is asked is the notebook's default, so that run.json does not name it.
-    words = ["--profile", "sample", "-p", "steps=3"]
-    assert little.course("run", "01", *words, "--out", "runs/one").returncode == 0
-    [path] = (little.root / "runs/one").glob("*/*/run.json")
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    assert "steps" not in facts["parameters"]
-    assert little.course("book", "keep", "runs/one").returncode == 0
-    assert little.course("run", "01", "--profile", "sample", "--out", "runs/two").returncode == 0
-    assert little.course("book", "keep", "runs/two").returncode == 0
-    kept = sorted(path.name for path in (little.root / "results/chapters").glob("*.json"))
-    assert kept == ["01-sample-steps=3.json", "01-sample.json"]
-
-
-def test_the_file_of_a_kept_run_names_another_backend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = json.loads((ROOT / "results/chapters/01-quick.json").read_text(encoding="utf-8"))
-    value = book.measured()["mnist.convnet.test_accuracy"]["quick"]
-    shutil.copytree(ROOT / "results", tmp_path, dirs_exist_ok=True)
-    monkeypatch.setattr(book, "RESULTS", tmp_path)
-    assert book.keep({**kept, "backend": "jax"}).name == "01-quick-jax.json"
-    seeded = {**kept, "backend": "jax", "parameters": {"seed": 3}}
-    assert book.keep(seeded).name == "01-quick-jax-seed=3.json"
-    assert book.measured()["mnist.convnet.test_accuracy"]["quick"] == value
-
-
 def test_outputs_are_stored_with_tensorflow_alone(little: Little) -> None:
     little.environment["KERAS_BACKEND"] = "jax"
     answer = little.course("run", "01", "--store")
     assert answer.returncode == 2
     assert "--store keeps what TensorFlow computed, and KERAS_BACKEND is jax" in answer.stderr
     assert not (little.root / "runs").exists()
-
-
-def test_a_longer_run_is_one_that_succeeded(little: Little) -> None:
-    name = ["--name", "longer", "--record", "little.test_accuracy"]
-    assert little.course("run", "--profile", "sample", "--seeds", "2").returncode == 0
-    answer = little.course("book", "keep", "runs", *name)
-    assert answer.returncode == 2
-    assert "--name keeps one run, and runs has 2" in answer.stderr
-    assert little.course("book", "keep", "runs/01_little-sample", *name).returncode == 0
-    little.write(CHAPTER.replace('print("the end")', 'raise ValueError("no luck")'))
-    assert little.course("run", "--out", "failed").returncode == 1
-    answer = little.course("book", "keep", "failed", *name)
-    assert answer.returncode == 2
-    assert "The run in failed is failed, so there is nothing to keep" in answer.stderr
-
-
-def test_storing_outputs_keeps_the_run(little: Little) -> None:
-    assert little.course("run", "01", "--store").returncode == 0
-    kept = json.loads((little.root / "results/chapters/01-quick.json").read_text("utf-8"))
-    assert kept["records"] == records_of(nbformat.read(little.notebook, as_version=4))
-
-
-def test_recorded_runs_name_claims_and_machines() -> None:
-    runs = book.recorded_runs()
-    assert "01" in {run["chapter"] for run in runs}
-    for run in runs:
-        assert run["chapter"] in chapters(), run["file"]
-        assert run["records"] and run["duration_seconds"] > 0 and run["peak_memory_bytes"] > 0
-        assert run["device"]["processor"] and re.fullmatch(r"[0-9a-f]{40}\+?", run["commit"])
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [("{}", "no recorded run"), ("no JSON", "no recorded run"), ('"chapter": "77"', "chapter 77")],
-)
-def test_a_bad_recorded_run_is_named(
-    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good = (ROOT / "results" / "chapters" / "01-quick.json").read_text(encoding="utf-8")
-    bad = good.replace('"chapter": "01"', text) if "77" in text else text
-    (tmp_path / "chapters").mkdir()
-    (tmp_path / "chapters" / "bad.json").write_text(bad, encoding="utf-8")
-    monkeypatch.setattr(book, "RESULTS", tmp_path)
-    with pytest.raises(CourseError, match=f"bad.json.*{says}"):
-        book.recorded_runs()
-
-
-def test_recorded_runs_fit_their_budgets() -> None:
-    for run in book.recorded_runs():
-        budget = chapters()[run["chapter"]].budgets[run["profile"]]
-        assert run["peak_memory_bytes"] / 1e6 <= budget.megabytes, run["file"]
-
-
-def test_longer_runs_say_how_they_were_made() -> None:
-    for run in book.longer_runs():
-        assert run["command"], run["file"]
-        for record in run["records"]:
-            assert record["name"] and isinstance(record["value"], int | float), run["file"]
-
-
-def test_a_longer_run_is_kept_with_its_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(book, "RESULTS", tmp_path)
-    run = {
-        "chapter": "02",
-        "profile": "quick",
-        "parameters": {"augmented_epochs": 8},
-        "started": "2026-01-02T03:04:05+00:00",
-        "commit": "abc",
-        "backend": "jax",
-        "device": {"processor": "a processor", "cores": 2, "gpus": ["a card"]},
-        "duration_seconds": 61.4,
-        "records": [
-            {"name": "cifar10.augmented.test_accuracy", "value": 0.8, "unit": "fraction"},
-            {"name": "cifar10.dense.test_accuracy", "value": 0.4, "unit": "fraction"},
-        ],
-    }
-    path = book.keep_longer(run, "longer", ["cifar10.augmented.test_accuracy"])
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    assert kept["command"] == "KERAS_BACKEND=jax course run 02 -p augmented_epochs=8"
-    assert kept["machine"] == "a processor, 2 cores, a card"
-    assert [record["value"] for record in kept["records"]] == [0.8]
-    with pytest.raises(CourseError, match=r"has no record a\.b: it has cifar10\.augmented"):
-        book.keep_longer(run, "longer", ["a.b"])
-    with pytest.raises(CourseError, match="no name of a file"):
-        book.keep_longer(run, "../longer", ["cifar10.augmented.test_accuracy"])
-
-
-def test_the_stored_quick_run_is_the_recorded_one() -> None:
-    for chapter in chapters().values():
-        notebook = nbformat.read(chapter.notebook, as_version=4)
-        stored = {record["name"]: record["value"] for record in records_of(notebook)}
-        for run in book.recorded_runs():
-            plain = run["profile"] == "quick" and not book._asked(run)
-            if run["chapter"] == chapter.number and plain and book.executed(notebook):
-                kept = {record["name"]: record["value"] for record in run["records"]}
-                assert kept == stored, f"course run {chapter.number} --store keeps both"
 
 
 def test_the_results_page_has_every_claim_and_mistake(tmp_path: Path) -> None:
@@ -323,5 +184,5 @@ def test_publishing_files_are_sound() -> None:
 def test_a_stored_notebook_is_executed_and_a_fresh_one_is_not() -> None:
     stored = nbformat.read(chapters()["01"].notebook, as_version=4)
     assert book.executed(stored)
-    assert digests(stored)["outputs"] == stored.metadata["course"]["outputs"]
+    assert outputs_digest(stored) == stored.metadata["course"]["outputs"]
     assert not book.executed(book.colab_notebook(stored, "https://example.org/course"))

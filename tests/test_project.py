@@ -17,7 +17,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from course.catalogue import chapters, parameters, settings
-from course.pairs import records_of
+from course.notebooks.files import records_of
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
 from helpers.records import holds, load_claims

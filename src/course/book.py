@@ -25,180 +25,17 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from course.catalogue import Chapter, chapters, defaults
+from course.catalogue import Chapter, chapters
 from course.errors import CourseError
-from course.pairs import digests, read_notebook, records_of
-from course.report import read_runs
-from course.running.store import write_json
+from course.notebooks.digests import outputs_digest
+from course.notebooks.files import read_notebook, records_of
+from course.results import RESULTS, changed, kept_runs, measured, stored_runs
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE, load_claims, verdict, written
 
-RESULTS = ROOT / "results"
 PAGE_WIDTH = 860
-KEPT = ("chapter", "profile", "parameters", "started", "duration_seconds", "peak_memory_bytes")
-KEPT += ("examples_a_second", "gpu_peak_bytes")
-KEPT += ("commit", "python", "backend", "packages", "device", "data", "records")
 BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of results -->"
-
-
-def recorded_runs() -> list[dict[str, Any]]:
-    """The runs of whole chapters that are kept in ``results/chapters``, in order of their names.
-
-    Raises:
-        CourseError: a file is no recorded run.
-    """
-    found = []
-    for path in sorted((RESULTS / "chapters").glob("*.json")):
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-            found.append({**{key: run[key] for key in KEPT}, "file": path.name})
-        except (OSError, ValueError, KeyError) as error:
-            raise CourseError(
-                f"results/chapters/{path.name} is no recorded run ({error!r}): "
-                "make it again with `course book keep`."
-            ) from error
-        if run["chapter"] not in chapters():
-            raise CourseError(
-                f"results/chapters/{path.name} is of chapter {run['chapter']}, which the course "
-                "has no more: delete the file."
-            )
-    return found
-
-
-def longer_runs() -> list[dict[str, Any]]:
-    """The longer runs outside of the notebooks: every ``results/*.json``, with its name.
-
-    Raises:
-        CourseError: a file cannot be read or lists no records.
-    """
-    found = []
-    for path in sorted(RESULTS.glob("*.json")):
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            found.append({**kept, "records": list(kept["records"]), "file": path.name})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CourseError(
-                f"results/{path.name} is no recorded run ({error!r}): it needs command and records."
-            ) from error
-    return found
-
-
-def keep(run: dict[str, Any]) -> Path:
-    """Keep a successful run of a chapter as a small file in ``results/chapters``.
-
-    Args:
-        run: what ``run.json`` holds.
-
-    Returns:
-        The file written; it replaces that of an earlier run with the same parameters and backend.
-    """
-    backend = [] if run["backend"] == "tensorflow" else [run["backend"]]
-    changed = [f"{name}={value}" for name, value in sorted(_asked(run).items())]
-    name = "-".join([run["chapter"], run["profile"], *backend, *changed])
-    path = RESULTS / "chapters" / f"{re.sub(r'[^a-z0-9_=.-]', '_', name.lower())}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {key: run[key] for key in KEPT})
-    path.chmod(0o644)
-    return path
-
-
-def keep_all(folder: Path) -> list[Path]:
-    """Keep the successful runs of a folder.
-
-    Args:
-        folder: where ``course run`` left its runs.
-
-    Returns:
-        The files written.
-
-    Raises:
-        CourseError: there are no runs, or all failed.
-    """
-    kept = [keep(run) for run in read_runs(folder) if run["status"] == "succeeded"]
-    if not kept:
-        raise CourseError(f"No run in {folder} succeeded, so there is nothing to keep.")
-    return kept
-
-
-def only_run(folder: Path) -> dict[str, Any]:
-    """The run of a folder that holds no other.
-
-    Raises:
-        CourseError: there is none, there are several, or it did not succeed.
-    """
-    found = read_runs(folder)
-    if len(found) > 1:
-        raise CourseError(
-            f"--name keeps one run, and {folder} has {len(found)}: name the folder of one, such as "
-            f"{folder / found[0]['folder']}."
-        )
-    if found[0]["status"] != "succeeded":
-        raise CourseError(
-            f"The run in {folder} is {found[0]['status']}, so there is nothing to keep."
-        )
-    return found[0]
-
-
-def keep_longer(run: dict[str, Any], name: str, records: list[str]) -> Path:
-    """Keep what a run that is longer than a chapter may be was made for.
-
-    Args:
-        run: what ``run.json`` holds.
-        name: of the file in ``results``, without its ending.
-        records: the names of those that are kept; the rest of such a run may be cut short.
-
-    Returns:
-        The file written.
-
-    Raises:
-        CourseError: the run lacks one of the records, or the name is no plain word.
-    """
-    if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise CourseError(f'"{name}" is no name of a file of results: use a-z, 0-9 and _.')
-    found = {record["name"]: record for record in run["records"]}
-    missing = [record for record in records if record not in found]
-    if missing:
-        raise CourseError(
-            f"The run of chapter {run['chapter']} has no record {missing[0]}: it has "
-            f"{', '.join(sorted(found))}."
-        )
-    backend = "" if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} "
-    profile = "" if run["profile"] == "quick" else f" --profile {run['profile']}"
-    asked = "".join(f" -p {key}={value}" for key, value in _asked(run).items())
-    path = RESULTS / f"{name}.json"
-    content = {
-        "command": f"{backend}course run {run['chapter']}{profile}{asked}",
-        "date": run["started"][:10],
-        "commit": run["commit"],
-        "machine": _machine(run["device"]),
-        "seconds": round(run["duration_seconds"]),
-        "records": [found[record] for record in records],
-    }
-    path.parent.mkdir(exist_ok=True)
-    write_json(path, content)
-    path.chmod(0o644)
-    return path
-
-
-def _machine(device: dict[str, Any]) -> str:
-    return ", ".join([device["processor"], f"{device['cores']} cores", *device["gpus"]])
-
-
-def _asked(run: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a run that are not those of its profile.
-
-    A run names only what differs from the notebook's defaults, and a value that is the default may
-    differ from the profile's.
-    """
-    plain, usual = defaults(run["chapter"], run["profile"])
-    made = {**plain, **run["parameters"]}
-    return {name: value for name, value in made.items() if usual.get(name) != value}
-
-
-def _is_plain(run: dict[str, Any]) -> bool:
-    """Whether it is the run of a profile as it stands, on the course's own backend."""
-    return run["backend"] == "tensorflow" and not _asked(run)
 
 
 def executed(notebook: NotebookNode) -> bool:
@@ -216,51 +53,15 @@ def record_faults(chapter: Chapter, notebook: NotebookNode) -> list[str]:
     found: list[str] = []
     if not executed(notebook) or "course" not in notebook.metadata:
         return found
-    present = digests(notebook)
-    if notebook.metadata["course"].get("outputs") != present["outputs"]:
+    if notebook.metadata["course"].get("outputs") != outputs_digest(notebook):
         stored = {record["name"]: record["value"] for record in records_of(notebook)}
-        for run in _runs_of(chapter.number, "quick"):
-            if _is_plain(run):
-                for record in run["records"]:
-                    if stored.get(record["name"]) != record["value"]:
-                        found.append(
-                            f"{name}: the record {record['name']} is not that of "
-                            f"results/chapters/{run['file']}."
-                        )
+        for run in stored_runs(kept_runs(), chapter.number):
+            for record in run.records:
+                if stored.get(record.name) != record.value:
+                    found.append(
+                        f"{name}: the record {record.name} is not that of results/{run.file}."
+                    )
         found.append(f"{name}: its outputs were changed by hand after the run.")
-    return found
-
-
-def _runs_of(number: str, profile: str) -> list[dict[str, Any]]:
-    return [
-        run for run in recorded_runs() if run["chapter"] == number and run["profile"] == profile
-    ]
-
-
-def measured() -> dict[str, dict[str, list[float]]]:
-    """Every measured value: by record, then by where it was measured.
-
-    Returns:
-        For each record the values in "sample", "quick", "full" and "longer". The first in "quick"
-        is the one stored in the notebook; more come from recorded runs with other seeds.
-    """
-    found: dict[str, dict[str, list[float]]] = {}
-
-    def add(name: str, place: str, value: float) -> None:
-        found.setdefault(name, {}).setdefault(place, []).append(value)
-
-    for chapter in chapters().values():
-        for record in records_of(read_notebook(chapter.notebook)):
-            add(record["name"], "quick", record["value"])
-    for run in recorded_runs():
-        asked = _asked(run)
-        counts = run["backend"] == "tensorflow" and asked.keys() <= {"seed"}
-        if counts and (asked or run["profile"] != "quick"):
-            for record in run["records"]:
-                add(record["name"], run["profile"], record["value"])
-    for run in longer_runs():
-        for record in run["records"]:
-            add(record["name"], "longer", record["value"])
     return found
 
 
@@ -314,7 +115,7 @@ def _link(record: str, text: str, cells: dict[str, tuple[str, int]]) -> str:
 
 def claim_rows(number: str) -> list[list[str]]:
     """The rows of the results page for one chapter: claim, what it says, what was measured."""
-    values, cells = measured(), cells_of_records()
+    values, cells = measured(kept_runs()), cells_of_records()
     rows = []
     for claim in load_claims()["claim"]:
         if claim["chapter"] != number:
@@ -345,7 +146,7 @@ def claim_rows(number: str) -> list[list[str]]:
 
 
 def _mistake_rows() -> list[list[str]]:
-    values, cells = measured(), cells_of_records()
+    values, cells = measured(kept_runs()), cells_of_records()
     units = {
         record["name"]: record["unit"]
         for chapter in chapters().values()
@@ -376,42 +177,44 @@ def _mistake_rows() -> list[list[str]]:
 
 
 def _budget_rows() -> list[list[str]]:
-    rows = []
+    rows, runs = [], kept_runs()
     for number, chapter in chapters().items():
         for profile in PROFILES:
-            for run in _runs_of(number, profile):
+            for run in runs:
+                if run.named or (run.chapter, run.profile) != (number, profile):
+                    continue
                 budget = chapter.budgets[profile]
-                asked = ", ".join(f"{name} = {value}" for name, value in _asked(run).items())
+                asked = ", ".join(f"{name} = {value}" for name, value in changed(run).items())
                 rows.append(
                     [
                         number,
                         html.escape(f"{profile}{', ' + asked if asked else ''}"),
-                        f"{run['duration_seconds']:.0f} of {budget.seconds:g} s",
-                        f"{run['peak_memory_bytes'] / 1e6:,.0f} of {budget.megabytes:,} MB",
-                        f"{run['examples_a_second']:,.0f}",
-                        run["backend"],
-                        html.escape(_machine(run["device"])),
-                        run["started"][:10],
-                        f"<code>{html.escape(run['commit'][:10])}</code>",
+                        f"{run.seconds:.0f} of {budget.seconds:g} s",
+                        f"{run.peak_memory_bytes / 1e6:,.0f} of {budget.megabytes:,} MB",
+                        f"{run.examples_a_second:,.0f}",
+                        run.backend,
+                        html.escape(run.machine),
+                        run.started[:10],
+                        f"<code>{html.escape(run.commit[:10])}</code>",
                     ]
                 )
     return rows
 
 
 def _longer_rows() -> Iterator[list[str]]:
-    for run in longer_runs():
-        about = [
-            f"{key}: {value}"
-            for key, value in run.items()
-            if isinstance(value, str | int | float) and key not in ("command", "file")
-        ]
-        for record in run["records"]:
+    for run in kept_runs():
+        if not run.named:
+            continue
+        about = (
+            f"{run.started[:10]}, {run.seconds:.0f} s on {run.machine}, commit {run.commit[:10]}"
+        )
+        for record in run.records:
             yield [
-                f"<code>{html.escape(record['name'])}</code>",
-                html.escape(written(record["value"], record.get("unit", ""))),
-                f"<code>{html.escape(str(run.get('command', '')))}</code>",
-                html.escape("; ".join(about)),
-                f"<code>results/{html.escape(run['file'])}</code>",
+                f"<code>{html.escape(record.name)}</code>",
+                html.escape(written(record.value, record.unit)),
+                f"<code>{html.escape(run.command)}</code>",
+                html.escape(about),
+                f"<code>results/{html.escape(run.file)}</code>",
             ]
 
 
@@ -488,7 +291,7 @@ def readme_table() -> str:
     """The results in the README: what the sources reached, and what the stored runs reached."""
     rows = ["| | sources | stored run |", "| --- | --- | --- |"]
     measures = ("test_accuracy", "validation_accuracy")
-    values = measured()
+    values = measured(kept_runs())
     for claim in load_claims()["claim"]:
         found = values.get(claim["record"], {}).get("quick", [])
         reached = claim.get("unit") == "fraction" and claim["record"].endswith(measures)
@@ -730,12 +533,11 @@ def _launch(notebook: str) -> str:
     number = notebook.partition("_")[0]
     if not executed(read_notebook(chapters()[number].notebook)):
         parts.append("<span>Not all of its cells have been run yet.</span>")
-    for run in _runs_of(number, "quick"):
-        if _is_plain(run):
-            parts.append(
-                f"<span>Stored run: {run['started'][:10]}, {run['duration_seconds']:.0f} s on "
-                f"{html.escape(run['device']['processor'])}, {run['device']['cores']} cores</span>"
-            )
+    for run in stored_runs(kept_runs(), number):
+        parts.append(
+            f"<span>Stored run: {run.started[:10]}, {run.seconds:.0f} s on "
+            f"{html.escape(run.machine)}</span>"
+        )
     return f'<p class="launch">{" ".join(parts)}</p>'
 
 
@@ -749,7 +551,7 @@ def setup(app: Any) -> dict[str, Any]:
         for cell in read_notebook(chapter.notebook).cells:
             for picture, alt, size in _pictures(cell):
                 described[hashlib.sha256(picture).hexdigest()] = (alt, size)
-    values, cells = measured(), cells_of_records()
+    values, cells = measured(kept_runs()), cells_of_records()
     units = {
         record["name"]: record["unit"]
         for chapter in chapters().values()

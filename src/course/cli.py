@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from course import book, data, gpu, pairs, report
-from course.catalogue import find
+from course import book, data, gpu, report, results
 from course.errors import CourseError
+from course.notebooks import commands as notebooks
 from course.running import commands as running
 from course.running.signals import Stopped
 from helpers.datasets import PROFILES, DataError
@@ -40,15 +40,7 @@ def _add_check(commands: Subcommands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    chapters = find(options.chapters)
-    found = [fault for chapter in chapters for fault in pairs.faults(chapter)]
-    for fault in found:
-        print(fault)
-    if found:
-        print(f"course: {len(found)} faults in {len(chapters)} chapters", file=sys.stderr)
-        return 1
-    print(f"{len(chapters)} chapters: pairs in sync, outputs of the present code, prose clean")
-    return 0
+    return notebooks.check(options.chapters)
 
 
 def _add_sync(commands: Subcommands) -> None:
@@ -58,11 +50,7 @@ def _add_sync(commands: Subcommands) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    for chapter in find(options.chapters):
-        lost = pairs.sync(chapter)
-        kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
-        print(f"notebooks/{chapter.notebook.name}: {kept}")
-    return 0
+    return notebooks.sync(options.chapters)
 
 
 def _add_report(commands: Subcommands) -> None:
@@ -100,10 +88,9 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                run = book.only_run(options.folder)
-                print(book.keep_longer(run, options.name, options.record))
+                print(results.keep_named(options.folder, options.name, options.record))
             else:
-                for path in book.keep_all(options.folder):
+                for path in results.keep(options.folder):
                     print(path)
         case "readme":
             print(book.write_readme())

@@ -10,9 +10,7 @@ from helpers.datasets import MIME_TYPE as DATA
 from helpers.records import MIME_TYPE as RECORD
 from helpers.records import load_claims
 
-# Curves and hashes describe a run; they are for the report, and no reader sees them.
 HISTORY = "application/vnd.course.history+json"
-UNSEEN = (DATA, HISTORY)
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])(?:\s?%)?")
 
@@ -121,16 +119,30 @@ def _pieces(outputs: list[Any], measured: bool) -> list[tuple[str, Any]]:
             continue
         data = output["data"]
         for kind in sorted(data):
-            if kind in UNSEEN or (kind == "text/plain" and RECORD in data):
+            if kind == DATA or (kind == "text/plain" and (RECORD in data or HISTORY in data)):
                 continue
             if kind.startswith("image/") or (kind == "text/html" and measured):
                 found.append((kind, "a picture"))
+            elif kind == HISTORY:
+                found.append((kind, "a training"))
             elif kind == RECORD:
                 found.append((kind, data[kind]))
             else:
                 text = data[kind] if isinstance(data[kind], str) else str(data[kind])
                 found.append((kind, text))
     return [(f"stream {name}", text) for name, text in sorted(streams.items())] + found
+
+
+def printed(outputs: list[Any]) -> list[tuple[str, str]]:
+    """Return the texts among the outputs of a measured cell, as pairs of kind and text.
+
+    A training's progress line and the text beside a record are left out.
+    """
+    return [
+        (kind, text)
+        for kind, text in _pieces(outputs, measured=True)
+        if kind.startswith("stream ") or kind == "text/plain"
+    ]
 
 
 def differences(

@@ -1,11 +1,12 @@
 """The whole course on a machine with a graphics card: check it, run, compare with what is kept."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course import book, machine, report
-from course.catalogue import Chapter, chapters, find
+from course import machine, report, results
+from course.catalogue import Chapter, chapters, defaults, find
 from course.errors import CourseError
 from course.running import preview, store
 from course.running.batch import Batch, Outcome
@@ -57,15 +58,21 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
 
 
 def _kept() -> dict[str, Any]:
-    """The recorded runs of ``results/chapters``, grouped as a report groups runs."""
+    """Group the kept runs of whole chapters as a report groups runs."""
     members = [
         {
-            **kept,
+            **asdict(kept),
+            "parameters": {
+                name: value
+                for name, value in kept.parameters.items()
+                if defaults(kept.chapter, kept.profile)[0].get(name) != value
+            },
             "status": "succeeded",
-            "seed": kept["parameters"].get("seed", 0),
-            "notebook": chapters()[kept["chapter"]].name,
+            "seed": kept.seed,
+            "notebook": chapters()[kept.chapter].name,
         }
-        for kept in book.recorded_runs()
+        for kept in results.kept_runs()
+        if not kept.named
     ]
     return {"groups": report.groups(members), "runs": [], "environments": []}
 

@@ -110,7 +110,8 @@ def _by_group(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         changed = {key: value for key, value in run["parameters"].items() if key != "seed"}
-        key = json.dumps([run["chapter"], run["profile"], changed], sort_keys=True)
+        parts = [run["chapter"], run["profile"], run["backend"], changed]
+        key = json.dumps(parts, sort_keys=True)
         found.setdefault(key, []).append(run)
     return dict(sorted(found.items()))
 
@@ -129,6 +130,7 @@ def _group(members: list[dict[str, Any]]) -> Facts:
         "chapter": first["chapter"],
         "notebook": first["notebook"],
         "profile": first["profile"],
+        "backend": first["backend"],
         "parameters": changed,
         "seeds": [run["seed"] for run in good],
         "records": [
@@ -299,7 +301,8 @@ def _difference(left: Facts, right: Facts, tests: int) -> Facts:
 
 def _name(group: Facts) -> str:
     changed = "".join(f", {key}={value}" for key, value in sorted(group["parameters"].items()))
-    return f"{group['notebook']}, {group['profile']}{changed}"
+    backend = "" if group["backend"] == "tensorflow" else f" on {group['backend']}"
+    return f"{group['notebook']}, {group['profile']}{backend}{changed}"
 
 
 # Pages --------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import nbformat
 
-from course import data, machine, pairs
+from course import data, machine
 from course.catalogue import chapters
 from course.errors import CourseError
+from course.notebooks import pairing
 from course.running import plan, processes, store
 from course.running.engine import Engine, Lost
 from course.running.progress import ProgressTable
@@ -208,7 +209,7 @@ class Batch:
             _publish_models(run, outcome.folder)
             if self.keep:
                 path = outcome.folder / f"{run.notebook}.ipynb"
-                pairs.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
+                pairing.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
         if outcome.state in ("reused", "skipped"):
             self.table.finish(run, f"{outcome.state}: {outcome.note}")
         else:

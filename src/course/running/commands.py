@@ -5,9 +5,10 @@ import math
 import sys
 from pathlib import Path
 
-from course import machine, report
+from course import machine, report, results
 from course.catalogue import find
 from course.errors import CourseError
+from course.notebooks import commands as notebooks
 from course.running import listing, preview, store
 from course.running.batch import Batch, Outcome
 from course.running.engine import Engine, Local
@@ -148,18 +149,13 @@ def run(options: argparse.Namespace) -> int:
         )
         outcomes = batch.execute()
         if options.store:
-            _keep(outcomes)
+            for outcome in outcomes.values():
+                if outcome.good and outcome.folder:
+                    results.keep(outcome.folder)
+            notebooks.renew()
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)
     return _print_summary([outcomes[run.folder] for run in planned], options.out)
-
-
-def _keep(outcomes: dict[str, Outcome]) -> None:
-    from course import book
-
-    for outcome in outcomes.values():
-        if outcome.good and outcome.folder:
-            book.keep_all(outcome.folder)
 
 
 def _print_summary(outcomes: list[Outcome], out: Path) -> int:

@@ -20,7 +20,7 @@ from course.catalogue import (
     source,
 )
 from course.errors import CourseError
-from course.pairs import code_digests
+from course.notebooks.digests import code_digests
 from course.running.run import Run
 from helpers.places import cache_folder
 from helpers.records import load_claims
@@ -148,7 +148,7 @@ def chapter_digests(number: str, real: bool) -> ChapterDigests:
     """
     chapter = chapters()[number]
     return ChapterDigests(
-        code=code_digests([source(chapter)]),
+        code=code_digests([source(chapter)], chapter.data),
         data=data.hashes(chapter) if real else {},
         claims=[
             claim

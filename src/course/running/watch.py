@@ -20,7 +20,7 @@ import psutil
 from course.catalogue import NOTEBOOKS, chapters
 from course.compare import HISTORY
 from course.machine import CARD_VARIABLES, environment, used_bytes
-from course.pairs import records_of
+from course.notebooks.files import records_of
 from course.running.processes import (
     MARK,
     end_marked,
