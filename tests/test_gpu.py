@@ -3,72 +3,37 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from course import gpu, machine
+from course import gpu
 from course.catalogue import find
-from course.errors import CourseError
 from course.running import plan
 from course.running.batch import Outcome
 from helpers.places import ROOT
-from tests.conftest import CHAPTER, Little
+from tests.conftest import CHAPTER, Answer, Little
+from tests.support import CARD, CLAIM, add_cards, put_in_path
 
-CARD = "NVIDIA H100 80GB HBM3, 570.86.15, 81559 MiB"
-CLAIM = """
-mistake = []
-[[claim]]
-label = "the book"
-chapter = "01"
-statement = "the little net is right nearly always"
-record = "little.test_accuracy"
-comparison = "at least"
-value = 0.99
-tolerance = 0.0
-unit = "fraction"
-profiles = ["quick"]
-"""
+Here = Callable[..., Answer]
 
 
-def put_in_path(folder: Path, name: str, script: str) -> str:
-    """A program that comes before the system's, and the PATH that finds it."""
-    folder.mkdir(exist_ok=True)
-    program = folder / name
-    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    program.chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
-
-
-def with_card(little: Little, used: int = 1000) -> None:
-    """One card, of which others hold 700 MiB before the run holds ``used`` more."""
-    seen = little.root / "asked"
-    script = (
-        f'case "$*" in *memory.used*) [ -e {seen} ] && echo "{used + 700} MiB" || echo "700 MiB"; '
-        f'touch {seen};; *) echo "{CARD}";; esac'
-    )
-    little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", script)
-    little.environment.pop("CUDA_VISIBLE_DEVICES", None)
-
-
-def test_no_card_is_said_at_once(little: Little) -> None:
-    little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", "exit 9")
-    answer = little.course("gpu")
+def test_no_card_is_said_at_once(little: Little, here: Here) -> None:
+    answer = here("gpu")
     assert answer.returncode == 2
     assert answer.stderr.startswith("course: There is no GPU here: this job looks for an NVIDIA")
-    assert "nvidia-smi lists none" in answer.stderr
+    assert "its driver, or nvidia-ml-py of the extra gpu, lists none" in answer.stderr
     assert not (little.root / "runs").exists()
 
 
 def test_a_hidden_card_is_none(little: Little) -> None:
-    with_card(little)
+    add_cards(little)
     little.environment["CUDA_VISIBLE_DEVICES"] = "-1"
     assert "CUDA_VISIBLE_DEVICES hides all of them" in little.course("gpu").stderr
 
 
 def test_a_card_that_the_backend_cannot_use_is_named(little: Little) -> None:
     # The card of this test does not exist, so no backend can use it, as with a wrong driver.
-    with_card(little)
+    add_cards(little)
     little.environment["CUDA_VISIBLE_DEVICES"] = "0"
     answer = little.course("gpu")
     assert answer.returncode == 2
@@ -76,63 +41,8 @@ def test_a_card_that_the_backend_cannot_use_is_named(little: Little) -> None:
     assert "cannot use it: the driver does not match" in answer.stderr
 
 
-@pytest.mark.parametrize(
-    ("backend", "sentence"),
-    [("theano", 'KERAS_BACKEND is "theano", and the course runs on tensorflow, jax, torch')],
-)
-def test_an_unknown_backend_is_refused(little: Little, backend: str, sentence: str) -> None:
-    little.environment["KERAS_BACKEND"] = backend
-    answer = little.course("run", "--profile", "sample")
-    assert answer.returncode == 2
-    assert sentence in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    cards = ["NVIDIA T400, 570.86.15, 2048 MiB"]
-    monkeypatch.setattr(machine, "listed_cards", lambda: cards)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    answer = {"backend": "tensorflow", "seen": ["GPU:0"]}
-    monkeypatch.setattr(machine, "ask_backend", lambda: answer)
-    with pytest.raises(CourseError, match=r"Chapter 03 needs [\d,]+ MB of GPU memory.*2,147"):
-        gpu.check_device(find(["03"]), "full")
-    cards[0] = CARD
-    assert gpu.check_device(find(["03"]), "full")["seen"] == ["GPU:0"]
-    cards[0] = "NVIDIA GB10, 580.82.09, [N/A]"
-    assert gpu.check_device(find(["03"]), "full")["cards"] == cards
-    cards[:] = [CARD, "NVIDIA T400, 570.86.15, 2048 MiB"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert gpu.check_device(find(["03"]), "full")["cards"] == [CARD]
-
-
-@pytest.mark.parametrize(
-    ("named", "found"),
-    [
-        (None, {"0": "A, 1, 1 MiB", "1": "B, 1, 2 MiB"}),
-        ("1", {"1": "B, 1, 2 MiB"}),
-        ("1, 0", {"1": "B, 1, 2 MiB", "0": "A, 1, 1 MiB"}),
-        ("0,-1,1", {"0": "A, 1, 1 MiB"}),
-        ("7", {}),
-        ("", {}),
-        ("GPU-bb", {"GPU-bb": "B, 1, 2 MiB"}),
-        ("MIG-cc", {"MIG-cc": "a part of a card (MIG), 1, [N/A]"}),
-    ],
-)
-def test_only_visible_cards_count(
-    named: str | None, found: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "listed_cards", lambda: ["A, 1, 1 MiB", "B, 1, 2 MiB"])
-    monkeypatch.setattr(machine, "_nvidia_smi", lambda query: ["GPU-aa11", "GPU-bb22"])
-    if named is None:
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert machine.visible_cards() == found
-    assert list(machine.visible_cards()) == list(found)
-
-
 def test_a_card_that_the_backend_does_not_see_is_not_recorded(little: Little) -> None:
-    with_card(little)
+    add_cards(little)
     little.backend_sees()
     answer = little.course("run", "--profile", "sample", "--seeds", "2", "--jobs", "2")
     assert answer.returncode == 0, answer.stderr
@@ -148,7 +58,7 @@ def test_a_card_that_the_backend_does_not_see_is_not_recorded(little: Little) ->
 
 
 def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
-    with_card(little, used=5000)
+    add_cards(little, used=5000)
     little.backend_sees("GPU:0")
     catalogue = little.root / "notebooks" / "course.toml"
     text = catalogue.read_text(encoding="utf-8").replace(
@@ -189,7 +99,7 @@ def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little) -> None:
     answer = judge(little)
     assert answer.returncode == 1, answer.stderr
     text = (little.root / "runs" / "broken.md").read_text(encoding="utf-8")
-    assert "* the book, chapter 01: the little net is right nearly always" in text
+    assert "* a-source, chapter 01: The little net reaches 95 %" in text
     assert "little.test_accuracy is 90.00 %" in text
 
 
@@ -199,7 +109,7 @@ def test_a_claim_that_the_kept_runs_broke_too_is_known(little: Little) -> None:
     assert little.course("book", "keep", "runs").returncode == 0
     answer = judge(little)
     assert answer.returncode == 0, answer.stdout
-    assert "known: the book, chapter 01: the little net is right nearly always" in answer.stdout
+    assert "known: a-source, chapter 01: The little net reaches 95 %" in answer.stdout
     assert not (little.root / "runs" / "broken.md").exists()
 
 
@@ -231,7 +141,7 @@ def test_a_chapter_that_never_ran_is_broken(little: Little) -> None:
 
 
 def test_a_batch_that_was_skipped_as_a_whole_has_a_verdict(tmp_path: Path) -> None:
-    [run] = plan.plan(find(["01"]), ["quick"], [], None, False)
+    [run] = plan.plan(find(["01"]), ["quick"], [], None)
     outcomes = [Outcome(run, "skipped", note="no data")]
     assert gpu.write(tmp_path, {"cards": [CARD], "backend": "tensorflow"}, outcomes) == 1
     verdict = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))

@@ -5,21 +5,7 @@ import pytest
 
 from course.report import comparison
 from tests.conftest import CHAPTER, Little
-
-CLAIM = """
-mistake = []
-
-[[claim]]
-label = "a-source"
-statement = "The little net reaches 95 %"
-value = 0.95
-unit = "fraction"
-chapter = "01"
-record = "little.test_accuracy"
-comparison = "at least"
-tolerance = 0.01
-profiles = ["sample"]
-"""
+from tests.support import CLAIM
 
 PICTURE = """\
 from helpers import plots

@@ -68,7 +68,7 @@ def parse_event(line: str) -> Event | None:
     try:
         found = json.loads(line)
         return Event(found.pop("event"), **found)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
