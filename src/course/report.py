@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,9 @@ def render(page: Page, form: str) -> str:
     return text.strip() + "\n"
 
 
-def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> tuple[Table, ...]:
+def _table(
+    title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> tuple[Table, ...]:
     """Return one table, or none without rows."""
     return (Table(title, header, tuple(rows)),) if rows else ()
 
@@ -96,8 +99,10 @@ def _megabytes(size: float) -> str:
 
 
 def _run_table(found: Summary) -> tuple[Table, ...]:
-    header = ("run", "attempt", "status", "why", "time of budget", "peak memory of budget")
-    header += ("GPU memory", "examples per second")
+    header = (
+        *("run", "attempt", "status", "why", "time of budget", "peak memory of budget"),
+        *("GPU memory", "examples per second"),
+    )
     rows = [
         (
             run.run,
