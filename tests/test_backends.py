@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from course.report import read_runs
 from course.results import kept_runs
+from course.running.store import read_attempts
 from helpers.places import ROOT
 from helpers.records import load_claims, verdict
 
@@ -32,10 +32,15 @@ def test_claims_have_the_same_verdicts_on_every_backend(name: str, tmp_path: Pat
     )
     assert answer.returncode == 0, answer.stderr
     usual, other = (
-        {record["name"]: record["value"] for run in runs for record in run["records"]}
-        for runs in (
-            [asdict(run) for run in kept_runs() if run.name.endswith("-sample")],
-            read_runs(tmp_path),
+        {record["name"]: record["value"] for record in records}
+        for records in (
+            [
+                asdict(record)
+                for run in kept_runs()
+                if run.name.endswith("-sample")
+                for record in run.records
+            ],
+            [record for attempt in read_attempts(tmp_path) for record in attempt.run.records],
         )
     )
     kept = "course run --profile sample --out FOLDER, then course book keep FOLDER"

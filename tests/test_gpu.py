@@ -6,22 +6,26 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from course import gpu
-from course.catalogue import find
-from course.running import plan
+import pytest
+
+from course import gpu, machine
+from course.catalogue import chapters, defaults, find
+from course.results import KeptRun, Record
+from course.running import plan, store
 from course.running.batch import Outcome
 from helpers.places import ROOT
 from tests.conftest import CHAPTER, Answer, Little
-from tests.support import CARD, CLAIM, add_cards, put_in_path
+from tests.support import CARD, CLAIM, add_cards, make_attempt, put_in_path, record
 
 Here = Callable[..., Answer]
+CARDS = (machine.Card("0", "NVIDIA H100 80GB HBM3", "570.86.15", 81559),)
 
 
 def test_no_card_is_said_at_once(little: Little, here: Here) -> None:
     answer = here("gpu")
     assert answer.returncode == 2
-    assert answer.stderr.startswith("course: There is no GPU here: this job looks for an NVIDIA")
-    assert "its driver, or nvidia-ml-py of the extra gpu, lists none" in answer.stderr
+    assert answer.stderr.startswith("course: There is no GPU here: this job needs an NVIDIA")
+    assert "NVIDIA's driver lists none" in answer.stderr
     assert not (little.root / "runs").exists()
 
 
@@ -76,84 +80,116 @@ def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
     assert facts["device"]["gpus"] == [CARD]
 
 
-def judge(little: Little, *words: str) -> subprocess.CompletedProcess[str]:
-    """What ``course gpu`` does where there is a card; runs that were done before are reused."""
-    program = (
-        "import sys; from course import cli, gpu; "
-        'gpu.check_device = lambda *_: {"cards": ["a card"], "backend": "tensorflow"}; '
-        "sys.exit(cli.main())"
-    )
-    usual = ["gpu", "--profile", "quick", "--out", "runs"]
-    return subprocess.run(
-        [*little.command()[:1], "-c", program, *usual, *words],
-        cwd=little.root,
-        env=little.environment,
-        capture_output=True,
-        text=True,
-    )
+def judge(little: Little, *accuracies: float) -> int:
+    """Write the verdict on runs of chapter 01 with these accuracies, one per seed."""
+    outcomes = []
+    for seed, accuracy in enumerate(accuracies):
+        name = f"01_little-quick-seed={seed}"
+        measured = {"records": [record(accuracy)], "parameters": {"seed": seed}}
+        folder = make_attempt(little.root / "runs", name, seed=seed, profile="quick", **measured)
+        run = store.read_run(folder)
+        assert run is not None
+        outcomes.append(Outcome(run, "succeeded", folder))
+    return gpu.write(little.root / "runs", CARDS, "tensorflow", outcomes)
 
 
-def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little) -> None:
+def keep(monkeypatch: pytest.MonkeyPatch, *accuracies: float) -> None:
+    """Let ``results`` hold runs of chapter 01 with these accuracies, one per seed."""
+    plain = defaults("01", "quick")[1]
+    empty = dict.fromkeys(KeptRun.__dataclass_fields__, ())
+    kept = [
+        KeptRun(
+            **{
+                **empty,
+                "file": f"chapters/01-quick-seed={seed}.json",
+                "chapter": "01",
+                "profile": "quick",
+                "backend": "tensorflow",
+                "parameters": {**plain, "seed": seed},
+                "records": (Record("little.test_accuracy", accuracy, "fraction"),),
+            }
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    monkeypatch.setattr(gpu.results, "kept_runs", lambda: kept)
+
+
+def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little, here: Here) -> None:
     (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
-    assert little.course("run").returncode == 0
-    answer = judge(little)
-    assert answer.returncode == 1, answer.stderr
+    assert judge(little, 0.9) == 1
     text = (little.root / "runs" / "broken.md").read_text(encoding="utf-8")
-    assert "* a-source, chapter 01: The little net reaches 95 %" in text
+    assert text.startswith(f"On {CARD} with tensorflow:\n\n* a-source, chapter 01: The little net")
     assert "little.test_accuracy is 90.00 %" in text
+    assert "| little.test_accuracy | 90.00 % |" in text
 
 
-def test_a_claim_that_the_kept_runs_broke_too_is_known(little: Little) -> None:
+def test_a_claim_that_the_kept_runs_broke_too_is_known(
+    little: Little,
+    here: Here,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
-    assert little.course("run").returncode == 0
-    assert little.course("book", "keep", "runs").returncode == 0
-    answer = judge(little)
-    assert answer.returncode == 0, answer.stdout
-    assert "known: a-source, chapter 01: The little net reaches 95 %" in answer.stdout
+    keep(monkeypatch, 0.9)
+    assert judge(little, 0.9) == 0
+    said = capsys.readouterr().out
+    assert "known: a-source, chapter 01: The little net reaches 95 %" in said
     assert not (little.root / "runs" / "broken.md").exists()
 
 
-def test_a_record_beyond_the_noise_of_the_kept_seeds_is_broken(little: Little) -> None:
-    assert little.course("run", "--seeds", "3").returncode == 0
-    assert little.course("book", "keep", "runs").returncode == 0
-    assert judge(little, "--seeds", "3").returncode == 0
-    little.write(CHAPTER.replace("0.9 + seed", "0.8 + seed"))
-    answer = judge(little, "--seeds", "3")
-    assert answer.returncode == 1
-    assert "little.test_accuracy was 90.10 %" in answer.stdout
+def test_a_record_beyond_the_noise_of_the_kept_seeds_is_broken(
+    little: Little,
+    here: Here,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keep(monkeypatch, 0.9, 0.901, 0.902)
+    assert judge(little, 0.9005, 0.901, 0.9015) == 0
+    assert judge(little, 0.8, 0.801, 0.802) == 1
+    assert "little.test_accuracy was 90.10 %" in capsys.readouterr().out
     verdict = json.loads((little.root / "runs" / "verdict.json").read_text(encoding="utf-8"))
     assert len(verdict["broken"]) == 1
+    assert verdict["cards"] == [CARD]
 
 
-def test_a_chapter_that_never_ran_is_broken(little: Little) -> None:
-    catalogue = little.root / "notebooks" / "course.toml"
-    text = catalogue.read_text(encoding="utf-8")
-    catalogue.write_text(f'{text}makes = ["thing"]\n', encoding="utf-8")
-    little.add("02", CHAPTER, 'uses = ["thing"]')
-    assert judge(little).returncode == 0
-    little.write(CHAPTER.replace('print("the end")', 'raise ValueError("no luck")'))
-    answer = judge(little)
-    assert answer.returncode == 1
-    assert "broken: 01_little-quick failed in cell 5: ValueError: no luck" in answer.stdout
-    said = "broken: 02_little-quick skipped: 01_little-quick did not succeed"
-    assert said in answer.stdout
-    assert "02_little-quick skipped" in (little.root / "runs" / "broken.md").read_text("utf-8")
+def test_a_run_of_another_backend_is_not_compared(
+    little: Little, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(monkeypatch, 0.9, 0.901, 0.902)
+    kept = [KeptRun(**{**vars(run), "backend": "jax"}) for run in gpu.results.kept_runs()]
+    monkeypatch.setattr(gpu.results, "kept_runs", lambda: kept)
+    assert judge(little, 0.8, 0.801, 0.802) == 0
 
 
-def test_a_batch_that_was_skipped_as_a_whole_has_a_verdict(tmp_path: Path) -> None:
+def test_runs_without_results_are_broken_and_earlier_ones_are_not_judged(
+    little: Little, here: Here
+) -> None:
+    assert "01" in chapters()
+    make_attempt(little.root / "runs", "01_little-quick-steps=9", parameters={"steps": 9})
     [run] = plan.plan(find(["01"]), ["quick"], [], None)
     outcomes = [Outcome(run, "skipped", note="no data")]
-    assert gpu.write(tmp_path, {"cards": [CARD], "backend": "tensorflow"}, outcomes) == 1
-    verdict = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
-    assert verdict["broken"] == ["01_convnet_basics-quick skipped: no data"]
-
-
-def test_earlier_runs_are_not_judged(little: Little) -> None:
-    little.write(CHAPTER.replace('print("the end")', "assert steps < 9"))
-    assert little.course("run", "-p", "steps=9").returncode == 1
-    answer = judge(little)
-    assert answer.returncode == 0, answer.stdout
+    assert gpu.write(little.root / "runs", CARDS, "tensorflow", outcomes) == 1
+    verdict = json.loads((little.root / "runs" / "verdict.json").read_text(encoding="utf-8"))
+    assert verdict["broken"] == ["01_little-quick skipped: no data"]
     assert "steps=9" not in (little.root / "runs" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_job_runs_what_it_was_asked_for(
+    little: Little, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel of this run would look for the course of this process, so nothing is executed.
+    asked = []
+    monkeypatch.setattr(gpu, "check_device", lambda wanted, profile: CARDS)
+
+    def execute(batch: gpu.Batch) -> dict[str, Outcome]:
+        asked.extend(run.folder for run in batch.waiting)
+        return {run.folder: Outcome(run, "skipped", note="no data") for run in batch.waiting}
+
+    monkeypatch.setattr(gpu.Batch, "execute", execute)
+    answer = here("gpu", "--profile", "quick", "--seeds", "2")
+    assert answer.returncode == 1
+    assert asked == ["01_little-quick", "01_little-quick-seed=1"]
+    assert "broken: 01_little-quick-seed=1 skipped: no data" in answer.stdout
 
 
 def test_a_log_keeps_its_end_between_fences(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from course import book, data, gpu, ledger, report, results
 from course.catalogue import find
@@ -15,10 +16,11 @@ from course.errors import CourseError
 from course.notebooks import commands as notebooks
 from course.running import commands as running
 from course.running.signals import Stopped
-from helpers.datasets import PROFILES, DataError
+from helpers.datasets import PROFILES
 from helpers.places import TableError
+from helpers.sources import DataError
 
-Subcommands = argparse._SubParsersAction  # argparse has no public name for it
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_gpu(commands: Subcommands) -> None:

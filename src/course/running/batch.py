@@ -18,8 +18,8 @@ from course.running.engine import Engine, Lost
 from course.running.progress import ProgressTable
 from course.running.run import Run
 from course.running.signals import Stopped, StopSignals, stop_signals
-from helpers.datasets import DataError
 from helpers.places import cache_folder
+from helpers.sources import DataError
 
 RETRIES = 1  # of a run whose worker died
 GRACE = 4  # budgets of time after which a run is ended

@@ -194,7 +194,7 @@ def models_for(run: Run, attempts: dict[str, Path]) -> dict[str, Path]:
     Returns:
         Those that the same batch made; else those of the last run with the usual parameters.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for model in chapters()[run.chapter].uses:
         folders = [attempts[name] / "models" for name in run.after if name in attempts]
         for folder in [*folders, cache_folder() / "models"]:

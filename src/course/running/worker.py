@@ -90,6 +90,21 @@ class _AtomicFile:
         return path
 
 
+def _describe(error: Exception, codes: dict[str, int]) -> dict[str, Any]:
+    """Return the event that an exception of Papermill stands for."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill import PapermillExecutionError
+
+    # Jupyter raises DeadKernelError in a cell, and RuntimeError while the kernel starts.
+    starting = isinstance(error, RuntimeError) and "kernel" in codes
+    if starting or isinstance(error, DeadKernelError):
+        return {"event": "died", "code": codes.get("kernel")}
+    name, message = type(error).__name__, str(error)
+    if isinstance(error, PapermillExecutionError):
+        name, message = error.ename, str(error.evalue)
+    return {"event": "failed", "error": name, "message": message[-MESSAGE_LENGTH:]}
+
+
 def execute(job: dict[str, Any], events: TextIO) -> int:
     """Execute a notebook and write an event at each cell and at the end.
 
@@ -103,7 +118,6 @@ def execute(job: dict[str, Any], events: TextIO) -> int:
     """
     import jupytext
     import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.iorw import papermill_io
 
     def tell(**event: Any) -> None:
@@ -139,16 +153,7 @@ def execute(job: dict[str, Any], events: TextIO) -> int:
             on_cell_start=started,
         )
     except Exception as error:
-        # Jupyter raises DeadKernelError in a cell, and RuntimeError while the kernel starts.
-        dead = isinstance(error, DeadKernelError)
-        if dead or (isinstance(error, RuntimeError) and "kernel" in codes):
-            tell(event="died", cell=present, code=codes.get("kernel"))
-        elif isinstance(error, papermill.PapermillExecutionError):
-            message = str(error.evalue)[-MESSAGE_LENGTH:]
-            tell(event="failed", cell=present, error=error.ename, message=message)
-        else:
-            message = str(error)[-MESSAGE_LENGTH:]
-            tell(event="failed", cell=present, error=type(error).__name__, message=message)
+        tell(**_describe(error, codes), cell=present)
         return 1
     finally:
         starting.release()
