@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from course import book, data, gpu, report, results
+from course import book, data, gpu, ledger, report, results
+from course.catalogue import find
 from course.errors import CourseError
 from course.notebooks import commands as notebooks
 from course.running import commands as running
@@ -43,6 +44,24 @@ def _add_check(commands: Subcommands) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     return notebooks.check(options.chapters)
+
+
+def _add_regression(commands: Subcommands) -> None:
+    parser = commands.add_parser(
+        "regression", help="repeat due chapters on real data and compare with stored outputs"
+    )
+    parser.add_argument("chapters", nargs="*", help="numbers or names; all if none is given")
+    parser.add_argument(
+        "--minutes",
+        type=running.positive,
+        metavar="N",
+        help="start no chapter that won't fit into what is left of them, except the first",
+    )
+    parser.set_defaults(act=_regression)
+
+
+def _regression(options: argparse.Namespace) -> int:
+    return ledger.repeat(find(options.chapters), options.minutes)
 
 
 def _add_sync(commands: Subcommands) -> None:
@@ -135,6 +154,7 @@ SUBCOMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     running.add_runs,
     _add_report,
     _add_check,
+    _add_regression,
     _add_sync,
     _add_book,
     _add_data,

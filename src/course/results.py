@@ -14,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course.catalogue import chapters, defaults, parse_parameters
-from course.compare import HISTORY, printed
+from course.compare import HISTORY, is_text, pieces
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, records_of
@@ -328,7 +328,8 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
             if body := output.get("data", {}).get(HISTORY):
                 curves.append(Curve(cell=number, **body))
         if "measured" in cell.metadata.get("tags", []):
-            texts += [Printed(number, kind, text) for kind, text in printed(cell.outputs)]
+            found = filter(is_text, pieces(cell.outputs, measured=True))
+            texts += [Printed(number, piece.kind, piece.content) for piece in found]
     copied = ("chapter", "profile", "helpers", "backend", "device", "threads", "started")
     copied += ("peak_memory_bytes", "examples_a_second", "gpu_peak_bytes")
     copied += ("python", "packages", "commit")

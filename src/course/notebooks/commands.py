@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from course.catalogue import Chapter, chapters, find
-from course.notebooks.check import faults, is_due
+from course.ledger import due
+from course.notebooks.check import faults
 from course.notebooks.files import read_notebook
 from course.notebooks.living import (
     Records,
@@ -35,11 +36,11 @@ def check(wanted: list[str]) -> int:
     found += page_faults(records) if not wanted else []
     for fault in found:
         print(fault)
-    due = [chapter.number for chapter in chosen if not found and is_due(chapter)]
-    if due:
+    late = [chapter.number for chapter in due(chosen)] if not found else []
+    if late:
         print(
-            f"due: {', '.join(due)}: helpers changed since the stored run; repeat it on real data "
-            "with `make regression`"
+            f"due: {', '.join(late)}: helpers changed since the last good repeat; repeat them on "
+            "real data with `course regression`"
         )
     if found:
         print(f"course: {len(found)} faults in {len(chosen)} chapters", file=sys.stderr)
