@@ -2,11 +2,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from course import catalogue, cli, results
+from course.running import plan
+from helpers import claims, datasets, places
 from helpers.places import ROOT
 
 HEADER = """\
@@ -182,3 +186,44 @@ def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Little],
 def stored(little: Little, _stored_once: Callable[[Little], None]) -> Little:
     _stored_once(little)
     return little
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def here(
+    little: Little, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
+    """Run the command line on the little checkout in this process, without any other."""
+    caches = (
+        *(catalogue.defaults, plan.chapter_digests, datasets.catalogue),
+        *(claims.claims, claims.mistakes, claims.sources),
+    )
+    for cache in caches:
+        getattr(cache, "cache_clear", lambda: None)()
+    monkeypatch.setattr(places, "ROOT", little.root)
+    monkeypatch.setattr(catalogue, "NOTEBOOKS", little.root / "notebooks")
+    monkeypatch.setattr(results, "RESULTS", little.root / "results")
+    monkeypatch.setenv("COURSE_CACHE", str(little.root / "cache"))
+    monkeypatch.delenv("COURSE_MIRROR", raising=False)
+    monkeypatch.chdir(little.root)
+
+    def run(*words: str) -> Answer:
+        capsys.readouterr()
+        try:
+            status = cli.main(list(words))
+        except SystemExit as left:  # argparse refuses the words
+            status = int(left.code or 0)
+        said = capsys.readouterr()
+        return Answer(status, said.out, said.err)
+
+    yield run
+    for cache in caches:
+        getattr(cache, "cache_clear", lambda: None)()

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from course.catalogue import chapters
-from course.pairs import records_of
+from course.notebooks.files import records_of
 from helpers import claims as claims_module
 from helpers import records
 from helpers.claims import (
