@@ -149,12 +149,6 @@ def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:
     }
 
 
-def test_a_batch_leaves_no_unfinished_file(little: Little) -> None:
-    assert little.course("run", "--profile", "sample").returncode == 0
-    left = [path.name for path in Path(little.root / "runs").rglob(".*")]
-    assert left == [".lock"]
-
-
 class Broken:
     """An engine whose second run raises whatever it likes."""
 

@@ -48,6 +48,7 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     report = (little.root / "runs" / "report.html").read_text(encoding="utf-8")
     assert "little.test_accuracy" in report
     assert "http" not in report
+    assert [path.name for path in (little.root / "runs").rglob(".*")] == [".lock"]
 
 
 def test_a_user_without_a_name_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
