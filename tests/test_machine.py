@@ -157,3 +157,19 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPat
     assert machine.cores() == 1
     monkeypatch.delattr(machine.os, "sched_getaffinity")
     assert machine.cores() == machine.os.cpu_count()
+
+
+@pytest.mark.parametrize(("devices", "cards"), [((), 0), (("GPU:0", "GPU:1"), 2)])
+def test_only_cards_that_the_backend_sees_are_recorded_and_shared_out(
+    devices: tuple[str, ...],
+    cards: int,
+    here: Callable[..., Answer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_driver(monkeypatch, 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "ask_backend", lambda: machine.Backend("tensorflow", devices))
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    assert len(machine.environment().device.gpus) == len(machine.gpus()) == cards
+    answer = here("run", "--profile", "sample", "--seeds", "3", "--dry-run")
+    assert f"3 runs, {cards or 3} at a time" in answer.stdout
