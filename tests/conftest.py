@@ -70,14 +70,12 @@ budget.quick = {seconds = 30, megabytes = 800}
 budget.full = {seconds = 30, megabytes = 800}
 """
 
-<<<<<<< HEAD
 SOURCE = """\
 [a-source]
 author = "Somebody"
 title = "A source"
 kind = "lecture slides"
 short = "A source"
-=======
 # It answers as helpers.backend does, without importing TensorFlow.
 BACKEND = """\
 from types import SimpleNamespace
@@ -91,7 +89,6 @@ def accelerators():
 
 def toolkit():
     return ""
->>>>>>> main
 """
 
 
