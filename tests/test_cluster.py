@@ -23,7 +23,12 @@ class Workers:
 
     def __init__(self, little: Little) -> None:
         self.little = little
-        self.environment = {**little.environment, "DASK_DISTRIBUTED__ADMIN__LOG_FORMAT": ""}
+        self.environment = {
+            **little.environment,
+            "DASK_DISTRIBUTED__ADMIN__LOG_FORMAT": "",
+            # Dask would ask the made-up driver for more than it knows.
+            "DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False",
+        }
         self.processes: list[subprocess.Popen[str]] = []
         self.file = little.root / "scheduler.json"
         self.scheduler = self.start("scheduler", "--port", "0", "--no-dashboard")
