@@ -76,6 +76,8 @@ author = "Somebody"
 title = "A source"
 kind = "lecture slides"
 short = "A source"
+"""
+
 # It answers as helpers.backend does, without importing TensorFlow.
 BACKEND = """\
 from types import SimpleNamespace
