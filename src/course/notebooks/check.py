@@ -170,17 +170,6 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
     return found
 
 
-def is_due(chapter: Chapter) -> bool:
-    """Return whether a chapter's helpers have changed since its outputs were made or repeated.
-
-    Raises:
-        CourseError: the notebook cannot be read.
-    """
-    stored = read_notebook(chapter.notebook)
-    present = digests(stored, chapter.data)["helpers"]
-    return stored.metadata.get("course", {}).get("helpers") != present
-
-
 def _record_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
     seen = set()
     for record in records_of(notebook):

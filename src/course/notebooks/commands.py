@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+from course import exercises
 from course.catalogue import Chapter, chapters, find
-from course.notebooks.check import faults, is_due
+from course.ledger import due
+from course.notebooks.check import faults
 from course.notebooks.files import read_notebook
 from course.notebooks.living import (
     Records,
@@ -32,14 +34,15 @@ def check(wanted: list[str]) -> int:
     """
     chosen, records = find(wanted), read_records()
     found = [fault for chapter in chosen for fault in faults(chapter, records)]
+    found += [fault for chapter in chosen for fault in exercises.faults(chapter)]
     found += page_faults(records) if not wanted else []
     for fault in found:
         print(fault)
-    due = [chapter.number for chapter in chosen if not found and is_due(chapter)]
-    if due:
+    late = [chapter.number for chapter in due(chosen)] if not found else []
+    if late:
         print(
-            f"due: {', '.join(due)}: helpers changed since the stored run; repeat it on real data "
-            "with `make regression`"
+            f"due: {', '.join(late)}: helpers changed since the last good repeat; repeat them on "
+            "real data with `course regression`"
         )
     if found:
         print(f"course: {len(found)} faults in {len(chosen)} chapters", file=sys.stderr)
@@ -72,6 +75,9 @@ def sync(wanted: list[str]) -> int:
         kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
         numbers = ", bound numbers renewed" if renewed else ""
         print(f"notebooks/{chapter.notebook.name}: {kept}{numbers}")
+    for chapter in filter(exercises.has_exercises, chosen):
+        exercises.sync(chapter)
+        print(f"notebooks/exercises/{chapter.notebook.name}: made from its solutions")
     if not wanted:
         _tell(renew_pages(records))
     _list_false(chosen, records, with_pages=not wanted)
