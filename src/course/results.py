@@ -14,11 +14,12 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course.catalogue import chapters, defaults, parse_parameters
-from course.compare import HISTORY, printed
+from course.compare import HISTORY, is_text, pieces
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, records_of
-from course.report import read_runs
+from course.running.run import to_json
+from course.running.store import Attempt, read_attempts
 from helpers.files import write_atomically
 from helpers.places import ROOT
 
@@ -327,7 +328,8 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
             if body := output.get("data", {}).get(HISTORY):
                 curves.append(Curve(cell=number, **body))
         if "measured" in cell.metadata.get("tags", []):
-            texts += [Printed(number, kind, text) for kind, text in printed(cell.outputs)]
+            found = filter(is_text, pieces(cell.outputs, measured=True))
+            texts += [Printed(number, piece.kind, piece.content) for piece in found]
     copied = ("chapter", "profile", "helpers", "backend", "device", "threads", "started")
     copied += ("peak_memory_bytes", "examples_a_second", "gpu_peak_bytes")
     copied += ("python", "packages", "commit")
@@ -366,12 +368,8 @@ def write(run: KeptRun) -> Path:
     return path
 
 
-def _found(folder: Path) -> list[dict[str, Any]]:
-    return [run for run in read_runs(folder) if run["status"] == "succeeded"]
-
-
-def _executed(run: dict[str, Any]) -> NotebookNode:
-    return read_notebook(run["path"] / f"{run['notebook']}.ipynb")
+def _account(attempt: Attempt, file: str) -> KeptRun:
+    return account(to_json(attempt.run), read_notebook(attempt.notebook), file)
 
 
 def keep(folder: Path) -> list[Path]:
@@ -388,8 +386,10 @@ def keep(folder: Path) -> list[Path]:
         CourseError: there are no runs, all failed, or one can't be kept.
     """
     kept = []
-    for run in _found(folder):
-        made = account(run, _executed(run), "")
+    for attempt in read_attempts(folder):
+        if attempt.status != "succeeded":
+            continue
+        made = _account(attempt, "")
         backend = [] if made.backend == BACKEND else [made.backend]
         asked = [f"{name}={value}" for name, value in sorted(changed(made).items())]
         words = [made.chapter, made.profile, *backend, *asked]
@@ -422,17 +422,15 @@ def keep_named(folder: Path, name: str, records: list[str]) -> Path:
     """
     if not re.fullmatch(r"[a-z0-9_]+", name) or f"{name}.json" == LEDGER:
         raise CourseError(f'"{name}" can\'t name a file of results: use a-z, 0-9 and _.')
-    runs = read_runs(folder)
+    runs = read_attempts(folder)
     if len(runs) > 1:
         raise CourseError(
             f"--name keeps one run, and {folder} has {len(runs)}: name the folder of one, such as "
-            f"{folder / runs[0]['folder']}."
+            f"{folder / runs[0].run.folder}."
         )
-    if runs[0]["status"] != "succeeded":
-        raise CourseError(
-            f"The run in {folder} is {runs[0]['status']}, so there is nothing to keep."
-        )
-    made = account(runs[0], _executed(runs[0]), f"{name}.json")
+    if runs[0].status != "succeeded":
+        raise CourseError(f"The run in {folder} is {runs[0].status}, so there is nothing to keep.")
+    made = _account(runs[0], f"{name}.json")
     found = {record.name: record for record in made.records}
     missing = [record for record in records if record not in found]
     if missing:

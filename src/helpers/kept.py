@@ -54,6 +54,22 @@ def curves(name: str) -> list[tuple[str, dict[str, list[float]]]]:
     return [(curve["model"], curve["history"]) for curve in _read(name)["curves"]]
 
 
+def of_chapter(number: str) -> list[dict[str, Any]]:
+    """Read the whole accounts of a chapter's kept runs on the course's own backend.
+
+    Args:
+        number: of the chapter, such as "01".
+
+    Returns:
+        The content of each file, and its ``name``.
+
+    >>> {run["chapter"] for run in of_chapter("01")}
+    {'01'}
+    """
+    found = [{"name": name, **_read(name)} for name in names()]
+    return [run for run in found if (run["chapter"], run["backend"]) == (number, "tensorflow")]
+
+
 def _files() -> dict[str, Path]:
     folder = ROOT / "results"
     paths = [*folder.glob("*.json"), *folder.glob("chapters/*.json")]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
@@ -10,77 +11,87 @@ from course.catalogue import Chapter, parse_parameters
 from course.errors import CourseError
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook, records_of
+from course.notebooks.living import Records, cell_faults
 from course.notebooks.pairing import (
-    CELL_METADATA,
     NOTEBOOK_METADATA,
-    clean_metadata,
+    STORED_METADATA,
+    stored_metadata,
     without_outputs,
 )
 
-CELL_LINES = 24
-TAGS = {"parameters", "measured", "nbval-ignore-output"}
+TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
+
+
+@dataclass(frozen=True)
+class Edition:
+    """How long the code of a chapter may be: lines of a cell, and columns of a line."""
+
+    lines: int
+    columns: int
+
+
+FIRST, SECOND = Edition(24, 100), Edition(20, 88)
+IN_FIRST_EDITION = {"01", "02", "03", "04", "05", "06", "07", "08"}
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
     r"|[A-Za-z]:\\+Users\\+"
 )
-_MEASURED = re.compile(
-    r"\d(?:[\d.,]*\d)?\s*(?:%|percent\b|per cent\b|percentage)"
-    r"|\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
-    r"|\b(?:accuracy|loss|error)\s+(?:of|is|was|reaches|reached)\s+(?:about\s+)?\d*[.]\d+",
-    re.IGNORECASE,
-)
-_FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$|`[^`\n]+`", re.DOTALL)
 
 
 def _same(left: NotebookNode, right: NotebookNode) -> bool:
     return (
         left.cell_type == right.cell_type
         and left.source == right.source
-        and clean_metadata(left.metadata) == clean_metadata(right.metadata)
+        and stored_metadata(left) == stored_metadata(right)
     )
 
 
-def _prose_faults(cell: NotebookNode, place: str) -> Iterator[str]:
-    prose = _FORMULA.sub(" ", re.sub(r"```.*?```", " ", cell.source, flags=re.DOTALL))
-    for match in _MEASURED.finditer(prose):
-        line = prose[: match.start()].count("\n") + 1
-        yield (
-            f'{place}, line {line}: "{match[0].strip()}" is typed into prose; record it in the run '
-            "and show it from there."
-        )
-
-
-def _cell_faults(cell: NotebookNode, place: str) -> Iterator[str]:
-    extra = set(cell.metadata) - CELL_METADATA
+def _cell_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+    extra = set(cell.metadata) - STORED_METADATA
     if extra or cell.metadata.get("tags") == []:
         named = ", ".join(sorted(extra)) or "empty tags"
-        yield f"{place}: its metadata has {named}; run course sync."
+        yield f"{place}: its metadata has {named}; run `course sync`."
     unknown = set(cell.metadata.get("tags", [])) - TAGS
     if unknown:
-        yield f"{place}: the tag {', '.join(sorted(unknown))} means nothing here."
-    if cell.cell_type == "markdown":
-        yield from _prose_faults(cell, place)
-        return
-    lines = cell.source.count("\n") + 1
-    if lines > CELL_LINES:
-        yield f"{place}: {lines} lines, more than the {CELL_LINES} allowed."
+        yield (
+            f"{place}: unknown tag {', '.join(sorted(unknown))}; the tags are "
+            f"{', '.join(sorted(TAGS))}."
+        )
+    if cell.cell_type == "code":
+        yield from _code_faults(cell, place, edition)
+        for output in cell.get("outputs", []):
+            yield from _output_faults(output, place)
+
+
+def _code_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+    lines = cell.source.split("\n")
+    if len(lines) > edition.lines:
+        yield f"{place}: {len(lines)} lines of code, more than the {edition.lines} allowed."
+    for number, line in enumerate(lines, 1):
+        if len(line) > edition.columns:
+            yield (
+                f"{place}, line {number}: {len(line)} columns, more than the {edition.columns} "
+                "allowed."
+            )
     if cell.get("execution_count") is None and cell.source.strip():
         yield f"{place}: never executed; run it with `course run --store`."
-    for output in cell.get("outputs", []):
-        if output.output_type == "error":
-            yield f"{place}: its stored output is an error ({output.ename})."
-        if output.output_type == "stream" and output.name == "stderr":
-            yield f"{place}: its stored output holds text of the error stream."
-        text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
-            {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
-        )
-        found = _MACHINE_PATH.search(text)
-        if found:
-            yield f"{place}: its stored output shows a path of a machine, {found[0]}."
-        if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get(
-            "alt"
-        ):
+
+
+def _output_faults(output: NotebookNode, place: str) -> Iterator[str]:
+    if output.output_type == "error":
+        yield f"{place}: its stored output is an error ({output.ename})."
+    if output.output_type == "stream" and output.name == "stderr":
+        yield f"{place}: its stored output holds text of the error stream."
+    data = output.get("data", {})
+    text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
+        {k: v for k, v in data.items() if not k.startswith("image/")}
+    )
+    found = _MACHINE_PATH.search(text)
+    if found:
+        yield f"{place}: its stored output shows a path of a machine, {found[0]}."
+    for kind in data:
+        if kind.startswith("image/") and not output.metadata.get(kind, {}).get("alt"):
             yield f"{place}: its picture has no alt text; show it with plots.show."
 
 
@@ -94,7 +105,7 @@ def _pair_faults(
         code_number += (left or right).cell_type == "code"
         if left is None or right is None:
             has, lacks = names if right is None else names[::-1]
-            yield f"{has}: cell {number} is not in {lacks}; run course sync, or save the notebook."
+            yield f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the tab."
             return
         if not _same(left, right):
             first = next(
@@ -116,25 +127,31 @@ def _pair_faults(
             return
 
 
-def faults(chapter: Chapter) -> list[str]:
-    """Everything that is wrong with the pair of a chapter, each with its place.
+def faults(chapter: Chapter, records: Records) -> list[str]:
+    """Find everything that is wrong with the pair of a chapter, each with its place.
+
+    Args:
+        chapter: the chapter.
+        records: those of all chapters and kept runs, for the numbers in prose.
 
     Raises:
         CourseError: one of the pair cannot be read at all.
     """
     source, stored = without_outputs(chapter), read_notebook(chapter.notebook)
     name = f"notebooks/{chapter.notebook.name}"
+    edition = FIRST if chapter.number in IN_FIRST_EDITION else SECOND
     found = list(_pair_faults(source, stored, (f"notebooks/{chapter.source.name}", name)))
     for number, cell in enumerate(stored.cells):
-        found += _cell_faults(cell, f"{name}, cell {number}")
+        found += _cell_faults(cell, f"{name}, cell {number}", edition)
         if "parameters" in cell.metadata.get("tags", []):
             try:
                 parse_parameters(cell.source, name)
             except CourseError as error:
                 found.append(str(error))
+    found += cell_faults(stored.cells, name, records)
     extra = set(stored.metadata) - NOTEBOOK_METADATA
     if extra:
-        found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run course sync.")
+        found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run `course sync`.")
     try:
         present = digests(stored, chapter.data)
     except CourseError as error:
@@ -151,17 +168,6 @@ def faults(chapter: Chapter) -> list[str]:
             )
     found += _record_faults(stored, name)
     return found
-
-
-def is_due(chapter: Chapter) -> bool:
-    """Return whether a chapter's helpers have changed since its outputs were made or repeated.
-
-    Raises:
-        CourseError: the notebook cannot be read.
-    """
-    stored = read_notebook(chapter.notebook)
-    present = digests(stored, chapter.data)["helpers"]
-    return stored.metadata.get("course", {}).get("helpers") != present
 
 
 def _record_faults(notebook: NotebookNode, name: str) -> Iterator[str]:

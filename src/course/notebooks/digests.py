@@ -147,9 +147,10 @@ def code_digests(sources: list[str], data: Iterable[str]) -> dict[str, str]:
     Raises:
         CourseError: a source or module isn't valid Python.
     """
+    cells = _cells(sources)
     modules = helper_modules(sources, data)
     helpers = [[name, code_digest(text, module=True)] for name, text in sorted(modules.items())]
-    return {"cells": _cells(sources), "helpers": digest_of(helpers)}
+    return {"cells": cells, "helpers": digest_of(helpers)}
 
 
 def outputs_digest(notebook: NotebookNode) -> str:

@@ -12,6 +12,8 @@ from course.notebooks.digests import cell_digest, code_digests, digests, outputs
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 
 CELL_METADATA = {"tags", "nbval"}
+STORED_METADATA = {*CELL_METADATA, "jupyter"}
+FOLDED = {"hide-input", "parameters"}  # tags of cells whose source JupyterLab hides
 NOTEBOOK_METADATA = {"kernelspec", "language_info", "jupytext", "course"}
 KEEP = {
     "kernelspec": {
@@ -23,9 +25,9 @@ KEEP = {
 }
 
 
-def clean_metadata(metadata: Any) -> dict[str, Any]:
-    """Return only the cell metadata that both files of a pair keep."""
-    return {key: value for key, value in metadata.items() if key in CELL_METADATA and value}
+def stored_metadata(cell: NotebookNode) -> dict[str, Any]:
+    """Return what the ``.ipynb`` keeps of a cell's metadata; the ``.py`` keeps the tags alone."""
+    return {key: value for key, value in cell.metadata.items() if key in STORED_METADATA and value}
 
 
 def without_outputs(chapter: Chapter) -> NotebookNode:
@@ -45,7 +47,10 @@ def without_outputs(chapter: Chapter) -> NotebookNode:
     }
     notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
     for number, cell in enumerate(notebook.cells):
-        cell.metadata = NotebookNode(clean_metadata(cell.metadata))
+        kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        if FOLDED & set(kept.get("tags", [])):
+            kept["jupyter"] = {"source_hidden": True}
+        cell.metadata = NotebookNode({key: value for key, value in kept.items() if value})
         cell["id"] = f"cell-{number:03d}"
     return notebook
 
@@ -57,7 +62,7 @@ def _same_code(left: str, right: str) -> bool:
         return False
 
 
-def sync(chapter: Chapter) -> int:
+def sync_pair(chapter: Chapter) -> int:
     """Bring the ``.ipynb`` in line with the ``.py``, keeping the outputs that still belong to it.
 
     A code cell keeps its outputs while its own code and that of all code cells before it are
