@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-
-
-# %% [markdown]
 # # 1. Convnet basics
 #
 # **How can a network recognize a shape wherever it appears?**
@@ -155,8 +152,8 @@ plots.show(
 )
 
 # %% [markdown]
-# It reads 91.9 %<!-- shift.linear.still --> of the digits as they are, and
-# 40.0 %<!-- shift.linear.left_4 --> after the shift. More than half of what it could do is
+# It reads 86.3 %<!-- shift.linear.still --> of the digits as they are, and
+# 19.8 %<!-- shift.linear.left_4 --> after the shift. More than half of what it could do is
 # gone,<!-- shift.linear.left_4 < 0.5 * shift.linear.still --> because of a step that you would
 # hardly notice.
 #
@@ -245,10 +242,10 @@ def make_convnet():
 # * `evaluate` measures the finished model.
 #
 # The **learning rate**, the size of a training step, rises to a peak and falls to zero again,
-# so that two epochs go as far as five or more at a constant rate. Our helpers add two things
-# that you can do without: `training.batches` shuffles by our seed, so that the run can be
-# repeated, and `training.Progress` prints one line instead of a moving bar. With plain arrays
-# you would write `model.fit(train_images, train_labels, batch_size=128, epochs=2)`.
+# which makes short trainings go further. Our helpers add two things that you can do without:
+# `training.batches` shuffles by our seed, so that the run can be repeated, and
+# `training.Progress` prints one line instead of a moving bar. With plain arrays you would write
+# `model.fit(train_images, train_labels, batch_size=128, epochs=2)`.
 
 
 # %%
@@ -317,21 +314,14 @@ for name, model in models.items():
     ]
 
 # %% tags=["measured", "hide-input"]
-COLORS = {"linear": "C7", "dense": "C0", "convnet": "C1", "LeNet": "C2"}
-
-
-def draw_shift_curves(curves, title):
-    figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-    for name, curve in curves.items():
-        axis.plot(distances, curve, "o-", color=COLORS[name])
-        axis.text(2.15, curve[2] + 0.015, name, color=COLORS[name])
-    axis.set(ylim=(0, 1.03), title=title)
-    axis.set(xlabel="shift in pixels", ylabel="accuracy")
-    axis.yaxis.set_major_formatter("{x:.0%}")
-    return figure
-
-
-figure = draw_shift_curves(shift_curves, f"The further, the worse ({mnist.label})")
+COLORS = {"linear": "C6", "dense": "C0", "convnet": "C1", "LeNet": "C2"}
+figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+for name, curve in shift_curves.items():
+    axis.plot(distances, curve, "o-", color=COLORS[name])
+    axis.text(2.15, curve[2] + 0.015, name, color=COLORS[name])
+axis.set(ylim=(0, 1.03), title=f"The further, the worse ({mnist.label})")
+axis.set(xlabel="shift in pixels", ylabel="validation accuracy")
+axis.yaxis.set_major_formatter("{x:.0%}")
 plots.show(
     figure,
     "Accuracy against the shift in pixels for three networks. All start above nine "
@@ -344,11 +334,11 @@ for name, curve in shift_curves.items():
 # %% [markdown]
 # At four pixels the linear classifier is down to 00.0 %<!-- shift.linear.at_4 -->, the dense
 # net to 00.0 %<!-- shift.dense.at_4 -->, and the convnet to 00.0 %<!-- shift.convnet.at_4 -->.
-# The convnet suffers
-# least:<!-- shift.convnet.at_4 > 2 * max(shift.linear.at_4, shift.dense.at_4) --> it still
-# reads more than twice as many digits as the dense net, and a shift of two pixels costs it only
-# a few of every hundred.<!-- shift.convnet.at_2 > shift.convnet.at_0 - 0.06 --> The dense net
-# reads far better than the linear classifier when digits stay in
+# The convnet suffers least:<!-- shift.convnet.at_4 > 2 * max(shift.linear.at_4,
+# shift.dense.at_4) --> it still reads more than twice as many digits as the dense net, and a
+# shift of two pixels costs it only a few of every
+# hundred.<!-- shift.convnet.at_2 > shift.convnet.at_0 - 0.06 --> The dense net reads far better
+# than the linear classifier when digits stay in
 # place,<!-- shift.dense.at_0 > shift.linear.at_0 + 0.04 --> but its hidden layer is of little
 # use against shifts. It too has to learn a 7 anew at every place.
 #
@@ -741,9 +731,10 @@ plots.show(
 # %% [markdown]
 # ## Why ReLU?
 #
-# After each convolution stands `activation="relu"`. The **ReLU**, *rectified linear unit*, is
-# as simple as a function can be: negative numbers become zero, positive ones stay. An
-# **activation function** like this one sits between layers. What would happen without it?
+# All our convolutions end in `activation="relu"`. The **ReLU**, or *rectified linear unit*, is
+# about as simple as a function can be: negative numbers become zero, and positive ones stay as
+# they are. An **activation function** like this one sits between layers. What would happen
+# without it?
 #
 # A convolution is a weighted sum. A weighted sum of weighted sums is again a weighted sum. So
 # two 3 x 3 convolutions in a row, with nothing in between, can do nothing that a single 5 x 5
@@ -751,7 +742,7 @@ plots.show(
 #
 # A simple way to catch a linear function: cut the seven into a top and a bottom half, send each
 # half through the layers, and add the results. If nothing but weighted sums happens inside,
-# that must give the same as sending the whole digit.
+# that must give the same as the whole digit does.
 
 # %%
 first, second = random.normal(size=(2, 3, 3, 1, 1))
@@ -784,7 +775,7 @@ for relu in (False, True):
 # >
 # > About that of the linear classifier, because that is what it is. Average pooling and
 # > flattening are linear too. (With max pooling it would do better: a maximum isn't linear.)
-# > The result is two sections further down.
+# > We'll train it below, together with other variants.
 # > </details>
 
 # %% [markdown]
@@ -898,11 +889,11 @@ tables.show_table(("what", "parameters"), rows)
 # %% [markdown]
 # Twenty small kernels have 1,520<!-- basics.filters_20.parameters --> parameters, biases
 # included (it is tempting to add the twenty biases again). Twenty whole-image templates have
-# 61,460<!-- basics.templates_20.parameters -->, forty times as
-# many.<!-- abs(basics.templates_20.parameters / basics.filters_20.parameters - 40) < 1 -->
-# ("Two orders of magnitude", as one often reads, would be a hundred times or more.) And the
-# small kernels stay the same size however large the image grows, while a dense layer grows with
-# every pixel: 100 units on a color image of 200 by 200 pixels already have
+# 61,460<!-- basics.templates_20.parameters -->, forty times as many.<!--
+# abs(basics.templates_20.parameters / basics.filters_20.parameters - 40) < 1 --> ("Two orders
+# of magnitude", as one often reads, would be a hundred times or more.) And the small kernels
+# stay the same size however large the image grows, while a dense layer grows with every pixel:
+# 100 units on a color image of 200 by 200 pixels already have
 # 12,000,000<!-- basics.dense_100_on_200x200.weights --> weights.
 #
 # ### Cheap to store. And to run?
@@ -916,8 +907,9 @@ tables.show_table(("what", "parameters"), rows)
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > The dense layer, by a factor of 87. Each of its outputs looks at all 784 pixels; each output
-# > of the convolution looks at nine. 784 divided by 9 is 87.
+# > The dense layer, by a factor of 87<!-- basics.same_maps.dense.multiplications /
+# > basics.same_maps.convolution.multiplications -->. Each of its outputs looks at all 784
+# > pixels; each output of the convolution looks at nine.
 # > </details>
 
 
@@ -951,11 +943,11 @@ tables.show_table(("from 28x28x1 to 26x26x32", "parameters", "multiplications"),
 # Between the same two maps the convolution needs
 # 194,688<!-- basics.same_maps.convolution.multiplications --> multiplications and the dense
 # layer 16,959,488<!-- basics.same_maps.dense.multiplications -->. A convolution is *cheaper* in
-# both
-# ways.<!-- basics.same_maps.dense.multiplications > 80 * basics.same_maps.convolution.multiplications -->
-# Convnets are expensive to run for another reason: they are affordable enough that we make them
-# deep and wide, while nobody would build that dense layer. (Papers count **MACs**, one
-# multiplication with one addition, or **FLOPs**, two per MAC.)
+# both ways.<!-- basics.same_maps.dense.multiplications > 80 *
+# basics.same_maps.convolution.multiplications --> Convnets are expensive to run for another
+# reason: they are affordable enough that we make them deep and wide, while nobody would build
+# that dense layer. (Papers count **MACs**, one multiplication with one addition, or **FLOPs**,
+# two per MAC.)
 #
 # ### More maps, smaller maps
 #
@@ -975,7 +967,8 @@ plots.show(
     "A block diagram: four times a convolution and a pooling. The maps shrink from 148 "
     "to 7 pixels, and their number rises from 32 to 128.",
 )
-first_map, last_map = photo_net.layers[0].output.shape, photo_net.output.shape
+first_map = photo_net.layers[0].output.shape
+last_map = photo_net.layers[-1].output.shape
 record("basics.four_pairs_on_150.first_map", first_map[1], "count")
 record("basics.four_pairs_on_150.last_map", last_map[1], "count")
 record("basics.four_pairs_on_150.first_depth", first_map[3], "count")
@@ -1038,7 +1031,8 @@ tables.show_table(("network", "convolutions", "dense layer", "together"), rows)
 #
 # A single training proves little, because another **seed**, with other initial weights and
 # another order of the images, gives another accuracy. So each variant is trained three times,
-# with three seeds, on a part of the training images to save time.
+# with three seeds. To save time we use only a part of the training images. The dense net joins
+# in for comparison.
 
 # %%
 max_pooling, average_pooling = layers.MaxPooling2D, layers.AveragePooling2D
@@ -1059,11 +1053,12 @@ def small_convnet(pool=max_pooling, stride=1, activation="relu", head=flatten):
 
 # %%
 variants = {
-    "base": {},
-    "average": {"pool": average_pooling},
-    "stride": {"pool": None, "stride": 2},
-    "no ReLU": {"pool": average_pooling, "activation": None},
-    "global": {"head": global_max},
+    "dense net": make_dense,
+    "base": small_convnet,
+    "average": lambda: small_convnet(pool=average_pooling),
+    "stride": lambda: small_convnet(pool=None, stride=2),
+    "no ReLU": lambda: small_convnet(pool=average_pooling, activation=None),
+    "global": lambda: small_convnet(head=global_max),
 }
 
 # %% tags=["measured"]
@@ -1071,10 +1066,10 @@ few_images = train_images[:comparison_images]
 few_labels = train_labels[:comparison_images]
 in_place = {name: [] for name in variants}
 after_shift = {name: [] for name in variants}
-for name, changes in variants.items():
+for name, make_variant in variants.items():
     for repeat in range(seeds):
         training.start(seed + repeat)
-        model = small_convnet(**changes)
+        model = make_variant()
         train(model, few_images, few_labels, comparison_epochs, seed + repeat)
         in_place[name].append(accuracy(model, val_images, val_labels))
         after_shift[name].append(
@@ -1085,7 +1080,7 @@ for name, changes in variants.items():
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained", sharey=True)
 panels = {"digits in place": in_place, "digits shifted by four pixels": after_shift}
 for axis, (title, results) in zip(axes, panels.items(), strict=True):
-    for place, (name, values) in enumerate(results.items()):
+    for place, values in enumerate(results.values()):
         places = [place] * len(values)
         axis.plot(values, places, "o", color=COLORS["convnet"], alpha=0.7)
         axis.text(np.mean(values), place - 0.25, f"{np.mean(values):.1%}", ha="center")
@@ -1096,9 +1091,9 @@ for axis, (title, results) in zip(axes, panels.items(), strict=True):
 axes[0].invert_yaxis()
 plots.show(
     figure,
-    "Two panels with one dot per seed for five variants of a small convnet. In place, "
-    "the variant without ReLU is far behind and the others lie close together; "
-    "shifted, the one with global pooling is far ahead.",
+    "Two panels with one dot per seed for a dense net and five variants of a small "
+    "convnet. In place, the variant without ReLU is far behind and the other convnets "
+    "lie close together; shifted, the one with global pooling is far ahead.",
 )
 for name in variants:
     slug = name.lower().replace(" ", "_")
@@ -1108,9 +1103,9 @@ for name in variants:
 
 # %% [markdown]
 # **ReLU is necessary.** Without it the three convolutions reach
-# 00.0 %<!-- compare.no_relu.accuracy -->, about what the linear classifier
-# reached.<!-- abs(compare.no_relu.accuracy - shift.linear.still) < 0.02 --> With it, the same
-# layers reach 00.0 %<!-- compare.average.accuracy -->.
+# 00.0 %<!-- compare.no_relu.accuracy -->, about what the linear classifier reached.<!--
+# abs(compare.no_relu.accuracy - shift.linear.still) < 0.02 --> With it, the same layers reach
+# 00.0 %<!-- compare.average.accuracy -->.
 #
 # **Max or average?** 00.0 %<!-- compare.base.accuracy --> with max pooling,
 # 00.0 %<!-- compare.average.accuracy --> with average pooling.
@@ -1130,9 +1125,8 @@ for name in variants:
 # code still.
 #
 # LeNet-5 was tiny, with 6 and 16 kernels of 5 x 5 and about 60,000 parameters, and it used a
-# squashing activation, because nobody had thought of ReLU for it yet. The version that courses
-# train today is wider and simpler: 20 and 50 kernels, max pooling, and a dense layer of 500
-# units.
+# squashing activation, as everybody did then. The version that courses train today is wider and
+# simpler: 20 and 50 kernels, max pooling, and a dense layer of 500 units.
 
 
 # %%
@@ -1162,9 +1156,9 @@ models["LeNet"].summary()
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > The first dense layer, with 1,225,500 of 1,256,080: more than 97 of every 100. The two
-# > convolutions together have fewer than 26,000. What looks like a convolutional network is, by
-# > weight, a dense network with a convolutional front.
+# > The first dense layer: 1,225,500 of the 1,256,080<!-- mnist.lenet.parameters -->, more than
+# > 97 of every 100. The two convolutions together have fewer than 26,000. What looks like a
+# > convolutional network is, by weight, a dense network with a convolutional front.
 # > </details>
 
 # %% tags=["measured"]
@@ -1200,7 +1194,9 @@ plots.show(
 # ## The test, once
 #
 # All choices are made, so now we may open the test set: 10,000 digits that no network has seen
-# and no decision has used.
+# and no decision has used. `predict` returns ten probabilities for each of them, and the
+# largest is the network's answer. We take all of them twice, as they are and shifted to the
+# left by four pixels.
 
 # %% tags=["measured"]
 test_images, test_labels = mnist.test
@@ -1213,7 +1209,7 @@ for name, model in models.items():
         probabilities = model.predict(training.batches(digits, None, 256), verbose=0)
         found[name] = probabilities.argmax(axis=1) == test_labels
 
-# %% tags=["measured", "hide-input"] nbval={"relative": 0.5, "absolute": 0.005}
+# %% tags=["measured", "hide-input"]
 for name, correct in right.items():
     record(f"mnist.{name.lower()}.test_accuracy", correct.mean(), "fraction")
     record(f"mnist.{name.lower()}.errors", np.sum(~correct), "count")
@@ -1236,7 +1232,7 @@ tables.show_table(
     ],
 )
 
-# %% tags=["measured", "hide-input"] nbval={"relative": 20, "absolute": 1000}
+# %% tags=["measured", "hide-input"]
 for name, value in seconds.items():
     record(f"mnist.{name.lower()}.seconds", value, "seconds")
 
@@ -1248,9 +1244,9 @@ for name, value in seconds.items():
 # quarter of the parameters.<!-- mnist.convnet.parameters < 0.3 * mnist.dense.parameters --> It
 # pays in time: 00 s<!-- mnist.convnet.seconds --> of training against
 # 0.0 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
-# with twelve times the parameters of the
-# convnet,<!-- abs(mnist.lenet.parameters / mnist.convnet.parameters - 12) < 0.5 --> takes
-# 00 s<!-- mnist.lenet.seconds --> and gets 00<!-- mnist.lenet.errors --> wrong.
+# with twelve times the parameters of the convnet,<!-- abs(mnist.lenet.parameters /
+# mnist.convnet.parameters - 12) < 0.5 --> takes 00 s<!-- mnist.lenet.seconds --> and gets
+# 00<!-- mnist.lenet.errors --> wrong.
 #
 # ### Is that a difference, or luck?
 #
@@ -1269,7 +1265,7 @@ def in_standard_deviations(first, second):
     return (only_first - only_second) / np.sqrt(only_first + only_second)
 
 
-# %% tags=["measured"] nbval={"relative": 1.0, "absolute": 1.5}
+# %% tags=["measured"]
 for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
     ratio = in_standard_deviations(right[first], right[second])
     record(f"mnist.{first}.against_{second.lower()}", ratio)
