@@ -54,7 +54,7 @@ _CODE = re.compile(
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 _MEASURED = re.compile(
     r"\d(?:[\d.,]*\d)?\s*(?:%|percent\b|per cent\b|percentage)"
-    r"|(?!(?:1[89]|20)\d0s)\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
+    r"|(?<![\d.,])(?!(?:1[89]|20)\d0s)\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
     r"|\b(?:accuracy|loss|error)\s+(?:of|is|was|reaches|reached)\s+(?:about\s+)?\d*[.]\d+",
     re.IGNORECASE,
 )
