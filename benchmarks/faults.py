@@ -30,12 +30,30 @@ from typing import Any
 import nbformat
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from helpers.places import ROOT
 
-from tests.conftest import HEADER, TABLE  # noqa: E402
-
+TABLE = """\
+[chapters.01]
+notebook = "01_little"
+title = "A little chapter"
+data = ["tiny"]
+sample = {steps = 1}
+full = {steps = 10}
+budget.sample = {seconds = 30, megabytes = 800}
+budget.quick = {seconds = 30, megabytes = 800}
+budget.full = {seconds = 30, megabytes = 800}
+"""
 CHAPTER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %%
 import time
 
@@ -151,9 +169,8 @@ class Lane:
         (self.root / "src" / "helpers" / "tiny.py").write_text(TINY, encoding="utf-8")
         (self.root / "data" / "datasets.toml").write_text(DATASETS, encoding="utf-8")
         (self.root / "data" / "claims.toml").write_text("claim = []\nmistake = []\n", "utf-8")
-        table = TABLE.replace("data = []", 'data = ["tiny"]')
-        (self.root / "notebooks" / "course.toml").write_text(table, encoding="utf-8")
-        (self.root / "notebooks" / "01_little.py").write_text(HEADER + CHAPTER, encoding="utf-8")
+        (self.root / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
+        (self.root / "notebooks" / "01_little.py").write_text(CHAPTER, encoding="utf-8")
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(self.root / "src"),
@@ -185,7 +202,7 @@ class Lane:
         return process.returncode, output, errors
 
     def processes(self, kind: str = "") -> list[psutil.Process]:
-        """What belongs to the runs: "ipykernel" the kernels, "course.execute" their parents."""
+        """Processes of the runs: "ipykernel" the kernels, "course.running.worker" their parents."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -385,7 +402,7 @@ def _two_batches(lane: Lane) -> set[str]:
 FAULTS: dict[str, Fault] = {
     "SIGKILL to a kernel": _signal_to("ipykernel", signal.SIGKILL),
     "SIGKILL to the runner": _signal_to_runner(signal.SIGKILL),
-    "SIGKILL to a worker": _signal_to("course.execute", signal.SIGKILL),
+    "SIGKILL to a worker": _signal_to("course.running.worker", signal.SIGKILL),
     "full disk": _full_disk,
     "truncated run.json or notebook": _damaged_run,
     "corrupt cache entry": _corrupt_cache,
@@ -393,10 +410,10 @@ FAULTS: dict[str, Fault] = {
     "SIGSTOP, then SIGKILL to the runner": _signal_to_runner(signal.SIGSTOP, signal.SIGKILL),
     "clock jumps": _clock_jumps,
     "SIGTERM to a kernel": _signal_to("ipykernel", signal.SIGTERM),
-    "SIGTERM to a worker": _signal_to("course.execute", signal.SIGTERM),
+    "SIGTERM to a worker": _signal_to("course.running.worker", signal.SIGTERM),
     "SIGTERM to the runner": _signal_to_runner(signal.SIGTERM),
     "SIGSTOP to a kernel": _signal_to("ipykernel", signal.SIGSTOP),
-    "SIGSTOP to a worker": _signal_to("course.execute", signal.SIGSTOP),
+    "SIGSTOP to a worker": _signal_to("course.running.worker", signal.SIGSTOP),
     "SIGINT twice to the runner": _signal_to_runner(signal.SIGINT, signal.SIGINT),
     "read-only from the start": _read_only_from_the_start,
 }
