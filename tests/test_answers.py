@@ -117,7 +117,9 @@ def test_every_property_is_reached_by_an_example() -> None:
         for place, question in enumerate(known.questions):
             for wrong, clause in question.mistakes:
                 if isinstance(wrong, When):
-                    told = [start for where, at, start in reached if (where, at) == (exercise, place)]
+                    told = [
+                        start for where, at, start in reached if (where, at) == (exercise, place)
+                    ]
                     assert any(map(clause.startswith, told)), clause
 
 
