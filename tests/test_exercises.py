@@ -214,7 +214,12 @@ def test_the_page_of_the_book_folds_every_solution(copied: Chapter) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed"
 )
-def test_nbgrader_makes_and_grades_the_assignment(tmp_path: Path) -> None:
+def test_nbgrader_makes_and_grades_the_assignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nbgrader starts the program alembic by its name, as in an activated environment.
+    scripts = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     chapter = EXERCISED[0]
     source = tmp_path / "source" / "ch01"
     source.mkdir(parents=True)
