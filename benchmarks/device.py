@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from course.runner import device_kind
+from course.machine import device_kind
 
 # Only the children import Keras: in this process it would hold the memory of a graphics card.
 WAYS = ("exact", "exact, any order", "fast")

@@ -185,7 +185,7 @@ class Lane:
         return process.returncode, output, errors
 
     def processes(self, kind: str = "") -> list[psutil.Process]:
-        """What belongs to the runs: "ipykernel" the kernels, "course.execute" their parents."""
+        """Processes of the runs: "ipykernel" the kernels, "course.running.worker" their parents."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -385,7 +385,7 @@ def _two_batches(lane: Lane) -> set[str]:
 FAULTS: dict[str, Fault] = {
     "SIGKILL to a kernel": _signal_to("ipykernel", signal.SIGKILL),
     "SIGKILL to the runner": _signal_to_runner(signal.SIGKILL),
-    "SIGKILL to a worker": _signal_to("course.execute", signal.SIGKILL),
+    "SIGKILL to a worker": _signal_to("course.running.worker", signal.SIGKILL),
     "full disk": _full_disk,
     "truncated run.json or notebook": _damaged_run,
     "corrupt cache entry": _corrupt_cache,
@@ -393,10 +393,10 @@ FAULTS: dict[str, Fault] = {
     "SIGSTOP, then SIGKILL to the runner": _signal_to_runner(signal.SIGSTOP, signal.SIGKILL),
     "clock jumps": _clock_jumps,
     "SIGTERM to a kernel": _signal_to("ipykernel", signal.SIGTERM),
-    "SIGTERM to a worker": _signal_to("course.execute", signal.SIGTERM),
+    "SIGTERM to a worker": _signal_to("course.running.worker", signal.SIGTERM),
     "SIGTERM to the runner": _signal_to_runner(signal.SIGTERM),
     "SIGSTOP to a kernel": _signal_to("ipykernel", signal.SIGSTOP),
-    "SIGSTOP to a worker": _signal_to("course.execute", signal.SIGSTOP),
+    "SIGSTOP to a worker": _signal_to("course.running.worker", signal.SIGSTOP),
     "SIGINT twice to the runner": _signal_to_runner(signal.SIGINT, signal.SIGINT),
     "read-only from the start": _read_only_from_the_start,
 }

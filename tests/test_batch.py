@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from course import runner
+from course import machine
 from course.report import noise_limit
 from tests.conftest import CHAPTER, Little
 from tests.test_report import CLAIM
@@ -91,19 +91,19 @@ def test_nothing_is_run_twice_unless_code_changed_or_it_is_asked(little: Little)
 
 def test_a_package_and_a_driver_make_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
     device = {"processor": "a processor", "cores": 2, "gpus": ["A card, 570.86.15, 8 MiB"]}
-    monkeypatch.setattr(runner, "environment", lambda: {"device": device})
+    monkeypatch.setattr(machine, "environment", lambda: {"device": device})
     installed = [SimpleNamespace(name="scikit-learn", version="1.8.0")]
-    monkeypatch.setattr(runner.importlib.metadata, "distributions", lambda: installed)
-    runner.machine.cache_clear()
-    first = runner.machine()
+    monkeypatch.setattr(machine.importlib.metadata, "distributions", lambda: installed)
+    machine.machine.cache_clear()
+    first = machine.machine()
     assert first.startswith("A card, 570.86.15 with packages ")
     device["gpus"] = ["A card, 580.82.09, 8 MiB"]
-    runner.machine.cache_clear()
-    second = runner.machine()
+    machine.machine.cache_clear()
+    second = machine.machine()
     installed[0].version = "1.8.1"
-    runner.machine.cache_clear()
-    assert len({first, second, runner.machine()}) == 3
-    runner.machine.cache_clear()
+    machine.machine.cache_clear()
+    assert len({first, second, machine.machine()}) == 3
+    machine.machine.cache_clear()
 
 
 def test_each_seed_has_its_own_model_and_a_change_goes_on_to_its_users(little: Little) -> None:

@@ -83,7 +83,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 40) -> None:
 
 
 def watchers(little: Little) -> list[psutil.Process]:
-    return [p for p in kernels_of(little) if "course.execute" in " ".join(p.cmdline())]
+    return [p for p in kernels_of(little) if "course.running.worker" in " ".join(p.cmdline())]
 
 
 def test_a_batch_survives_a_killed_worker(workers: Workers, little: Little) -> None:

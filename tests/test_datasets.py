@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from course import __main__ as command
+from course import cli as command
 from course import data
 from course.catalogue import Chapter
 from course.data import are_prepared

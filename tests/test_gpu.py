@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from course import gpu, plan, runner
-from course.batch import Outcome
+from course import gpu, machine
 from course.catalogue import find
 from course.errors import CourseError
+from course.running import plan
+from course.running.batch import Outcome
 from helpers.places import ROOT
 from tests.conftest import CHAPTER, Little
 
@@ -89,10 +90,10 @@ def test_an_unknown_backend_is_refused(little: Little, backend: str, sentence: s
 
 def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = ["NVIDIA T400, 570.86.15, 2048 MiB"]
-    monkeypatch.setattr(runner, "listed_cards", lambda: cards)
+    monkeypatch.setattr(machine, "listed_cards", lambda: cards)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     answer = {"backend": "tensorflow", "seen": ["GPU:0"]}
-    monkeypatch.setattr(runner, "ask_backend", lambda: answer)
+    monkeypatch.setattr(machine, "ask_backend", lambda: answer)
     with pytest.raises(CourseError, match=r"Chapter 03 needs [\d,]+ MB of GPU memory.*2,147"):
         gpu.check_device(find(["03"]), "full")
     cards[0] = CARD
@@ -120,14 +121,14 @@ def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPat
 def test_only_visible_cards_count(
     named: str | None, found: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "listed_cards", lambda: ["A, 1, 1 MiB", "B, 1, 2 MiB"])
-    monkeypatch.setattr(runner, "_nvidia_smi", lambda query: ["GPU-aa11", "GPU-bb22"])
+    monkeypatch.setattr(machine, "listed_cards", lambda: ["A, 1, 1 MiB", "B, 1, 2 MiB"])
+    monkeypatch.setattr(machine, "_nvidia_smi", lambda query: ["GPU-aa11", "GPU-bb22"])
     if named is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert runner.visible_cards() == found
-    assert list(runner.visible_cards()) == list(found)
+    assert machine.visible_cards() == found
+    assert list(machine.visible_cards()) == list(found)
 
 
 def test_a_card_that_the_backend_does_not_see_is_not_recorded(little: Little) -> None:
@@ -168,9 +169,9 @@ def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
 def judge(little: Little, *words: str) -> subprocess.CompletedProcess[str]:
     """What ``course gpu`` does where there is a card; runs that were done before are reused."""
     program = (
-        "import sys; from course import __main__, gpu; "
+        "import sys; from course import cli, gpu; "
         'gpu.check_device = lambda *_: {"cards": ["a card"], "backend": "tensorflow"}; '
-        "sys.exit(__main__.main())"
+        "sys.exit(cli.main())"
     )
     usual = ["gpu", "--profile", "quick", "--out", "runs"]
     return subprocess.run(

@@ -12,10 +12,11 @@ import nbformat
 import psutil
 import pytest
 
-from course import catalogue, execute
+from course import catalogue
 from course.book import BEGIN, END
 from course.catalogue import Chapter, parameters
 from course.errors import CourseError
+from course.running import worker
 from tests.conftest import CHAPTER, TABLE, Little
 
 SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
@@ -210,9 +211,9 @@ def test_a_user_without_a_name_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path
     def nobody() -> str:
         raise KeyError("uid not found")
 
-    monkeypatch.setattr(execute.getpass, "getuser", nobody)
-    monkeypatch.setattr(execute.tempfile, "gettempdir", lambda: str(tmp_path))
-    execute._alone().release()
+    monkeypatch.setattr(worker.getpass, "getuser", nobody)
+    monkeypatch.setattr(worker.tempfile, "gettempdir", lambda: str(tmp_path))
+    worker._alone().release()
     assert [path.name for path in tmp_path.iterdir()] == [f"course-kernel-{os.getuid()}.lock"]
 
 

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from course import book, report, runner
-from course.batch import Outcome
+from course import book, machine, report
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
-from course.runs import write_json
+from course.running.batch import Outcome
+from course.running.store import write_json
 
 LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
 
@@ -26,12 +26,12 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
     Raises:
         CourseError: there is no card, the backend cannot use it, or its memory is too small.
     """
-    cards = list(runner.visible_cards().values())
+    cards = list(machine.visible_cards().values())
     if not cards:
-        listed = runner.listed_cards()
+        listed = machine.listed_cards()
         hidden = "CUDA_VISIBLE_DEVICES hides all of them" if listed else "nvidia-smi lists none"
         raise CourseError(f"There is no GPU here: this job looks for {LOOKED_FOR}, and {hidden}.")
-    found = runner.ask_backend()
+    found = machine.ask_backend()
     if not found["seen"]:
         built = f", built for CUDA {found['build']}," if found.get("build") else ""
         extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]
@@ -40,8 +40,8 @@ def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
             "does not match, or the CUDA libraries are missing: "
             f"`pip install --editable '.[{extra}]'`."
         )
-    smallest = min(cards, key=runner.gpu_megabytes)
-    there = runner.gpu_megabytes(smallest)
+    smallest = min(cards, key=machine.gpu_megabytes)
+    there = machine.gpu_megabytes(smallest)
     for chapter in wanted:
         needed = chapter.budgets[profile].gpu_megabytes
         if there < needed:

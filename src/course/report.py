@@ -16,7 +16,7 @@ from PIL import Image
 
 from course.compare import EXACT, HISTORY
 from course.errors import CourseError
-from course.runs import Run, attempts, present_status, read_run
+from course.running.store import Run, attempts, present_status, read_run
 from helpers.records import load_claims, verdict, written
 
 STYLE = """

@@ -1,4 +1,4 @@
-"""Measured numbers: shown to the reader, stored with the output, compared with the sources.
+"""Measured numbers: stored silently with the output, compared with what the sources claim.
 
 A record is an output of the MIME type ``application/vnd.course.record+json`` with the body
 ``{"name": …, "value": …, "unit": …}``, so any program can read it back from the notebook.
@@ -31,31 +31,35 @@ def written(value: float, unit: str) -> str:
 
 
 def record(name: str, value: float, unit: str = "") -> None:
-    """Show a measured number and store it in the output of the cell.
+    """Store a measured number in the output of the cell, where programs find it and no reader does.
+
+    A chapter states the number in its prose or in a table of its own.
 
     Args:
         name: words in lower case joined by full stops, such as ``mnist.convnet.test_accuracy``.
         value: a finite number.
-        unit: "fraction" (shown as a percentage), "count", "seconds" or nothing.
+        unit: "fraction" (written as a percentage), "count", "seconds" or nothing.
 
     Raises:
-        ValueError: the name, value or unit is not of this kind.
+        ValueError: the name, the value or the unit is not valid.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f'"{name}" is no name of a record: join words in lower case by full stops, '
+            f'"{name}" cannot name a record: join lower-case words with full stops, '
             "such as mnist.convnet.test_accuracy."
         )
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"The record {name} is {number}, and only finite numbers are recorded.")
     if unit not in UNITS:
-        raise ValueError(f'The unit "{unit}" of {name} is none of {", ".join(map(repr, UNITS))}.')
+        raise ValueError(
+            f'The unit of {name} must be one of {", ".join(map(repr, UNITS))}, not "{unit}".'
+        )
     if unit == "count":
         number = int(number)
     body = {"name": name, "value": number, "unit": unit}
     _recorded[name] = body
-    display({MIME_TYPE: body, "text/plain": f"{name} = {written(number, unit)}"}, raw=True)
+    display({MIME_TYPE: body}, raw=True)
 
 
 def load_claims() -> dict[str, list[dict[str, Any]]]:

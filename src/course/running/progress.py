@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from course.runs import Run
+from course.running.store import Run
 
 HEARTBEAT = 10.0
 

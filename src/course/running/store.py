@@ -22,7 +22,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from course.errors import CourseError
-from course.execute import end_tree
+from course.running.worker import end_tree
 
 FORMAT = 2
 MARK = "COURSE_RUN_MARK"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from course import data, runner
+from course import data, machine
 from course.catalogue import (
     Chapter,
     asked_values,
@@ -22,7 +22,7 @@ from course.catalogue import (
 )
 from course.errors import CourseError
 from course.pairs import code_digests
-from course.runs import Run
+from course.running.store import Run
 from helpers.places import cache_folder
 from helpers.records import load_claims
 
@@ -44,7 +44,7 @@ def plan(
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
     """
-    runner.environment()
+    machine.environment()
     for profile in profiles:
         for chapter in wanted:
             settings(chapter, profile)
@@ -133,24 +133,24 @@ def _of_chapter(number: str, real: bool) -> dict[str, Any]:
     }
 
 
-def key_of(run: Run, machine: str, models: dict[str, str]) -> str:
+def key_of(run: Run, device: str, models: dict[str, str]) -> str:
     """The hash of all that the result of a run depends on.
 
     Args:
         run: with its parameters and threads.
-        machine: ``runner.machine`` of whoever executes it.
+        device: ``machine.machine`` of whoever executes it.
         models: SHA-256 by file name of the models that it uses.
 
     Raises:
         DataError: its real data cannot be had.
     """
     parts = {
-        "python": runner.environment()["python"],
-        "backend": runner.environment()["backend"],
+        "python": machine.environment()["python"],
+        "backend": machine.environment()["backend"],
         **_of_chapter(run.chapter, run.profile != "sample"),
         "parameters": {**defaults(run.chapter, run.profile)[0], **run.parameters},
         "threads": run.threads,
-        "machine": machine,
+        "machine": device,
         "models": models,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

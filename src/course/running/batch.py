@@ -17,16 +17,17 @@ from typing import Any, Protocol
 import nbformat
 import psutil
 
-from course import data, pairs, plan, runner, runs
+from course import data, machine, pairs
 from course.catalogue import chapters
 from course.errors import CourseError
-from course.live import Table
-from course.runs import Lost, Run, Stopped
+from course.running import plan, store, watch
+from course.running.progress import Table
+from course.running.store import Lost, Run, Stopped
 from helpers.datasets import DataError
 from helpers.places import cache_folder
 
 RETRIES = 1  # of a run whose worker died
-Tell = Callable[[str, runner.Progress], None]
+Tell = Callable[[str, watch.Progress], None]
 
 
 @dataclass
@@ -86,11 +87,11 @@ class Local:
     ) -> None:
         largest = max((run.budget["megabytes"] for run in planned), default=1) * 1e6
         memory = psutil.virtual_memory().total
-        cards = runner.gpus()
-        allowed = min(runner.cores(), max(1, len(planned)), max(1, int(memory // largest)))
+        cards = machine.gpus()
+        allowed = min(machine.cores(), max(1, len(planned)), max(1, int(memory // largest)))
         self.jobs = jobs or (min(allowed, len(cards)) if cards else allowed)
-        self.threads = threads or max(1, runner.cores() // self.jobs)
-        self.machine = runner.machine()
+        self.threads = threads or max(1, machine.cores() // self.jobs)
+        self.machine = machine.machine()
         self.words = f"{self.jobs} at a time, {self.threads} threads each"
         self.tell = tell
         # One place a job; where more jobs than cards were asked for, the cards go round.
@@ -108,11 +109,11 @@ class Local:
         return self.pool.submit(self._attempt, run, folder, limit)
 
     def _attempt(self, run: Run, folder: Path, limit: float) -> Run:
-        def tell(progress: runner.Progress) -> None:
+        def tell(progress: watch.Progress) -> None:
             self.tell(run.folder, progress)
 
         try:
-            runner.attempt(run, folder, limit, self.stop.is_set, tell)
+            watch.attempt(run, folder, limit, self.stop.is_set, tell)
         finally:
             if run.gpu:
                 self.free.append(run.gpu)
@@ -211,7 +212,7 @@ class Batch:
         self.engine.close()
         for future, (run, folder) in self.running.items():
             with suppress(OSError, Lost):
-                runs.write_run(folder, future.result() if future.done() else run)
+                store.write_run(folder, future.result() if future.done() else run)
         self.table.close()
 
     def _hand_over(self) -> None:
@@ -232,13 +233,13 @@ class Batch:
 
     def _was_done(self, run: Run) -> bool:
         run.threads = self.engine.threads
-        models = {name: runs.file_hash(path) for name, path in self._models(run).items()}
+        models = {name: store.file_hash(path) for name, path in self._models(run).items()}
         try:
             run.key = plan.key_of(run, self.engine.machine, models)
         except DataError as error:
             self._conclude(run, Outcome(run, "skipped", note=str(error)))
             return True
-        before = None if self.fresh else runs.finished(self.out, run)
+        before = None if self.fresh else store.finished(self.out, run)
         if before is not None:
             note = f"attempt {before.name} had the same code, data and parameters"
             self._conclude(run, Outcome(run, "reused", before, note))
@@ -250,11 +251,11 @@ class Batch:
             for sentence in data.discard_damaged(chapters()[run.chapter], run.profile):
                 self.table.say(sentence)
         used = self._models(run)
-        folder = runs.new_attempt(self.out, run)
-        for name, value in runner.environment().items():
+        folder = store.new_attempt(self.out, run)
+        for name, value in machine.environment().items():
             setattr(run, name, value)
-        run.status, run.owner, run.mark = "running", runs.owner(), runs.new_mark()
-        runs.write_run(folder, run)
+        run.status, run.owner, run.mark = "running", store.owner(), store.new_mark()
+        store.write_run(folder, run)
         if used:
             (folder / "models").mkdir()
             for name, path in used.items():
@@ -276,9 +277,9 @@ class Batch:
         except OSError as error:
             run.status = "failed"
             run.error = {"cell": None, "error": type(error).__name__, "message": str(error)}
-            runs.write_run(folder, run)
+            store.write_run(folder, run)
             raise
-        runs.write_run(folder, run)
+        store.write_run(folder, run)
         self._copy(run, folder)
         tried = self.tries.get(run.folder, 0)
         if run.status == "lost" and tried < RETRIES:
@@ -309,7 +310,7 @@ class Batch:
             return
         for path in sorted((folder / "models").glob("*")):
             target = cache_folder() / "models" / path.name
-            if runs.file_hash(target) != runs.file_hash(path):
+            if store.file_hash(target) != store.file_hash(path):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 unfinished = target.with_name(f".{target.name}.part")
                 shutil.copyfile(path, unfinished)
@@ -357,9 +358,9 @@ def foresee(planned: list[Run], out: Path, engine: Engine, fresh: bool) -> dict[
         if ready and not fresh and all(folder in good for folder in run.after):
             run.threads = engine.threads
             models = plan.models_for(run, good)
-            hashes = {name: runs.file_hash(path) for name, path in models.items()}
+            hashes = {name: store.file_hash(path) for name, path in models.items()}
             run.key = plan.key_of(run, engine.machine, hashes)
-            before = runs.finished(out, run)
+            before = store.finished(out, run)
         states[run.folder] = "run" if before is None else "reuse"
         if before is not None:
             good[run.folder] = before

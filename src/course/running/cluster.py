@@ -19,21 +19,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from course import data, runner
-from course.batch import Tell
+from course import data, machine
 from course.catalogue import chapters
 from course.errors import CourseError
-from course.runs import Lost, Run
+from course.running import watch
+from course.running.batch import Tell
+from course.running.store import Lost, Run
 from helpers.places import ROOT
 
 PATIENCE = 10.0  # seconds that a scheduler has to answer
 ENDING = 30.0  # seconds that workers have to end their kernels
-CODE = ("src/*/*.py", "notebooks/*.py", "notebooks/course.toml", "data/*.toml", "requirements.lock")
+CODE = (
+    "src/**/*.py",
+    "notebooks/*.py",
+    "notebooks/course.toml",
+    "data/*.toml",
+    "requirements.lock",
+)
 
 
 def facts() -> dict[str, str]:
     """What must agree between this machine and the workers, for a run to mean the same."""
-    found = runner.environment()
+    found = machine.environment()
     named = ("dask", "distributed")
     digest = hashlib.sha256()
     for path in sorted(path for pattern in CODE for path in ROOT.glob(pattern)):
@@ -94,7 +101,7 @@ def work(
         return asdict(run), {}
     data.discard_damaged(chapters()[run.chapter], run.profile)
     # Schedulers of clusters and dask-cuda show each worker its own card first.
-    run.gpu = next(iter(runner.gpus()), "")
+    run.gpu = next(iter(machine.gpus()), "")
     task = worker.get_current_task()
     asked = told = time.monotonic()
 
@@ -107,7 +114,7 @@ def work(
         known = worker.state.tasks.get(task)
         return known is None or known.state == "cancelled" or cancelled.is_set()
 
-    def tell(progress: runner.Progress) -> None:
+    def tell(progress: watch.Progress) -> None:
         nonlocal told
         if time.monotonic() - told > 1:
             told = time.monotonic()
@@ -119,7 +126,7 @@ def work(
             (folder / "models").mkdir()
         for model, content in models.items():
             (folder / "models" / model).write_bytes(content)
-        runner.attempt(run, folder, limit, stop, tell)
+        watch.attempt(run, folder, limit, stop, tell)
         files = {
             path.relative_to(folder).as_posix(): path.read_bytes()
             for path in folder.rglob("*")
@@ -168,7 +175,7 @@ class Cluster:
         try:
             able = self._able(resources)
             self._check(able)
-            kinds = self.client.run(runner.machine, workers=able)
+            kinds = self.client.run(machine.machine, workers=able)
             self.machine = " and ".join(sorted(set(kinds.values())))
             self.stop = Event(self.batch, client=self.client)
         except BaseException:

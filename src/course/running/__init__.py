@@ -1,0 +1,1 @@
+"""Run notebooks headlessly: plan a batch, execute it, and store every attempt."""
