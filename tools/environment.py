@@ -271,7 +271,9 @@ def main(arguments: list[str]) -> int:
         print("\nStopped; the same command starts again.", file=sys.stderr)
         return 130
     if "MAKELEVEL" not in os.environ:
-        activate = f"{folder.name}\\Scripts\\activate" if WINDOWS else f"source {folder.name}/bin/activate"
+        activate = (
+            f"{folder.name}\\Scripts\\activate" if WINDOWS else f"source {folder.name}/bin/activate"
+        )
         print(f"The environment is ready. To use it in this window: {activate}")
     return 0
 
