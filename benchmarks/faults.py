@@ -30,12 +30,30 @@ from typing import Any
 import nbformat
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from helpers.places import ROOT
 
-from tests.conftest import HEADER, TABLE  # noqa: E402
-
+TABLE = """\
+[chapters.01]
+notebook = "01_little"
+title = "A little chapter"
+data = ["tiny"]
+sample = {steps = 1}
+full = {steps = 10}
+budget.sample = {seconds = 30, megabytes = 800}
+budget.quick = {seconds = 30, megabytes = 800}
+budget.full = {seconds = 30, megabytes = 800}
+"""
 CHAPTER = """\
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %%
 import time
 
@@ -151,9 +169,8 @@ class Lane:
         (self.root / "src" / "helpers" / "tiny.py").write_text(TINY, encoding="utf-8")
         (self.root / "data" / "datasets.toml").write_text(DATASETS, encoding="utf-8")
         (self.root / "data" / "claims.toml").write_text("claim = []\nmistake = []\n", "utf-8")
-        table = TABLE.replace("data = []", 'data = ["tiny"]')
-        (self.root / "notebooks" / "course.toml").write_text(table, encoding="utf-8")
-        (self.root / "notebooks" / "01_little.py").write_text(HEADER + CHAPTER, encoding="utf-8")
+        (self.root / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
+        (self.root / "notebooks" / "01_little.py").write_text(CHAPTER, encoding="utf-8")
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(self.root / "src"),

@@ -1,4 +1,4 @@
-"""Settings of the book; what it adds to Sphinx is in ``course.book``."""
+"""Settings of the book; what it adds to Sphinx is in ``course.book.sphinx_ext``."""
 
 import os
 
@@ -12,7 +12,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
-    "course.book",
+    "course.book.sphinx_ext",
 ]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}

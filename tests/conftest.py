@@ -2,11 +2,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from course import catalogue, cli, results
+from course.running import plan
+from helpers import claims, datasets, places
 from helpers.places import ROOT
 
 HEADER = """\
@@ -66,6 +70,29 @@ budget.quick = {seconds = 30, megabytes = 800}
 budget.full = {seconds = 30, megabytes = 800}
 """
 
+SOURCE = """\
+[a-source]
+author = "Somebody"
+title = "A source"
+kind = "lecture slides"
+short = "A source"
+"""
+
+# It answers as helpers.backend does, without importing TensorFlow.
+BACKEND = """\
+from types import SimpleNamespace
+
+keras = SimpleNamespace(backend=SimpleNamespace(backend=lambda: "tensorflow"))
+
+
+def accelerators():
+    return DEVICES
+
+
+def toolkit():
+    return ""
+"""
+
 
 class Little:
     """A checkout with one small chapter, for tests that run the real command line on it."""
@@ -95,9 +122,9 @@ class Little:
         source.write_text(HEADER + body, encoding="utf-8")
 
     def backend_sees(self, *devices: str) -> None:
-        """Let this checkout's backend say that it can compute on some devices."""
-        with (self.root / "src" / "helpers" / "backend.py").open("a", encoding="utf-8") as file:
-            file.write(f"\n\ndef accelerators():\n    return {list(devices)}\n")
+        """Let this checkout's backend, which is none, say that it can compute on some devices."""
+        backend = self.root / "src" / "helpers" / "backend.py"
+        backend.write_text(BACKEND.replace("DEVICES", repr(list(devices))), encoding="utf-8")
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "course", *words]
@@ -143,6 +170,7 @@ def little(tmp_path: Path) -> Little:
     (root / "data").mkdir()
     shutil.copy(ROOT / "data" / "datasets.toml", root / "data")
     (root / "data" / "claims.toml").write_text("claim = []\nmistake = []\n", encoding="utf-8")
+    (root / "data" / "sources.toml").write_text(SOURCE, encoding="utf-8")
     (root / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
     made = Little(root)
     made.write(CHAPTER)
@@ -151,15 +179,20 @@ def little(tmp_path: Path) -> Little:
 
 @pytest.fixture(scope="session")
 def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Little], None]:
-    """Execute the little chapter once a session; later tests get a copy of its notebook."""
-    kept = tmp_path_factory.mktemp("stored") / "01_little.ipynb"
+    """Execute the little chapter once a session; later tests get copies of its notebook
+    and of the kept run."""
+    folder = tmp_path_factory.mktemp("stored")
+    kept = folder / "01_little.ipynb"
 
     def bring(made: Little) -> None:
         if not kept.exists():
             answer = made.course("run", "01", "--store")
             assert answer.returncode == 0, answer.stderr
+            shutil.copytree(made.root / "results", folder / "results")
+            shutil.rmtree(made.root / "runs")
             shutil.copy(made.notebook, kept)
         shutil.copy(kept, made.notebook)
+        shutil.copytree(folder / "results", made.root / "results", dirs_exist_ok=True)
 
     return bring
 
@@ -168,3 +201,44 @@ def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Little],
 def stored(little: Little, _stored_once: Callable[[Little], None]) -> Little:
     _stored_once(little)
     return little
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def here(
+    little: Little, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Answer]]:
+    """Run the command line on the little checkout in this process, without any other."""
+    caches = (
+        *(catalogue.defaults, plan.chapter_digests, datasets.catalogue),
+        *(claims.claims, claims.mistakes, claims.sources),
+    )
+    for cache in caches:
+        getattr(cache, "cache_clear", lambda: None)()
+    monkeypatch.setattr(places, "ROOT", little.root)
+    monkeypatch.setattr(catalogue, "NOTEBOOKS", little.root / "notebooks")
+    monkeypatch.setattr(results, "RESULTS", little.root / "results")
+    monkeypatch.setenv("COURSE_CACHE", str(little.root / "cache"))
+    monkeypatch.delenv("COURSE_MIRROR", raising=False)
+    monkeypatch.chdir(little.root)
+
+    def run(*words: str) -> Answer:
+        capsys.readouterr()
+        try:
+            status = cli.main(list(words))
+        except SystemExit as left:  # argparse refuses the words
+            status = int(left.code or 0)
+        said = capsys.readouterr()
+        return Answer(status, said.out, said.err)
+
+    yield run
+    for cache in caches:
+        getattr(cache, "cache_clear", lambda: None)()

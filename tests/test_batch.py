@@ -1,21 +1,28 @@
-"""Batches: planned, in parallel, nothing twice, models handed on, and everything written down."""
+"""Batches in real processes: parallel, nothing twice, models handed on, everything stored."""
 
 import json
 import signal
-import statistics
 import time
+from concurrent.futures import Future
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from scipy import stats
 
-from course import machine
-from course.report import noise_limit
+from course.catalogue import Budget
+from course.errors import CourseError
+from course.running.batch import Batch
+from course.running.progress import ProgressTable
+from course.running.run import Run
 from tests.conftest import CHAPTER, Little
-from tests.test_report import CLAIM
-from tests.test_runner import SLEEP, kernels_of, run_json, wait_until_asleep
+from tests.support import (
+    SLEEP,
+    add_cards,
+    kernels_of,
+    run_json,
+    states,
+    statuses,
+    wait_until_asleep,
+)
 
 MAKER = CHAPTER.replace(
     'print("the end")',
@@ -36,34 +43,6 @@ SHARE = CHAPTER.replace(
     'print("it grows:", os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"))\n'
     'print("the order:", os.environ.get("CUDA_DEVICE_ORDER"))',
 )
-
-
-def statuses(little: Little, out: str = "runs") -> dict[str, str]:
-    return {
-        f"{path.parent.parent.name}/{path.parent.name}": run_json(path.parent)["status"]
-        for path in sorted((little.root / out).glob("*/*/run.json"))
-    }
-
-
-def states(answer) -> list[str]:
-    return [line.partition(":")[0] for line in answer.stdout.splitlines() if ".ipynb" in line]
-
-
-def test_a_plan_is_shown_and_nothing_is_run(little: Little) -> None:
-    little.add("02", MAKER, 'makes = ["thing"]')
-    little.add("00", USER, 'uses = ["thing"]')
-    words = ["--seeds", "2", "-p", "steps=1,2", "--profile", "sample,quick", "--dry-run"]
-    answer = little.course("run", *words)
-    assert answer.returncode == 0, answer.stderr
-    lines = answer.stdout.splitlines()
-    assert len(lines) == 3 * 2 * 2 * 2 + 1
-    assert lines[-1].startswith("24 runs, ")
-    names = [line.split()[1] for line in lines[:-1]]
-    assert len(set(names)) == 24
-    user = next(line for line in lines if "00_little-quick-seed=1-steps=2" in line)
-    assert user.endswith("after 02_little-quick-seed=1-steps=2")
-    assert names.index("02_little-quick-seed=1-steps=2") < names.index(user.split()[1])
-    assert not (little.root / "runs").exists()
 
 
 def test_nothing_is_run_twice_unless_code_changed_or_it_is_asked(little: Little) -> None:
@@ -87,23 +66,6 @@ def test_nothing_is_run_twice_unless_code_changed_or_it_is_asked(little: Little)
         "003",
         "004",
     ]
-
-
-def test_a_package_and_a_driver_make_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    device = {"processor": "a processor", "cores": 2, "gpus": ["A card, 570.86.15, 8 MiB"]}
-    monkeypatch.setattr(machine, "environment", lambda: {"device": device})
-    installed = [SimpleNamespace(name="scikit-learn", version="1.8.0")]
-    monkeypatch.setattr(machine.importlib.metadata, "distributions", lambda: installed)
-    machine.machine.cache_clear()
-    first = machine.machine()
-    assert first.startswith("A card, 570.86.15 with packages ")
-    device["gpus"] = ["A card, 580.82.09, 8 MiB"]
-    machine.machine.cache_clear()
-    second = machine.machine()
-    installed[0].version = "1.8.1"
-    machine.machine.cache_clear()
-    assert len({first, second, machine.machine()}) == 3
-    machine.machine.cache_clear()
 
 
 def test_each_seed_has_its_own_model_and_a_change_goes_on_to_its_users(little: Little) -> None:
@@ -136,17 +98,10 @@ def test_each_seed_has_its_own_model_and_a_change_goes_on_to_its_users(little: L
 
 
 def test_threads_and_cards_are_shared_out(little: Little) -> None:
-    tools = little.root / "tools"
-    tools.mkdir()
-    card = "echo 'Test card, 1.0, 1 MiB'"
-    (tools / "nvidia-smi").write_text(f"#!/bin/sh\n{card}\n{card}\n", encoding="utf-8")
-    (tools / "nvidia-smi").chmod(0o755)
+    add_cards(little, 2)
     little.backend_sees("GPU:0", "GPU:1")
     little.write(SHARE)
     words = ["run", "--profile", "sample", "--seeds", "3", "--threads", "1", "--jobs", "3"]
-    before = little.environment["PATH"]
-    little.environment["PATH"] = f"{tools}:{before}"
-    little.environment.pop("CUDA_VISIBLE_DEVICES", None)
     answer = little.course(*words)
     assert answer.returncode == 0, answer.stderr
     seeds = ("", "-seed=1", "-seed=2")
@@ -159,8 +114,7 @@ def test_threads_and_cards_are_shared_out(little: Little) -> None:
         assert f"the card is {facts['gpu']}" in shown
         assert "it grows: true" in shown
         assert "the order: PCI_BUS_ID" in shown
-    assert "3 runs, 2 at a time" in little.course(*words[:-2], "--dry-run").stdout
-    little.environment["PATH"] = before
+    little.backend_sees()
     planned = little.course(*words, "--dry-run").stdout
     assert planned.count("run     01_little") == 3, "another device is another run"
 
@@ -194,112 +148,77 @@ def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:
     }
 
 
-def test_a_batch_without_its_data_says_what_was_skipped(little: Little) -> None:
-    catalogue = little.root / "notebooks" / "course.toml"
-    text = catalogue.read_text(encoding="utf-8").replace("data = []", 'data = ["mnist"]')
-    catalogue.write_text(text, encoding="utf-8")
-    little.environment["COURSE_MIRROR"] = str(little.root / "no_mirror")
-    answer = little.course("run")
-    assert answer.returncode == 1
-    assert answer.stdout.endswith("skipped: 01_little-quick\n")
-    assert "course: chapter 01 skipped: The mirror" in answer.stderr
+class Broken:
+    """An engine whose second run raises whatever it likes."""
+
+    threads, fingerprint, description = 1, "a machine", "one at a time"
+
+    def __init__(self) -> None:
+        self.error: Exception = TypeError("'int' object is not subscriptable")
+
+    def has_room(self, running: int) -> bool:
+        return True
+
+    def submit(self, run: Run, folder: Path, limit: float) -> "Future[Run]":
+        future: Future[Run] = Future()
+        if run.seed == 1:
+            future.set_exception(self.error)
+        else:
+            run.status = "succeeded"
+            future.set_result(run)
+        return future
+
+    def cancel(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
-def test_an_older_folder_is_refused(little: Little) -> None:
-    old = little.root / "runs" / "sample" / "01_little"
-    old.mkdir(parents=True)
-    (old / "run.json").write_text('{"status": "succeeded"}', encoding="utf-8")
-    answer = little.course("run", "--profile", "sample")
-    assert answer.returncode == 2
-    assert "runs holds runs in format 1, and this course writes format 2: move" in answer.stderr
-    assert [path.name for path in (little.root / "runs").iterdir()] == ["sample"]
+def planned(seed: int) -> Run:
+    return Run(
+        chapter="01",
+        notebook="01_convnet_basics",
+        profile="sample",
+        parameters={"profile": "sample", "seed": seed},
+        seed=seed,
+        folder=f"01_convnet_basics-sample-seed={seed}",
+        budget=Budget(30, 800),
+        backend="tensorflow",
+    )
 
 
-def test_housekeeping_and_copies(little: Little) -> None:
-    words = ["run", "--profile", "sample", "--copy-to", "copies/deep"]
-    assert little.course(*words).returncode == 0
-    copied = little.root / "copies" / "deep" / "01_little-sample" / "001"
-    assert {path.name for path in copied.iterdir()} == {"01_little.ipynb", "log.txt", "run.json"}
-    original = little.root / "runs" / "01_little-sample" / "001"
-    for path in copied.iterdir():
-        assert path.read_bytes() == (original / path.name).read_bytes()
-    little.write(CHAPTER.replace('print("the end")', "1 / 0"))
-    assert little.course("run", "--profile", "sample").returncode == 1
-    assert little.course("run", "--profile", "sample").returncode == 1
-    answer = little.course("runs", "list")
-    assert [line.split()[1] for line in answer.stdout.splitlines()[:-1]] == [
-        "succeeded",
-        "failed",
-        "failed",
-    ]
-    assert answer.stdout.splitlines()[-1].endswith("MB in runs")
-    shown = little.course("runs", "show", "01_little-sample").stdout
-    assert "runs/01_little-sample/003: failed" in shown
-    assert "failed in cell 5: ZeroDivisionError: division by zero" in shown
-    assert "little.test_accuracy = 0.9 fraction" in shown
-    answer = little.course("runs", "prune", "--keep", "1")
-    assert answer.stdout.startswith("1 attempts deleted")
-    assert statuses(little) == {
-        "01_little-sample/001": "succeeded",
-        "01_little-sample/003": "failed",
-    }
+@pytest.mark.parametrize(
+    "error", [TypeError("'int' object is not subscriptable"), OSError(5, "Input/output error")]
+)
+def test_an_exception_of_one_run_is_the_failure_of_that_run(
+    error: Exception, tmp_path: Path
+) -> None:
+    engine = Broken()
+    engine.error = error
+    runs = [planned(seed) for seed in range(3)]
+    outcomes = Batch(runs, tmp_path, engine, ProgressTable(3)).execute()
+    assert [outcomes[run.folder].state for run in runs] == ["succeeded", "failed", "succeeded"]
+    facts = run_json(tmp_path / runs[1].folder / "001")
+    assert facts["error"]["error"] == type(error).__name__
+    assert "Traceback" in facts["tail"][0]
 
 
-def test_a_report_says_what_is_beyond_the_noise_of_the_seeds(little: Little) -> None:
-    claims = little.root / "data" / "claims.toml"
-    claims.write_text(CLAIM.replace("value = 0.95", "value = 0.901"), encoding="utf-8")
-    # Records must look measured: they differ from seed to seed, by less than between the folders.
-    words = ["run", "--profile", "sample", "--seeds", "3"]
-    assert little.course(*words, "--out", "first").returncode == 0
-    measured = 'record("little.test_accuracy", '
-    little.write(CHAPTER.replace(f"{measured}0.9 +", f"{measured}0.7 +"))
-    assert little.course(*words, "--out", "second").returncode == 0
-    single = little.course("report", "first", "--format", "md")
-    assert single.returncode == 0, single.stdout
-    assert "| little.test_accuracy | 90.10 % ± 0.10 % (3) |" in single.stdout
-    answer = little.course("report", "first", "second", "--format", "json")
-    assert answer.returncode == 1
-    found = json.loads(answer.stdout)
-    [row] = found["records"]
-    assert row["verdict"] == "beyond the noise of the seeds"
-    assert row["change"] == pytest.approx(-0.2)
-    assert len(found["newly_broken"]) == 1
-    assert little.course("report", "second", "second").returncode == 0
-    answer = little.course("report", "first", "second")
-    page = (little.root / "second" / "comparison.html").read_text(encoding="utf-8")
-    assert "beyond the noise of the seeds" in page
-    assert "http" not in page
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "models").write_text("not a folder", encoding="utf-8")
+    run = planned(0)
+    run.parameters.pop("seed")
+    monkeypatch.setattr("course.running.plan.has_usual_parameters", lambda run: True)
 
+    class Maker(Broken):
+        def submit(self, run: Run, folder: Path, limit: float) -> "Future[Run]":
+            (folder / "models").mkdir()
+            (folder / "models" / "thing-sample.txt").write_text("a model", encoding="utf-8")
+            return super().submit(run, folder, limit)
 
-@pytest.mark.parametrize(("left", "right"), [(2, 2), (5, 5), (40, 60)])
-def test_the_noise_is_that_of_students_t_test(left: int, right: int) -> None:
-    draw = np.random.default_rng(0)
-    sides = [draw.normal(size=number).tolist() for number in (left, right)]
-    found = [
-        {
-            "mean": statistics.fmean(side),
-            "spread": statistics.stdev(side),
-            "number": len(side),
-        }
-        for side in sides
-    ]
-    centred = [value - found[1]["mean"] for value in sides[1]]
-    for tests in (1, 150):
-        limit = noise_limit(*found, tests)
-        # Beside a difference of exactly this size one test in all is wrong once in twenty times.
-        shifted = [value - found[0]["mean"] + limit for value in sides[0]]
-        assert stats.ttest_ind(shifted, centred).pvalue == pytest.approx(0.05 / tests)
-
-
-def test_one_seed_on_a_side_says_nothing_about_noise() -> None:
-    one = {"mean": 1.0, "spread": None, "number": 1}
-    three = {"mean": 2.0, "spread": 0.1, "number": 3}
-    assert noise_limit(one, one) is None
-    assert noise_limit(one, three) is None
-    assert noise_limit(three, one) is None
-
-
-def test_a_batch_leaves_no_unfinished_file(little: Little) -> None:
-    assert little.course("run", "--profile", "sample").returncode == 0
-    left = [path.name for path in Path(little.root / "runs").rglob(".*")]
-    assert left == [".lock"]
+    with pytest.raises(CourseError, match=r"cannot be written into .*cache/models \(File exists"):
+        Batch([run], tmp_path / "runs", Maker(), ProgressTable(1)).execute()

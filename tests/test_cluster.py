@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import CHAPTER, Little
-from tests.test_batch import states, statuses
-from tests.test_gpu import put_in_path
-from tests.test_runner import kernels_of, run_json
+from tests.support import CARD, add_cards, kernels_of, run_json, states, statuses, wait_for
 
 SLOW = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(4)\nprint("the end")')
 
@@ -25,7 +23,12 @@ class Workers:
 
     def __init__(self, little: Little) -> None:
         self.little = little
-        self.environment = {**little.environment, "DASK_DISTRIBUTED__ADMIN__LOG_FORMAT": ""}
+        self.environment = {
+            **little.environment,
+            "DASK_DISTRIBUTED__ADMIN__LOG_FORMAT": "",
+            # Dask would ask the made-up driver for more than it knows.
+            "DASK_DISTRIBUTED__DIAGNOSTICS__NVML": "False",
+        }
         self.processes: list[subprocess.Popen[str]] = []
         self.file = little.root / "scheduler.json"
         self.scheduler = self.start("scheduler", "--port", "0", "--no-dashboard")
@@ -73,13 +76,6 @@ def workers(little: Little) -> Iterator[Workers]:
     found = Workers(little)
     yield found
     found.close()
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 40) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it never came to that"
-        time.sleep(0.1)
 
 
 def watchers(little: Little) -> list[psutil.Process]:
@@ -156,8 +152,7 @@ def test_workers_that_do_not_fit_are_refused(
 
 
 def test_a_run_takes_the_card_that_its_worker_is_shown(workers: Workers, little: Little) -> None:
-    script = 'for n in 0 1; do echo "A card, 570.86.15, 8 MiB"; done'
-    workers.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", script)
+    add_cards(little, 2)
     workers.environment["CUDA_VISIBLE_DEVICES"] = "1"
     little.backend_sees("GPU:0")
     workers.worker()
@@ -166,7 +161,7 @@ def test_a_run_takes_the_card_that_its_worker_is_shown(workers: Workers, little:
     assert answer.returncode == 0, answer.stderr
     facts = run_json(little.root / "runs" / "01_little-sample" / "001")
     assert facts["gpu"] == "1"
-    assert facts["device"]["gpus"] == ["A card, 570.86.15, 8 MiB"]
+    assert facts["device"]["gpus"] == [CARD]
 
 
 def test_a_scheduler_that_does_not_answer_is_said(little: Little) -> None:

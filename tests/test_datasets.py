@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ from filelock import FileLock
 
 from course import cli as command
 from course import data
-from course.catalogue import Chapter
+from course.catalogue import chapters
 from course.data import are_prepared
 from helpers import datasets, digits, downloads, places, sources
 from helpers.datasets import DataError
@@ -512,9 +513,8 @@ def test_another_size_that_is_prepared_does_not_count(
         lambda path, size: ({"train_x": np.zeros(size), "train_y": np.zeros(size)}, {}),
     )
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "own"))
-    chapter = Chapter(
-        "04", {"data": ["cats_vs_dogs"], "data_options": {"cats_vs_dogs": [{"size": 96}]}}
-    )
+    options = {"cats_vs_dogs": [{"size": 96}]}
+    chapter = replace(chapters()["04"], data=("cats_vs_dogs",), data_options=options)
     datasets.prepared("cats_vs_dogs", "quick", size=150)
     assert not are_prepared(chapter)
     datasets.prepared("cats_vs_dogs", "quick", size=96)
@@ -588,7 +588,7 @@ def test_damaged_data_of_a_chapter_are_discarded_and_prepared_again(
     mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COURSE_MIRROR", str(mirror))
-    chapter = Chapter("01", {"data": ["mnist"]})
+    chapter = replace(chapters()["01"], data=("mnist",), data_options={})
     folder = datasets.prepared("mnist", "quick")
     before = data.hashes(chapter)
     assert data.discard_damaged(chapter, "quick") == []

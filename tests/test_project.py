@@ -10,17 +10,14 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from course.catalogue import chapters, parameters, settings
-from course.pairs import records_of
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
-from helpers.records import holds, load_claims
 
 PYTHONS = ("3.11", "3.12", "3.13")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -197,44 +194,6 @@ def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> Non
 def test_every_notebook_is_in_the_catalogue() -> None:
     listed = {chapter.name for chapter in chapters().values()}
     assert {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.*")} == listed
-
-
-@pytest.mark.parametrize("number", chapters())
-def test_the_stored_outputs_confirm_the_claims(number: str) -> None:
-    chapter = chapters()[number]
-    stored = {r["name"]: r for r in records_of(nbformat.read(chapter.notebook, as_version=4))}
-    for claim in load_claims()["claim"]:
-        if claim["chapter"] == number and "quick" in claim["profiles"]:
-            assert claim["record"] in stored, f"{claim['record']} is never recorded"
-            found = stored[claim["record"]]
-            # A record without a unit is shown in that of the claim.
-            assert found["unit"] in ("", claim.get("unit", "")), claim["record"]
-            assert holds(claim, found["value"]), f"{claim['record']} is {found['value']}"
-
-
-@pytest.mark.parametrize("number", chapters())
-def test_the_mistakes_are_put_right_by_the_run(number: str) -> None:
-    chapter = chapters()[number]
-    stored = {r["name"]: r for r in records_of(nbformat.read(chapter.notebook, as_version=4))}
-    for mistake in load_claims()["mistake"]:
-        if mistake["chapter"] == number and "record" in mistake:
-            assert mistake["record"] in stored, f"{mistake['record']} is never recorded"
-            if "value" in mistake:
-                found = stored[mistake["record"]]["value"]
-                assert found == pytest.approx(mistake["value"], rel=1e-6)
-
-
-def test_claims_and_mistakes_are_complete() -> None:
-    listed = load_claims()
-    numbers = set(chapters())
-    keys = {"label", "statement", "value", "chapter", "record", "comparison", "tolerance"}
-    for claim in listed["claim"]:
-        assert keys | {"profiles"} <= claim.keys(), claim
-        assert claim["chapter"] in numbers, claim
-        assert set(claim["profiles"]) <= set(PROFILES)
-    for mistake in listed["mistake"]:
-        assert {"number", "source", "says", "right", "chapter"} <= mistake.keys(), mistake
-        assert mistake["chapter"] in numbers, mistake
 
 
 def test_the_readme_lists_every_chapter_and_stays_short() -> None:

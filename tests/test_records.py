@@ -1,10 +1,28 @@
-import math
+"""Records, claims and common mistakes: what is stored, what counts, and what is said of it."""
 
+import math
+import tomllib
+
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from course.catalogue import chapters
+from course.notebooks.files import records_of
+from helpers import claims as claims_module
 from helpers import records
+from helpers.claims import (
+    Claim,
+    Evidence,
+    agrees,
+    claims,
+    evaluate,
+    judge,
+    mistakes,
+    sources,
+)
+from helpers.places import TableError
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +51,22 @@ def test_bad_records_are_refused(name: str, value: float, unit: str, said: str) 
         records.record(name, value, unit)
 
 
+def claim(**changed: object) -> Claim:
+    usual = {"source": "sakr-day2", "statement": "a net reads", "chapter": "01"}
+    usual |= {"kind": "property", "value": 0.9, "comparison": "about", "measure": "net.accuracy"}
+    return Claim(**{**usual, **changed})
+
+
+def trained(**changed: object) -> Claim:
+    about = {"kind": "trained", "system": "LeNet", "recipe": "20 epochs", "run": {"epochs": 20}}
+    return claim(**{**about, "tolerance": 0.02, "differs": "3 epochs", **changed})
+
+
+def run(accuracy: float, **parameters: object) -> Evidence:
+    name = f"{parameters or 'a run'}"
+    return Evidence(name, {"profile": "quick", **parameters}, {"net.accuracy": accuracy})
+
+
 @pytest.mark.parametrize(
     ("comparison", "value", "expected"),
     [
@@ -43,41 +77,165 @@ def test_bad_records_are_refused(name: str, value: float, unit: str, said: str) 
         ("about", 1.04, True),
         ("about", 0.94, False),
         ("equal", 1.0, True),
+        ("more than", 0.951, True),
+        ("more than", 0.95, False),
+        ("less than", 1.05, False),
     ],
 )
 def test_comparisons(comparison: str, value: float, expected: bool) -> None:
-    claim = {"value": 1.0, "tolerance": 0.05, "comparison": comparison, "record": "a.b"}
-    assert records.holds(claim, value) is expected
+    assert agrees(claim(comparison=comparison, value=1.0, tolerance=0.05), value) is expected
 
 
-def test_an_unknown_comparison_is_refused() -> None:
-    claim = {"value": 1.0, "tolerance": 0, "comparison": "roughly", "record": "a.b"}
-    with pytest.raises(ValueError, match='"roughly"'):
-        records.holds(claim, 1.0)
+def test_a_run_with_the_claimed_recipe_gives_the_verdict() -> None:
+    assert judge(trained(), [run(0.91, epochs=20)]).verdict == "reproduced"
+    assert judge(trained(), [run(0.80, epochs=20)]).verdict == "not reproduced"
 
 
-def test_a_claim_is_not_checked_outside_of_its_profiles() -> None:
-    claim = {"value": 1, "tolerance": 0, "comparison": "equal", "profiles": ["full"]}
-    assert records.verdict(claim, 2, "sample") == "not checked in sample"
-    assert records.verdict(claim, 2, "full") == "does not hold"
-    assert records.verdict(claim, None, "full") == "not measured in this run"
+def test_a_run_with_another_recipe_is_only_our_related_figure() -> None:
+    found = judge(trained(), [run(0.90, epochs=3), run(0.91, epochs=4)])
+    assert (found.verdict, found.values) == ("not run here", (0.90,))
+
+
+def test_a_system_that_no_chapter_can_train_is_never_reproduced() -> None:
+    assert judge(trained(run=None), [run(0.90, epochs=20)]).verdict == "not run here"
+
+
+def test_built_in_data_settle_arithmetic_alone() -> None:
+    sample = run(0.90, profile="sample", epochs=20)
+    assert judge(trained(), [sample]).verdict == "not run here"
+    assert judge(claim(tolerance=0.1), [sample]).verdict == "not run here"
+    assert judge(claim(kind="computed", tolerance=0.1), [sample]).verdict == "reproduced"
+
+
+def test_seeds_are_judged_by_their_mean() -> None:
+    seeds = [run(value, epochs=20, seed=seed) for seed, value in enumerate((0.91, 0.93, 0.95))]
+    assert judge(trained(), seeds).verdict == "not reproduced"
+    assert judge(trained(tolerance=0.04), seeds).verdict == "reproduced"
+
+
+def test_a_claim_that_fails_in_the_longer_run_fails() -> None:
+    runs = [run(0.92, epochs=3), run(0.80, epochs=20)]
+    assert judge(trained(), runs).verdict == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a.b - c.d", -1.5),
+        ("(a.b + c.d) / 2", 1.25),
+        ("5 * 5 * 6 + 1", 151),
+        ("-a.b * 2", -1.0),
+        ("a.28_wide.x", 28),
+        ("a.b - never.made", None),
+        ("", None),
+    ],
+)
+def test_expressions_of_records(expression: str, expected: float | None) -> None:
+    assert evaluate(expression, {"a.b": 0.5, "c.d": 2.0, "a.28_wide.x": 28}) == expected
+
+
+@pytest.mark.parametrize("expression", ["a.b ** 2", "open('x')", "a.b +", "'text'"])
+def test_an_expression_that_is_no_arithmetic_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match="not an expression of records"):
+        evaluate(expression, {"a.b": 0.5})
+
+
+GOOD = """
+[[claim]]
+source = "sakr-day2"
+statement = "LeNet reads"
+chapter = "01"
+kind = "trained"
+value = 0.99
+comparison = "about"
+system = "LeNet"
+recipe = "20 epochs"
+differs = "3 epochs"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('source = "sakr-day2"', 'source = "nobody"', "no source nobody"),
+        ('"about"', '"roughly"', 'must be one of .* not "roughly"'),
+        ('kind = "trained"', 'kind = "guessed"', 'not "guessed"'),
+        ("value = 0.99", 'value = "high"', "value is 'high', which has the wrong type"),
+        ("value = 0.99", "", "value is missing"),
+        ('system = "LeNet"', "", "must name its system and its recipe"),
+        ('differs = "3 epochs"', "", "differs must say"),
+        ('kind = "trained"', 'kind = "property"', "belong to claims of the kind trained"),
+        ('chapter = "01"', 'chapter = "01"\nmesure = "a.b"', "unknown key mesure"),
+        ('chapter = "01"', 'chapter = "01"\nmeasure = "a.b +"', "not an expression of records"),
+        ("[[claim]]", "[claim]", r"under \[\[claim\]\]"),
+    ],
+)
+def test_a_wrong_claim_is_one_sentence(
+    old: str, new: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD.replace(old, new)
+    listed = claims_module.sources()
+    monkeypatch.setattr(claims_module, "sources", lambda: listed)
+    monkeypatch.setattr(claims_module, "read_table", lambda name: tomllib.loads(text))
+    with pytest.raises(TableError, match=said) as caught:
+        claims_module.claims.__wrapped__()
+    assert str(caught.value).count("\n") == 0
+
+
+def test_every_claim_belongs_to_a_chapter_and_no_source_is_idle() -> None:
+    assert {each.chapter for each in claims()} == set(chapters())
+    named = {each.source for each in claims()} | {
+        key for each in mistakes() for key in each.sources
+    }
+    assert named == set(sources())
+
+
+def test_all_eighteen_mistakes_are_listed() -> None:
+    assert {mistake.number for mistake in mistakes()} == set(range(1, 19))
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_the_mistakes_are_put_right_by_the_stored_run(number: str) -> None:
+    stored = records_of(nbformat.read(chapters()[number].notebook, as_version=4))
+    values = {record["name"]: record["value"] for record in stored}
+    for mistake in mistakes():
+        if mistake.chapter == number and mistake.value is not None:
+            found = evaluate(mistake.record, values)
+            assert found == pytest.approx(mistake.value, rel=1e-6), mistake.says
+
+
+def table(chapter: str, profile: str) -> str:
+    with capture_output() as captured:
+        records.claims_table(chapter, profile)
+    return str(captured.outputs[0].data["text/html"])
 
 
 def test_tables_escape_what_they_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = {
-        "chapter": "01",
-        "label": "<b>",
-        "statement": "x < y",
-        "value": 1,
-        "tolerance": 0,
-        "comparison": "equal",
-        "record": "never.made",
-        "profiles": ["quick"],
-    }
-    monkeypatch.setattr(records, "load_claims", lambda: {"claim": [claim], "mistake": []})
-    with capture_output() as captured:
-        records.claims_table("01", "quick")
-    page = captured.outputs[0].data["text/html"]
-    assert "&lt;b&gt;" in page
+    monkeypatch.setattr(records, "claims", lambda: (claim(statement="x < y", note="<b>"),))
+    page = table("01", "quick")
     assert "x &lt; y" in page
-    assert "not measured in this run" in page
+    assert "&lt;b&gt;" in page
+    assert "not run here" in page
+    assert "Sakr, slides" in page
+
+
+def test_this_run_counts_if_the_notebook_used_the_recipe(
+    monkeypatch: pytest.MonkeyPatch, shell: InteractiveShell
+) -> None:
+    monkeypatch.setattr(records, "claims", lambda: (trained(measure="own.accuracy"),))
+    monkeypatch.setattr(records, "_recorded", {})
+    with capture_output():
+        records.record("own.accuracy", 0.9, "fraction")
+    monkeypatch.setitem(shell.user_ns, "epochs", 3)
+    assert "not run here" in table("01", "quick")
+    monkeypatch.setitem(shell.user_ns, "epochs", 20)
+    assert "<td>reproduced</td>" in table("01", "quick")
+    assert "not run here" in table("01", "sample")
+
+
+def test_mistakes_are_worded_as_common_mistakes() -> None:
+    with capture_output() as captured:
+        records.mistakes_table("01")
+    page = captured.outputs[0].data["text/html"]
+    assert "it is tempting to think" in page
+    assert "varma" not in page.lower()

@@ -5,6 +5,7 @@ import pytest
 
 from helpers import training
 from helpers.backend import as_array, compiled, gradient, keras
+from helpers.outputs import HISTORY, Line
 
 
 def small_model() -> keras.Model:
@@ -111,14 +112,10 @@ def test_the_seconds_of_every_epoch_are_stored() -> None:
     model = small_model()
     x, y = np.random.default_rng(0).normal(size=(64, 4)).astype("float32"), np.arange(64) % 2
 
-    class Line:
-        def update(self, data: dict[str, Any], raw: bool) -> None:
-            shown.append(data)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "display", lambda *_, **__: Line())
+        patch.setattr(Line, "end", lambda self, data: shown.append(data))
         training.fit(model, x, y, epochs=3, batch_size=16, validation=(x, y))
-    body = shown[-1][training.MIME_TYPE]
+    body = shown[-1][HISTORY]
     assert body["examples"] == 64
     assert len(body["seconds"]) == 3
     assert all(second > 0 for second in body["seconds"])

@@ -1,20 +1,25 @@
-"""Compare stored outputs with fresh ones: exact on text and integers, tolerant on floats."""
+"""Compare stored outputs with fresh ones: exactly, or within the noise of training.
+
+Cells tagged ``measured`` depend on data or training; all others are exact but for the last digits
+of floats. What noise allows is the matter of ``course.noise``.
+"""
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Protocol
 
 from helpers.datasets import MIME_TYPE as DATA
 from helpers.records import MIME_TYPE as RECORD
-from helpers.records import load_claims
 
-# Curves and hashes describe a run; they are for the report, and no reader sees them.
 HISTORY = "application/vnd.course.history+json"
-UNSEEN = (DATA, HISTORY)
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])(?:\s?%)?")
+# A comma separates thousands only between groups of three digits after one to three.
+NUMBER = re.compile(
+    r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)(?:\s?%)?"
+)
 
 
 @dataclass(frozen=True)
@@ -25,142 +30,150 @@ class Tolerance:
     absolute: float
 
     def allows(self, stored: float, fresh: float) -> bool:
-        """Whether the fresh value is close enough to the stored one."""
+        """Return whether the fresh value is close enough to the stored one."""
         if math.isnan(stored) or math.isnan(fresh):
             return math.isnan(stored) and math.isnan(fresh)
         return abs(stored - fresh) <= self.absolute + self.relative * abs(stored)
 
 
 EXACT = Tolerance(relative=1e-6, absolute=1e-9)
-MEASURED = Tolerance(relative=0.02, absolute=0.005)
 
 
-def tolerance_of(metadata: dict[str, Any]) -> Tolerance:
-    """Tolerance of a cell: that of its metadata ``nbval``, else that of its kind.
+@dataclass(frozen=True)
+class Piece:
+    """One part of a cell's outputs: MIME type or stream, and text or the body of a MIME type."""
 
-    Args:
-        metadata: of the cell; ``{"nbval": {"relative": 0.1, "absolute": 0.01}}`` sets both.
+    kind: str
+    content: Any
+
+
+class Judge(Protocol):
+    """What decides whether a measured cell's outputs still agree, as ``course.noise`` does."""
+
+    def record(self, stored: dict[str, Any], fresh: dict[str, Any]) -> str | None:
+        """Return what is wrong with the value of a record, or None."""
+
+    def training(self, cell: int, place: int, stored: Any, fresh: Any) -> str | None:
+        """Return what is wrong with the end of a learning curve, or None."""
+
+    def text(self, cell: int, place: int, stored: str, fresh: str) -> str | None:
+        """Return what is wrong with a printed text, or None."""
+
+
+def value_of(token: str) -> tuple[float, bool]:
+    """Return a number's value and whether it is whole; a percentage is a fraction.
+
+    >>> value_of("12,500"), value_of("50 %")
+    ((12500.0, True), (0.5, False))
     """
-    usual = MEASURED if "measured" in metadata.get("tags", []) else EXACT
-    asked = metadata.get("nbval", {})
-    return Tolerance(
-        relative=asked.get("relative", usual.relative),
-        absolute=asked.get("absolute", usual.absolute),
-    )
-
-
-def claim_tolerances() -> dict[str, Tolerance]:
-    """For each record with a claim the tolerance of the narrowest claim on it."""
-    found: dict[str, Tolerance] = {}
-    for claim in load_claims()["claim"]:
-        own = Tolerance(relative=0.0, absolute=claim["tolerance"])
-        known = found.get(claim["record"])
-        if known is None or own.absolute < known.absolute:
-            found[claim["record"]] = own
-    return found
-
-
-def _value(token: str) -> tuple[float, bool]:
-    """A number's value and whether it is a whole number; a percentage is a fraction."""
     digits = token.rstrip("% ").replace(",", "")
     whole = re.fullmatch(r"[-+]?\d+", digits) is not None and not token.endswith("%")
     return float(digits) / (100 if token.endswith("%") else 1), whole
 
 
-def text_difference(stored: str, fresh: str, tolerance: Tolerance) -> str | None:
-    """The first difference between two texts, in words, or None.
+def text_difference(stored: str, fresh: str) -> str | None:
+    """Return the first difference between two texts that don't depend on training, or None.
 
-    Args:
-        stored: what the notebook holds.
-        fresh: what the run gave.
-        tolerance: for numbers with a decimal point, an exponent or a percent sign; all else is
-            exact.
+    Floats may differ in their last digits; everything else is exact.
+
+    >>> text_difference("[1,23]", "[12,3]")
+    "line 1: stored 1, now 12, in '[1,23]'"
     """
-    for number, (old, new) in enumerate(
-        zip_longest(stored.splitlines(), fresh.splitlines()), start=1
-    ):
-        if old is None or new is None:
+    lines = zip_longest(stored.splitlines(), fresh.splitlines())
+    for number, (old, new) in enumerate(lines, start=1):
+        if old is None or new is None or NUMBER.sub("#", old) != NUMBER.sub("#", new):
             return f"line {number}: stored {old!r}, now {new!r}"
-        if _NUMBER.sub("#", old) != _NUMBER.sub("#", new):
-            return f"line {number}: stored {old!r}, now {new!r}"
-        for left, right in zip(_NUMBER.findall(old), _NUMBER.findall(new), strict=True):
-            (was, whole), (now, also) = _value(left), _value(right)
-            same = was == now if whole and also else tolerance.allows(was, now)
-            if not same:
+        for left, right in zip(NUMBER.findall(old), NUMBER.findall(new), strict=True):
+            (was, whole), (now, also) = value_of(left), value_of(right)
+            if not (was == now if whole and also else EXACT.allows(was, now)):
                 return f"line {number}: stored {left.strip()}, now {right.strip()}, in {old!r}"
     return None
 
 
-def _record_difference(
-    stored: dict[str, Any], fresh: dict[str, Any], tolerance: Tolerance
-) -> str | None:
-    if (stored["name"], stored["unit"]) != (fresh["name"], fresh["unit"]):
-        return f"stored the record {stored['name']}, now {fresh['name']}"
-    if not tolerance.allows(stored["value"], fresh["value"]):
-        return (
-            f"the record {stored['name']} was {stored['value']:.6g} and is now "
-            f"{fresh['value']:.6g}, beyond {tolerance.absolute:g} + {tolerance.relative:g} of it"
-        )
-    return None
+def _record_difference(stored: dict[str, Any], fresh: dict[str, Any]) -> str | None:
+    was, now = stored["value"], fresh["value"]
+    if was == now or (stored["unit"] != "count" and EXACT.allows(was, now)):
+        return None
+    return f"the record {stored['name']} was {was:.10g} and is now {now:.10g}"
 
 
-def _pieces(outputs: list[Any], measured: bool) -> list[tuple[str, Any]]:
-    """Outputs as (kind, content): streams joined, pictures as a mark, records without text.
+def pieces(outputs: list[Any], measured: bool) -> list[Piece]:
+    """Split the outputs of a cell into comparable pieces; streams are joined and come first.
 
-    Of a cell that depends on training, HTML is a picture too: which review is the most wrong
-    changes with the last digits of the weights. What it says in plain text is still compared.
+    Pictures are only marked. In a measured cell HTML is a picture as well: which review is the
+    most wrong changes with the last digits of the weights. The text of a training's progress line
+    and that beside a record are left out.
     """
     streams: dict[str, str] = {}
-    found: list[tuple[str, Any]] = []
+    found: list[Piece] = []
     for output in outputs:
         if output["output_type"] == "stream":
             streams[output["name"]] = streams.get(output["name"], "") + output["text"]
             continue
         if output["output_type"] == "error":
-            found.append(("error", f"{output['ename']}: {output['evalue']}"))
+            found.append(Piece("error", f"{output['ename']}: {output['evalue']}"))
             continue
         data = output["data"]
         for kind in sorted(data):
-            if kind in UNSEEN or (kind == "text/plain" and RECORD in data):
+            if kind == DATA or (kind == "text/plain" and (RECORD in data or HISTORY in data)):
                 continue
-            if kind.startswith("image/") or (kind == "text/html" and measured):
-                found.append((kind, "a picture"))
-            elif kind == RECORD:
-                found.append((kind, data[kind]))
+            if kind.startswith("image/"):
+                # Whether a figure is stored as SVG or as pixels depends on its size alone.
+                found.append(Piece("picture", "a picture"))
+            elif kind == "text/html" and measured:
+                found.append(Piece(kind, "a picture"))
+            elif kind in (RECORD, HISTORY) or isinstance(data[kind], str):
+                found.append(Piece(kind, data[kind]))
             else:
-                text = data[kind] if isinstance(data[kind], str) else str(data[kind])
-                found.append((kind, text))
-    return [(f"stream {name}", text) for name, text in sorted(streams.items())] + found
+                found.append(Piece(kind, str(data[kind])))
+    return [Piece(f"stream {name}", text) for name, text in sorted(streams.items())] + found
+
+
+def is_text(piece: Piece) -> bool:
+    """Return whether a piece is text that a reader sees: a stream or plain text."""
+    return piece.kind.startswith("stream ") or piece.kind == "text/plain"
+
+
+def _places(found: list[Piece]) -> Iterator[int]:
+    """Number texts and trainings, each from 0."""
+    seen = {"texts": 0, "trainings": 0}
+    for piece in found:
+        kind = "trainings" if piece.kind == HISTORY else "texts"
+        yield seen[kind]
+        seen[kind] += is_text(piece) or piece.kind == HISTORY
 
 
 def differences(
-    stored: list[Any],
-    fresh: list[Any],
-    tolerance: Tolerance,
-    claims: dict[str, Tolerance],
-    measured: bool = False,
+    stored: list[Any], fresh: list[Any], cell: int = 0, judge: Judge | None = None
 ) -> list[str]:
-    """What differs between the stored outputs of a cell and fresh ones.
+    """Return what differs between the stored outputs of a cell and fresh ones.
 
     Args:
         stored: outputs in the notebook.
         fresh: outputs of the run.
-        tolerance: of the cell.
-        claims: tolerance of the records that claims speak of; it goes before that of the cell.
-        measured: whether the outputs depend on data or training.
+        cell: number of the code cell, from 0.
+        judge: of a measured cell; without it every number is exact.
 
     Returns:
-        One sentence a difference; none if all agree. Pictures count, but are not compared.
+        One sentence per difference; none if all agree. Pictures count, but are not compared.
     """
-    old, new = _pieces(stored, measured), _pieces(fresh, measured)
-    if [kind for kind, _ in old] != [kind for kind, _ in new]:
-        kinds = [", ".join(kind for kind, _ in pieces) or "nothing" for pieces in (old, new)]
+    old, new = pieces(stored, judge is not None), pieces(fresh, judge is not None)
+    if [piece.kind for piece in old] != [piece.kind for piece in new]:
+        kinds = [", ".join(piece.kind for piece in found) or "nothing" for found in (old, new)]
         return [f"stored outputs are {kinds[0]}; now they are {kinds[1]}"]
     found = []
-    for (kind, was), (_, now) in zip(old, new, strict=True):
-        if kind == RECORD:
-            found.append(_record_difference(was, now, claims.get(was["name"], tolerance)))
+    for was, now, place in zip(old, new, _places(old), strict=True):
+        left, right = was.content, now.content
+        if was.kind == RECORD:
+            if (left["name"], left["unit"]) != (right["name"], right["unit"]):
+                found.append(f"stored the record {left['name']}, now {right['name']}")
+            else:
+                compared = judge.record if judge else _record_difference
+                found.append(compared(left, right))
+        elif was.kind == HISTORY:
+            found.append(judge.training(cell, place, left, right) if judge else None)
+        elif judge and is_text(was):
+            found.append(judge.text(cell, place, left, right))
         else:
-            difference = text_difference(was, now, tolerance)
-            found.append(difference and f"{kind}, {difference}")
+            found.append(text_difference(left, right))
     return [difference for difference in found if difference]

@@ -1,132 +1,177 @@
-"""The whole course on a machine with a graphics card: check it, run, compare with what is kept."""
+"""``course gpu``: run the course on this machine's graphics card, and compare with ``results``."""
 
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from course import book, machine, report
-from course.catalogue import Chapter, chapters
+from course import machine, report, results
+from course.catalogue import Chapter, chapters, find
+from course.comparison import BEYOND, compare
 from course.errors import CourseError
-from course.running.batch import Outcome
-from course.running.store import write_json
+from course.running import preview, store
+from course.running.batch import Batch, Outcome
+from course.running.engine import Local
+from course.running.plan import plan
+from course.running.progress import ProgressTable
+from course.running.store import Attempt
+from course.summary import Member, Summary, group_members, summarize, summarize_group
 
-LOOKED_FOR = "an NVIDIA graphics card that nvidia-smi lists and the backend of Keras can use"
+WANTED = "an NVIDIA graphics card that the backend of Keras can use"
 
 
-def check_device(wanted: list[Chapter], profile: str) -> dict[str, Any]:
-    """Whether the chapters can run on this machine's graphics cards.
+@dataclass(frozen=True)
+class Verdict:
+    """What a batch says about the course, beside the runs that are kept in ``results``.
+
+    Attributes:
+        cards: the graphics cards.
+        backend: the backend that used them.
+        broken: a sentence for each run without results, each claim that no longer holds (or, if
+            no runs are kept, does not hold) and each record beyond the noise of the kept seeds.
+        known: a sentence for each claim that did not hold in the kept runs either.
+    """
+
+    cards: tuple[str, ...]
+    backend: str
+    broken: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...]:
+    """Return the graphics cards that the chapters can run on.
 
     Args:
         wanted: the chapters.
-        profile: whose budget of GPU memory counts, where it has one.
-
-    Returns:
-        The cards as nvidia-smi lists them, the backend, and the devices that it sees.
+        profile: whose budget of GPU memory counts, if it has one.
 
     Raises:
         CourseError: there is no card, the backend cannot use it, or its memory is too small.
     """
-    cards = list(machine.visible_cards().values())
+    cards = machine.cards()
     if not cards:
-        listed = machine.listed_cards()
-        hidden = "CUDA_VISIBLE_DEVICES hides all of them" if listed else "nvidia-smi lists none"
-        raise CourseError(f"There is no GPU here: this job looks for {LOOKED_FOR}, and {hidden}.")
-    found = machine.ask_backend()
-    if not found["seen"]:
-        built = f", built for CUDA {found['build']}," if found.get("build") else ""
-        extra = "gpu" if found["backend"] == "tensorflow" else found["backend"]
+        reason = "CUDA_VISIBLE_DEVICES hides all of them"
+        if not machine.installed_cards():
+            reason = "NVIDIA's driver lists none (it is asked by nvidia-ml-py, in the extra gpu)"
+        raise CourseError(f"There is no GPU here: this job needs {WANTED}, and {reason}.")
+    backend = machine.ask_backend()
+    if not backend.devices:
+        built = f", built for CUDA {backend.cuda}," if backend.cuda else ""
+        extra = "gpu" if backend.name == "tensorflow" else backend.name
         raise CourseError(
-            f"There is a GPU ({cards[0]}), but {found['backend']}{built} cannot use it: the driver "
+            f"There is a GPU ({cards[0]}), but {backend.name}{built} cannot use it: the driver "
             "does not match, or the CUDA libraries are missing: "
             f"`pip install --editable '.[{extra}]'`."
         )
-    smallest = min(cards, key=machine.gpu_megabytes)
-    there = machine.gpu_megabytes(smallest)
+    smallest = min(cards, key=lambda card: card.megabytes)
     for chapter in wanted:
         needed = chapter.budgets[profile].gpu_megabytes
-        if there < needed:
+        if smallest.megabytes < needed:
             raise CourseError(
                 f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
-                f"and {smallest.partition(',')[0]} has {there:,.0f}: use a larger card, or name "
+                f"and {smallest.name} has {smallest.megabytes:,.0f}: use a larger card, or name "
                 "the chapters that fit."
             )
-    return {"cards": cards, **found}
+    return cards
 
 
-def _kept() -> dict[str, Any]:
-    """The recorded runs of ``results/chapters``, grouped as a report groups runs."""
+def _kept() -> Summary:
+    """Summarize the kept runs of whole chapters as a report does."""
     members = [
-        {
-            **kept,
-            "status": "succeeded",
-            "seed": kept["parameters"].get("seed", 0),
-            "notebook": chapters()[kept["chapter"]].name,
-        }
-        for kept in book.recorded_runs()
+        Member(
+            kept.chapter,
+            chapters()[kept.chapter].name,
+            kept.profile,
+            kept.backend,
+            {name: value for name, value in results.changed(kept).items() if name != "seed"},
+            kept.seed,
+            [asdict(record) for record in kept.records],
+        )
+        for kept in results.kept_runs()
+        if not kept.named
     ]
-    return {"groups": report.groups(members), "runs": [], "environments": []}
+    return Summary(groups=tuple(map(summarize_group, group_members(members).values())))
 
 
-def verdict(outcomes: list[Outcome], ran: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a batch says about the course, beside the runs that are kept in ``results``.
+def judge(outcomes: list[Outcome], found: Summary) -> tuple[list[str], list[str]]:
+    """Return what is broken, and what is known to be.
 
     Args:
         outcomes: what became of each run of the plan.
-        ran: the attempts among them, as ``report.read_runs`` gives them.
-
-    Returns:
-        ``broken``: one sentence for each run whose results are not there, claim that does not hold
-        (any more, where runs are kept) and record that differs from the kept one beyond the noise
-        of the seeds. ``known``: claims that did not hold in the kept runs either. ``tables``: all
-        that was compared, as Markdown.
+        found: summary of the attempts among them.
     """
-    found = report.facts(ran)
-    compared = report.comparison(_kept(), found)
+    compared = compare(_kept(), found)
     broken = [f"{each.run.folder} {each.reason}" for each in outcomes if not each.good]
-    broken += compared["newly_broken"]
+    broken += compared.newly_broken
     broken += [
-        f"{row['group']}: {row['name']} was {row['before']} and is {row['after']}"
-        for row in compared["records"]
-        if row["verdict"] == "beyond the noise of the seeds"
+        f"{each.group}: {each.name} was {each.before} and is {each.after}"
+        for each in compared.records
+        if each.verdict == BEYOND
     ]
-    known = [sentence for sentence in found["broken"] if sentence not in broken]
-    return {"broken": broken, "known": known, "tables": report.markdown(found)}
+    return broken, [sentence for sentence in found.broken if sentence not in broken]
 
 
-def write(folder: Path, device: dict[str, Any], outcomes: list[Outcome]) -> int:
-    """Write report, verdict and, where something broke, the text of an issue.
+def write(
+    folder: Path, cards: tuple[machine.Card, ...], backend: str, outcomes: list[Outcome]
+) -> int:
+    """Write report, verdict and, if something broke, the text of an issue.
 
     Args:
         folder: of the runs; gets ``report.html``, ``verdict.json`` and perhaps ``broken.md``.
-        device: from ``check_device``.
+        cards: from ``check_device``.
+        backend: that used them.
         outcomes: what became of each run of the plan; earlier runs in the folder are not judged.
 
     Returns:
         1 if something broke, else 0.
     """
-    folders = [each.folder for each in outcomes if each.folder is not None]
-    ran = [run for attempt in folders for run in report.read_runs(attempt)]
-    found = verdict(outcomes, ran)
-    report.write_report(folder, ran)
-    judged = {"device": device, "broken": found["broken"], "known": found["known"]}
-    write_json(folder / "verdict.json", judged)
-    path = folder / "broken.md"
-    path.unlink(missing_ok=True)
-    for kind in ("known", "broken"):
-        for sentence in found[kind]:
+    attempts: list[Attempt] = []
+    for outcome in outcomes:
+        if outcome.folder is not None:
+            attempts += store.read_attempts(outcome.folder)
+    found = summarize(attempts)
+    report.write_report(folder, attempts)
+    broken, known = judge(outcomes, found)
+    verdict = Verdict(tuple(map(str, cards)), backend, tuple(broken), tuple(known))
+    store.write_json(folder / "verdict.json", asdict(verdict))
+    for kind, sentences in (("known", known), ("broken", broken)):
+        for sentence in sentences:
             print(f"{kind}: {sentence}")
-    if found["broken"]:
-        lines = [
-            f"On {', '.join(device['cards'])} with {device['backend']}:",
-            "",
-            *(f"* {sentence}" for sentence in found["broken"]),
-            "",
-            found["tables"],
-        ]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as page:
-            page.write(found["tables"] + "\n")
+    tables = report.render(report.summary_page(found), "md")
+    issue = folder / "broken.md"
+    issue.unlink(missing_ok=True)
+    if broken:
+        listed = "\n".join(f"* {sentence}" for sentence in broken)
+        named = ", ".join(map(str, cards))
+        issue.write_text(f"On {named} with {backend}:\n\n{listed}\n\n{tables}", encoding="utf-8")
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(tables)
     print(f"verdict: {folder / 'verdict.json'}")
-    return 1 if found["broken"] else 0
+    return 1 if broken else 0
+
+
+def run(named: list[str], profile: str, seeds: int | None, out: Path) -> int:
+    """Run chapters on this machine's graphics cards, and judge the runs.
+
+    Args:
+        named: numbers or names of the chapters; all if none is given.
+        profile: "sample", "quick" or "full".
+        seeds: how many consecutive seeds, or None for one.
+        out: folder of the runs.
+
+    Returns:
+        1 if something broke, else 0.
+
+    Raises:
+        CourseError: there is no suitable card, or the input is not valid.
+    """
+    wanted = find(named)
+    cards = check_device(wanted, profile)
+    planned = plan(wanted, [profile], [], seeds)
+    table = ProgressTable(len(planned))
+    engine = Local(planned, None, None, table.update)
+    preview.print_plan(planned, engine, {})
+    with store.opened(out):
+        outcomes = Batch(planned, out, engine, table).execute()
+    backend = machine.environment().backend
+    return write(out, cards, backend, [outcomes[each.folder] for each in planned])

@@ -1,8 +1,9 @@
 """A plugin for pytest: what ``pytest --nbval`` compares, and how it fails.
 
-nbval runs every cell in a kernel and compares its outputs to the letter. With this plugin numbers
-have a tolerance, a notebook that was never executed fails, a dead kernel is seen within seconds,
-and ``--course-profile sample`` compares on built-in data what does not depend on data.
+nbval runs every cell in a kernel and compares its outputs to the letter. With this plugin measured
+numbers have the tolerance of their noise, repeats on real data enter the ledger, a notebook that
+was never executed fails, a dead kernel is seen within seconds, and ``--course-profile sample``
+compares on built-in data what does not depend on data.
 """
 
 import time
@@ -14,11 +15,14 @@ import pytest
 from nbformat import NotebookNode, from_dict
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+from course import ledger, noise
 from course.catalogue import find, settings
-from course.compare import claim_tolerances, differences, tolerance_of
+from course.machine import environment
+from course.notebooks.files import code_cells, read_notebook
+from course.results import kept_runs
 from helpers.datasets import PROFILES
 
-COUNTED = "course cells"
+CELL = "course cell"  # chapter, number of the code cell, whether it is compared, code cells in all
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,19 +55,16 @@ class CourseCell(IPyNbCell):
         depends = "measured" in tags and self.config.option.course_profile != "quick"
         if depends:
             self.options["check"] = False
-        self.user_properties.append((COUNTED, bool(self.options["check"])))
+        counted = [*self.parent.chapter, self.cell_num, bool(self.options["check"])]
+        self.user_properties.append((CELL, counted))
         super().runtest()
         if "parameters" in tags:
             self.parent.change_parameters()
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Whether the outputs agree; the reasons go where nbval looks for them."""
-        self.comparison_traceback = differences(
-            ref,
-            test,
-            tolerance_of(self.cell.metadata),
-            self.parent.claims,
-            measured="measured" in self.cell.metadata.get("tags", []),
+        self.comparison_traceback = noise.cell_differences(
+            self.cell, test, self.cell_num, self.parent.noise
         )
         return not self.comparison_traceback
 
@@ -83,7 +84,10 @@ class CourseNotebook(IPyNbFile):
     def setup(self) -> None:
         """Start the kernel, and let waiting for it end when it dies."""
         super().setup()
-        self.claims = claim_tolerances()
+        [chapter] = find([Path(self.path).stem])
+        notebook = read_notebook(Path(self.path))
+        self.noise = noise.of_chapter(chapter, notebook, kept_runs())
+        self.chapter = (chapter.number, len(code_cells(notebook)))
         self._places: dict[str, tuple[list[NotebookNode], int]] = {}
         self.kernel.get_message = self._watched_message
 
@@ -149,19 +153,48 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
     ]
 
 
+class Repeats:
+    """Gathers what the cells of each chapter did, on the side that hears of all workers."""
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[str, int], dict[int, tuple[bool, bool]]] = {}
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a cell that was called."""
+        for name, value in report.user_properties if report.when == "call" else ():
+            if name == CELL:
+                number, count, cell, compared = value
+                outcome = (compared, not report.failed)
+                self.cells.setdefault((number, count), {})[cell] = outcome
+                self.seconds[number] = self.seconds.get(number, 0.0) + report.duration
+
+    def enter(self) -> None:
+        """Enter every chapter of which all cells were called."""
+        device = environment().device
+        machine = ", ".join([device.processor, f"{device.cores} cores", *device.gpus])
+        for (number, count), cells in self.cells.items():
+            if len(cells) == count:
+                failed = [cell for cell, (_, good) in cells.items() if not good]
+                compared = sum(compared for compared, _ in cells.values())
+                ledger.enter(number, self.seconds[number], compared, failed, machine)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to the cells, unless a worker of xdist, which reports to its controller."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Repeats(), "course-repeats")
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say how many cells were compared, and how many only executed."""
-    compared = [
-        value
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "call"
-        for name, value in report.user_properties
-        if name == COUNTED
-    ]
+    """Say how many cells were compared and how many only executed; on real data, enter it."""
+    repeats = config.pluginmanager.get_plugin("course-repeats")
+    compared = [held for cells in repeats.cells.values() for held, _ in cells.values()]
+    profile = config.option.course_profile
     if compared:
         terminalreporter.write_line(
             f"course: {sum(compared)} code cells compared with their stored outputs, "
-            f"{len(compared) - sum(compared)} executed only "
-            f"(profile {config.option.course_profile})"
+            f"{len(compared) - sum(compared)} executed only (profile {profile})"
         )
+    if profile == "quick":
+        repeats.enter()

@@ -1,15 +1,17 @@
 """The one module that knows which backend Keras runs on.
 
-The environment variable ``KERAS_BACKEND`` chooses it: tensorflow (the default), jax or torch.
-Importing this module imports Keras without the lines that a backend writes to the error stream:
-they hold times, addresses and process ids, so they would change the stored outputs of a notebook
-at every run.
+The environment variable ``KERAS_BACKEND`` chooses it: tensorflow (the default), jax or torch. Only
+the chosen one is imported, so the other two need not be installed. Importing this module imports
+Keras without the lines that a backend writes to the error stream: they hold times, addresses and
+process ids, so they would change the stored outputs of a notebook with every run.
 """
 
 import contextlib
+import math
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,28 +41,33 @@ def _quiet_error_stream() -> Iterator[None]:
 
 with _quiet_error_stream():
     os.environ["KERAS_BACKEND"] = chosen_backend()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
-    import tensorflow as tf  # batches are made by tf.data for every backend
 
-    # Warnings of TensorFlow's Python side hold addresses; its errors are exceptions.
-    tf.get_logger().setLevel("ERROR")
-    if keras.backend.backend() != "tensorflow":
-        tf.config.set_visible_devices([], "GPU")  # their memory belongs to the other backend
     # Looking for devices writes to the error stream too, so it is done here once.
-    tf.config.list_physical_devices()
-    if keras.backend.backend() == "jax":
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Warnings of TensorFlow's Python side hold addresses; its errors are exceptions.
+        tf.get_logger().setLevel("ERROR")
+        tf.config.list_physical_devices()
+    elif keras.backend.backend() == "jax":
         import jax
 
         jax.devices()
-    elif keras.backend.backend() == "torch":
+    else:
         import torch
+
+# Batches are shuffled before they reach Keras, which says so at every fit.
+warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
 
 __all__ = [
     "accelerators",
     "as_array",
     "batches",
+    "batches_as_stored",
     "compiled",
+    "examples_in",
     "gradient",
     "keras",
     "set_precision",
@@ -184,28 +191,108 @@ def compiled(function: Callable[..., Any], model: Any) -> Callable[..., Any]:
     return lambda *inputs: with_weights([weight.value for weight in model.variables], *inputs)
 
 
-def batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Any:
-    """Batches of arrays for ``fit``, ``evaluate`` and ``predict``.
+# Arrays of at most so many bytes move to the device once; of larger ones each batch does.
+ON_DEVICE = 2**30
+# Number of examples by number of steps, of the newest shuffled batches.
+_examples: dict[int, int] = {}
 
-    Waiting for the automatic tuning of the input pipeline can double the time of a short epoch, so
-    it is off; the batches themselves are the ones that Keras would make.
+
+def batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Any:
+    """Make batches of arrays for ``fit``, ``evaluate`` and ``predict``, as fast as the backend can.
+
+    TensorFlow gets a ``tf.data.Dataset`` without automatic tuning, because waiting for the tuning
+    can double the time of a short epoch. JAX and PyTorch get a ``keras.utils.PyDataset`` whose
+    arrays live on the device if they take at most a gibibyte. The order comes from NumPy, so the
+    same seed gives the same batches on every backend.
 
     Args:
         x: array of shape (N, ...).
         y: array of shape (N, ...), or None.
-        batch_size: examples a batch.
-        seed: seed of the shuffling, new in every epoch; None keeps the order.
+        batch_size: examples per batch; the last batch may be smaller.
+        seed: seed of the shuffling, which gives a new order in every epoch; None keeps the order.
     """
-    with tf.device("CPU"):
-        arrays = tuple(tf.convert_to_tensor(array) for array in ((x,) if y is None else (x, y)))
-    order = tf.data.Dataset.range(len(x))
     if seed is not None:
-        order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+        _examples[math.ceil(len(x) / batch_size)] = len(x)
+    arrays = (x,) if y is None else (x, y)
+    if keras.backend.backend() == "tensorflow":
+        return _gathered(_numpy_order(len(x), seed), arrays, batch_size)
+    return _Batches(arrays, batch_size, seed)
+
+
+def batches_as_stored(x: Any, y: Any, batch_size: int, seed: int) -> Any:
+    """Make shuffled batches in the order behind the stored results of chapters 02 to 08.
+
+    On TensorFlow ``tf.data`` shuffles them, on the other backends NumPy does, as in `batches`.
+    """
+    made = batches(x, y, batch_size, seed)
+    if keras.backend.backend() != "tensorflow":
+        return made
+    order = tf.data.Dataset.range(len(x))
+    order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+    return _gathered(order, (x,) if y is None else (x, y), batch_size)
+
+
+def examples_in(steps: int | None) -> int:
+    """Return the number of examples in the newest shuffled batches of so many steps, or 0."""
+    return _examples.get(steps or 0, 0)
+
+
+def _numpy_order(length: int, seed: int | None) -> Any:
+    """A dataset of the indices 0 to length - 1, shuffled anew by NumPy in every pass."""
+    if seed is None:
+        return tf.data.Dataset.range(length)
+    random = np.random.default_rng(seed)
+
+    def one_pass() -> Iterator[np.ndarray]:
+        yield random.permutation(length)
+
+    passes = tf.data.Dataset.from_generator(
+        one_pass, output_signature=tf.TensorSpec((length,), tf.int64)
+    )
+    order = passes.flat_map(tf.data.Dataset.from_tensor_slices)
+    return order.apply(tf.data.experimental.assert_cardinality(length))
+
+
+def _gathered(order: Any, arrays: tuple[Any, ...], batch_size: int) -> Any:
+    """A dataset of batches of the arrays, whose examples come in an order of indices."""
+    with tf.device("CPU"):
+        tensors = tuple(tf.convert_to_tensor(array) for array in arrays)
 
     def gather(indices: Any) -> Any:
-        return tuple(tf.gather(array, indices) for array in arrays)
+        return tuple(tf.gather(tensor, indices) for tensor in tensors)
 
     options = tf.data.Options()
     options.autotune.enabled = False
     data = order.batch(batch_size).map(gather, num_parallel_calls=1, deterministic=True)
     return data.prefetch(2).with_options(options)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Batches of arrays, shuffled anew by NumPy at the beginning of every epoch."""
+
+    def __init__(self, arrays: tuple[Any, ...], batch_size: int, seed: int | None) -> None:
+        super().__init__()
+        self.arrays, self.batch_size = arrays, batch_size
+        self.on_device = sum(array.nbytes for array in arrays) <= ON_DEVICE
+        if self.on_device:
+            # PyTorch warns of arrays that can't be written to, such as those mapped from a file.
+            self.arrays = tuple(keras.ops.convert_to_tensor(np.array(array)) for array in arrays)
+        self.order = np.arange(len(arrays[0]))
+        self.random = None if seed is None else np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.order) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.on_device:
+            return tuple(keras.ops.take(array, rows, axis=0) for array in self.arrays)
+        return tuple(array[rows] for array in self.arrays)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        self.on_epoch_begin()
+        return super().__iter__()
+
+    def on_epoch_begin(self) -> None:
+        if self.random is not None:
+            self.order = self.random.permutation(len(self.order))

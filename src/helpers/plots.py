@@ -1,62 +1,113 @@
 """The pictures that every chapter draws: galleries, learning curves, confusion matrices."""
 
+import base64
+import html
 import io
+import re
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
+from helpers.outputs import put
 from helpers.training import History
+
+# Okabe and Ito's colors, which color-blind readers can tell apart, the pale yellow left out.
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#444444")
+STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 11,
+    "figure.titlesize": 13,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e7ea",
+    "grid.linewidth": 0.8,
+    "svg.hashsalt": "course",
+}
+mpl.rcParams.update(STYLE)
+
+_SCREEN = 96  # dots per inch of the page; pictures made of pixels have twice as many
+_PIXELS = 4_096  # an image of more pixels than this makes a figure a photograph
+_LARGEST_SVG = 150_000
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Show a figure with a text that says what it shows to those who cannot see it.
+    """Show a figure with a text for those who cannot see it, and close it.
+
+    Line art is stored as SVG. Photographs are stored in full color at twice the size at which they
+    are displayed, as JPEG or PNG, whichever is smaller.
 
     Args:
-        figure: a matplotlib figure; it is closed afterwards.
+        figure: a Matplotlib figure.
         alt: one or two sentences on what the picture shows.
 
     Raises:
         ValueError: the text is empty.
+
+    >>> show(learning_curves({"net": {"loss": [1.0, 0.5]}}, "Curves", ["loss"]), "A falling line.")
+    A falling line.
     """
     if not alt.strip():
         raise ValueError("Every picture needs an alt text: say in a sentence what it shows.")
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    for axis in figure.axes:
+        if axis.images or axis.collections:
+            axis.grid(visible=False)
+    drawn = None if _is_photograph(figure) else _svg(figure, alt)
+    if drawn is not None and len(drawn) <= _LARGEST_SVG:
+        data, kind, size = drawn, "image/svg+xml", {}
+    else:
+        data, kind, size = _pixels(figure)
     plt.close(figure)
-    display(
-        {"image/png": small_png(Image.open(held)), "text/plain": alt},
-        metadata={"image/png": {"alt": alt}},
-        raw=True,
-    )
+    put({kind: data, "text/plain": alt}, metadata={kind: {"alt": alt, **size}})
 
 
-def small_png(picture: Image.Image) -> bytes:
-    """A picture as a PNG file of 256 colours, which takes a third of the room.
+def _is_photograph(figure: Figure) -> bool:
+    shown = [np.asarray(image.get_array()) for axis in figure.axes for image in axis.images]
+    return sum(array.shape[0] * array.shape[1] for array in shown) > _PIXELS
 
-    Photographs have many more colours than that. There the colours of neighbours are mixed, so that
-    no false edges appear where one colour passes slowly into another.
-    """
-    colours = picture.convert("RGB")
-    small = colours.quantize(256, kmeans=3)
-    if colours.getcolors(20_000) is None:
-        small = colours.quantize(256, palette=small, dither=Image.Dither.FLOYDSTEINBERG)
-        palette = np.reshape(small.getpalette(), (-1, 3))
-        white = int(palette.sum(axis=1).argmax())
-        palette[white] = 255
-        small.putpalette(palette.ravel().tolist())
-        # The paper is white, and not the mean of all that is nearly white.
-        small.paste(white, None, Image.fromarray((np.asarray(colours) == 255).all(axis=2)))
+
+def _svg(figure: Figure, alt: str) -> str:
+    """Draw a figure as SVG, the same text each time, with its description for screen readers."""
+    held = io.StringIO()
+    figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", held.getvalue(), flags=re.DOTALL)
+    text = text[text.index("<svg") :]
+    start, end = text.split(">", 1)
+    return f'{start} role="img"><title>{html.escape(alt)}</title>{end}'
+
+
+def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
+    """Draw a figure in pixels, and return it as base64 with its MIME type and displayed size."""
     held = io.BytesIO()
-    small.save(held, "png", optimize=True)
-    return held.getvalue()
+    figure.savefig(held, format="png", dpi=2 * _SCREEN, bbox_inches="tight")
+    picture = Image.open(held).convert("RGB")
+    size = {"width": picture.width // 2, "height": picture.height // 2}
+    encoded = {}
+    for kind, options in (
+        ("png", {"optimize": True}),
+        ("jpeg", {"quality": 88, "subsampling": 0, "optimize": True}),
+    ):
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        encoded[f"image/{kind}"] = file.getvalue()
+    kind = min(encoded, key=lambda name: len(encoded[name]))
+    return base64.b64encode(encoded[kind]).decode(), kind, size
 
 
 def _as_picture(image: np.ndarray) -> np.ndarray:
-    """Drop the channel axis of a grey picture, so that matplotlib takes it."""
+    """Drop the channel axis of a gray image, so that Matplotlib takes it."""
     return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
 
 
@@ -67,54 +118,97 @@ def image_grid(
     columns: int = 8,
     scale: float = 1.2,
 ) -> Figure:
-    """Pictures side by side, each with its own title.
+    """Draw images side by side on one axis, each with its own title.
 
     Args:
-        images: pictures of shape (H, W), (H, W, 1) or (H, W, 3), uint8 or float in 0 to 1.
-        titles: one a picture, or None.
+        images: shape (H, W), (H, W, 1) or (H, W, 3) each, uint8 or float in 0 to 1.
+        titles: one per image, or None.
         title: of the whole figure.
-        columns: pictures a row.
-        scale: width of a picture, in inches.
+        columns: images per row.
+        scale: width of an image, in inches.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: there are no pictures.
+        ValueError: there are no images, or the number of titles differs from theirs.
+
+    >>> len(image_grid(np.zeros((100, 8, 8)), None, "A hundred images", 10).axes)
+    1
     """
     if len(images) == 0:
         raise ValueError("There are no pictures to show.")
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"Expected one title per image, {len(images)}, and found {len(titles)}.")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    room = 0.22 * max((text.count("\n") + 1 for text in titles), default=0) if titles else 0
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(columns * scale, rows * (scale + room) + 0.4),
-        squeeze=False,
-        layout="constrained",
-    )
-    for place, axis in enumerate(axes.flat):
-        axis.set_axis_off()
-        if place < len(images):
-            picture = _as_picture(np.asarray(images[place]))
-            whitest = 255 if picture.dtype == np.uint8 else 1
-            axis.imshow(picture, cmap="gray", vmin=0, vmax=whitest)
-            if titles is not None:
-                axis.set_title(titles[place], fontsize=8)
-    figure.suptitle(title)
+    pictures = [_as_picture(np.asarray(image)) for image in images]
+    tall = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    lines = max((text.count("\n") + 1 for text in titles), default=0) if titles else 0
+    room = lines * 0.17 / scale + (0.05 if lines else 0)  # above an image, in widths of an image
+    gap = 0.06 if lines == 0 else 0.1
+    width, height = columns * (1 + gap) - gap, rows * (tall + room + gap) - gap
+    figure = plt.figure(figsize=(width * scale, height * scale + 0.45))
+    axis = figure.add_axes((0, 0, 1, height * scale / (height * scale + 0.45)))
+    axis.set_axis_off()
+    for place, picture in enumerate(pictures):
+        left = (place % columns) * (1 + gap)
+        top = (place // columns) * (tall + room + gap) + room
+        whitest = 255 if picture.dtype == np.uint8 else 1
+        bottom = top + picture.shape[0] / picture.shape[1]
+        axis.imshow(
+            picture, cmap="gray", vmin=0, vmax=whitest, extent=(left, left + 1, bottom, top)
+        )
+        if titles is not None:
+            middle = left + 0.5
+            axis.text(middle, top - 0.03, titles[place], fontsize=9, ha="center", va="bottom")
+    axis.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    figure.suptitle(title, y=1, va="top")
     return figure
+
+
+def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> None:
+    """Write the name of each line at its right end, apart from one another.
+
+    Args:
+        axis: where the lines are; its limits must be final.
+        lines: drawn lines, each with at least one point.
+        names: one per line.
+    """
+    low, high = axis.get_ylim()
+    apart = 0.075 * (high - low)
+    ends = sorted(
+        (
+            (float(line.get_ydata()[-1]), line, name)
+            for line, name in zip(lines, names, strict=True)
+        ),
+        key=lambda each: each[0],
+    )
+    heights = [end for end, _, _ in ends]
+    for number in range(1, len(heights)):
+        heights[number] = max(heights[number], heights[number - 1] + apart)
+    excess = max(0.0, heights[-1] - high) if heights else 0.0
+    for height, (_, line, name) in zip(heights, ends, strict=True):
+        axis.annotate(
+            name,
+            (float(line.get_xdata()[-1]), height - excess),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=line.get_color(),
+            annotation_clip=False,
+        )
 
 
 def learning_curves(
     histories: dict[str, History], title: str, measures: Sequence[str] = ("loss", "accuracy")
 ) -> Figure:
-    """Measures over the epochs, one colour a model.
+    """Plot measures over the epochs, one color per model.
 
     Training is dashed with hollow points, validation solid with full ones.
 
     Args:
-        histories: the result of ``training.fit`` for each model, by the model's name.
+        histories: for each model, by its name, its measures after every epoch.
         title: of the whole figure.
         measures: one panel each.
 
@@ -125,29 +219,38 @@ def learning_curves(
         1, len(measures), figsize=(5 * len(measures), 3.6), squeeze=False, layout="constrained"
     )
     for axis, measure in zip(axes[0], measures, strict=True):
+        last = {}
         for number, (name, history) in enumerate(histories.items()):
             for key, style, which in (
                 (measure, "--", "training"),
                 (f"val_{measure}", "-", "validation"),
             ):
                 if key in history:
-                    epochs = range(1, len(history[key]) + 1)
-                    axis.plot(
-                        epochs,
+                    color = COLORS[number % len(COLORS)]
+                    [last[name]] = axis.plot(
+                        range(1, len(history[key]) + 1),
                         history[key],
                         style,
-                        color=f"C{number}",
+                        color=color,
                         marker="o",
                         markersize=4,
-                        markerfacecolor="white" if which == "training" else f"C{number}",
+                        markerfacecolor="white" if which == "training" else color,
                         label=f"{name}, {which}",
                     )
         axis.set_xlabel("epoch")
         axis.set_ylabel(measure.replace("_", " "))
         axis.set_title(measure.replace("_", " "))
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
-    axes[0][-1].legend(fontsize=8)
+        label_ends(axis, list(last.values()), list(last))
+    gray = {"color": "#444444", "marker": "o", "markersize": 4}
+    figure.legend(
+        handles=[
+            Line2D([], [], linestyle="--", markerfacecolor="white", label="training", **gray),
+            Line2D([], [], linestyle="-", label="validation", **gray),
+        ],
+        loc="outside lower center",
+        ncols=2,
+    )
     figure.suptitle(title)
     return figure
 
@@ -155,7 +258,7 @@ def learning_curves(
 def confusion_matrix(
     truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
-    """How often each class was taken for each other.
+    """Draw how often each class was taken for each other.
 
     Args:
         truth: integer labels, shape (N,).
@@ -181,7 +284,7 @@ def confusion_matrix(
                     f"{counts[row, column]}",
                     ha="center",
                     va="center",
-                    fontsize=8,
+                    fontsize=9,
                     color="white" if share[row, column] > 0.5 else "black",
                 )
     tilt = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
@@ -190,5 +293,6 @@ def confusion_matrix(
     axis.set_xlabel("predicted class")
     axis.set_ylabel("true class")
     axis.set_title(title)
+    axis.grid(visible=False)
     figure.colorbar(picture, ax=axis, label="share of the true class", shrink=0.8)
     return figure

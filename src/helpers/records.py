@@ -7,22 +7,42 @@ A record is an output of the MIME type ``application/vnd.course.record+json`` wi
 import html
 import math
 import re
+import statistics
 from typing import Any
 
+from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-from helpers.places import read_table
+from helpers import kept
+from helpers.claims import (
+    NOT_RUN,
+    UNITS,
+    Claim,
+    Evidence,
+    Judgment,
+    claims,
+    evaluate,
+    judge,
+    mistakes,
+    sources,
+)
 
 MIME_TYPE = "application/vnd.course.record+json"
-UNITS = ("fraction", "count", "seconds", "")
+SHARES = ("fraction", "points")  # units of which a hundredth is a point
 _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _recorded: dict[str, dict[str, Any]] = {}
 
 
 def written(value: float, unit: str) -> str:
-    """A value as a reader sees it, with its unit; fractions become percentages."""
+    """Write a value as a reader sees it, with its unit; fractions become percentages.
+
+    >>> written(0.9929, "fraction"), written(1520, "count")
+    ('99.29 %', '1,520')
+    """
     if unit == "fraction":
         return f"{100 * value:.2f} %"
+    if unit == "points":
+        return f"{100 * value:.2f} points"
     if unit == "seconds":
         return f"{value:.1f} s" if value >= 1 else f"{value:.2g} s"
     if unit == "count":
@@ -62,103 +82,126 @@ def record(name: str, value: float, unit: str = "") -> None:
     display({MIME_TYPE: body}, raw=True)
 
 
-def load_claims() -> dict[str, list[dict[str, Any]]]:
-    """The sources' claims and mistakes, as ``data/claims.toml`` lists them.
-
-    Raises:
-        TableError: the file cannot be read or is no TOML.
-    """
-    return read_table("data/claims.toml")
-
-
-def holds(claim: dict[str, Any], value: float) -> bool:
-    """Whether a measured value agrees with a claim.
-
-    Args:
-        claim: one table of ``data/claims.toml``, with ``value``, ``comparison`` and ``tolerance``.
-        value: what was measured, in the unit of the claim.
-
-    Raises:
-        ValueError: the comparison is none of the four.
-    """
-    target, tolerance = claim["value"], claim["tolerance"]
-    match claim["comparison"]:
-        case "at least":
-            return value >= target - tolerance
-        case "at most":
-            return value <= target + tolerance
-        case "about" | "equal":
-            return abs(value - target) <= tolerance
-        case other:
-            raise ValueError(
-                f'The comparison "{other}" of {claim["record"]} in data/claims.toml is '
-                'none of "at least", "at most", "about", "equal".'
-            )
-
-
-def verdict(claim: dict[str, Any], value: float | None, profile: str) -> str:
-    """What to say of a claim: holds, does not hold, or why it was not checked."""
-    if value is None:
-        return "not measured in this run"
-    if profile not in claim["profiles"]:
-        return f"not checked in {profile}"
-    return "holds" if holds(claim, value) else "does not hold"
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> dict[str, str]:
-    """The same table as HTML and as plain text."""
-    lines = [" | ".join(row) for row in (header, *rows)]
+def _table(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> dict[str, str]:
+    """Make a table in HTML; its plain text is the caption alone."""
     cells = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     style = "<style>.claims td, .claims th {text-align: left; vertical-align: top}</style>"
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
-    return {
-        "text/html": f'{style}<div class="claims">{table}</div>',
-        "text/plain": "\n".join(lines),
-    }
+    table = (
+        f"<table><caption>{html.escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+    )
+    return {"text/html": f'{style}<div class="claims">{table}</div>', "text/plain": caption}
+
+
+def _runs(chapter: str, profile: str) -> list[Evidence]:
+    """The run of the notebook that is executing, and the kept runs with other parameters.
+
+    The parameters of a notebook are variables of its shell.
+    """
+    shell = get_ipython()
+    variables = {} if shell is None else shell.user_ns
+    values = {name: body["value"] for name, body in _recorded.items()}
+    found = [Evidence("this run", {**variables, "profile": profile}, values)]
+    for run in kept.of_chapter(chapter):
+        asked = run["parameters"]
+        if any(name not in found[0].parameters for name in asked) or any(
+            found[0].parameters[name] != value for name, value in asked.items()
+        ):
+            records = {record["name"]: record["value"] for record in run["records"]}
+            found.append(Evidence(f"the kept run {run['name']}", asked, records, run["cells"]))
+    return found
+
+
+def target(claim: Claim) -> str:
+    """What a claim says, with its tolerance, as a reader sees it.
+
+    >>> target(Claim("a", "b", "01", "computed", 0.9, "about", tolerance=0.01, unit="fraction"))
+    'about 90.00 % (± 1 points)'
+    """
+    value = written(claim.value, claim.unit) if claim.value else "0"
+    text = value if claim.comparison == "equal" else f"{claim.comparison} {value}"
+    if claim.tolerance:
+        scale, points = (100, " points") if claim.unit in SHARES else (1, "")
+        text += f" (± {scale * claim.tolerance:,g}{points})"
+    return text + (", our threshold" if claim.threshold == "ours" else "")
+
+
+def measured(claim: Claim, judgment: Judgment) -> str:
+    """Our figure for a claim as a reader sees it: the mean, and the spread of several runs.
+
+    >>> accuracy = Claim("a", "b", "01", "property", 0.9, "about", unit="fraction")
+    >>> measured(accuracy, Judgment("reproduced", (0.89, 0.91), ("seed 0", "seed 1")))
+    '90.00 % ± 1.4 points (2 runs)'
+    """
+    if not judgment.values:
+        return "—"
+    text = written(statistics.fmean(judgment.values), claim.unit)
+    if max(judgment.values) > min(judgment.values):
+        scale, points = (100, " points") if claim.unit in SHARES else (1, "")
+        spread = scale * statistics.stdev(judgment.values)
+        text += f" ± {spread:.2g}{points} ({len(judgment.values)} runs)"
+    return text
+
+
+def differs(claim: Claim, judgment: Judgment) -> str:
+    """What a reader should know of our figure: what differs, and which runs it is from."""
+    near = ("this run", "the stored run")
+    labels = [label for label in dict.fromkeys(judgment.labels) if label not in near]
+    parts = [
+        claim.differs if judgment.verdict == NOT_RUN else "",
+        claim.note,
+        f"measured by {', '.join(labels)}" if labels and claim.kind != "computed" else "",
+    ]
+    return ". ".join(part[0].upper() + part[1:].rstrip(".") for part in parts if part) or "—"
 
 
 def claims_table(chapter: str, profile: str) -> None:
-    """Show what the sources claim in a chapter beside what this run measured.
+    """Show what the sources claim in a chapter beside what was measured here.
+
+    This run counts for a claim about a trained system only if it used the claim's recipe; kept
+    runs that did count as well.
 
     Args:
         chapter: number of the chapter, such as "01".
-        profile: "sample", "quick" or "full"; a claim says in which it is checked.
+        profile: "sample", "quick" or "full".
     """
-    listed = load_claims()
+    runs = _runs(chapter, profile)
     rows = []
-    for claim in listed["claim"]:
-        if claim["chapter"] == chapter:
-            unit, slack = claim.get("unit", ""), claim["tolerance"]
-            found = _recorded.get(claim["record"])
-            value = None if found is None else found["value"]
+    for claim in claims():
+        if claim.chapter == chapter:
+            found = judge(claim, runs)
             rows.append(
                 (
-                    claim["label"],
-                    claim["statement"],
-                    f"{claim['comparison']} {written(claim['value'], unit)}"
-                    + (f" (± {written(slack, unit)})" if slack else ""),
-                    "—" if value is None else written(value, unit),
-                    verdict(claim, value, profile),
+                    claim.statement,
+                    sources()[claim.source].short,
+                    target(claim),
+                    measured(claim, found),
+                    found.verdict,
+                    differs(claim, found),
                 )
             )
-    display(_table(("source", "claim", "value", "measured", "verdict"), rows), raw=True)
+    header = ("claim", "source", "source's value", "ours", "verdict", "what differs")
+    display(_table(f"The sources' claims in chapter {chapter}, and ours", header, rows), raw=True)
 
 
 def mistakes_table(chapter: str) -> None:
-    """Show the sources' mistakes that belong to a chapter, each with the right statement.
+    """Show the common mistakes that belong to a chapter, each with the right statement.
 
-    Where the mistake names a record, the right value shown is the one that this run computed.
+    Where a record shows the right figure, it is the one that this run computed.
 
     Args:
         chapter: number of the chapter, such as "01".
     """
+    values = {name: body["value"] for name, body in _recorded.items()}
     rows = []
-    for mistake in load_claims()["mistake"]:
-        if mistake["chapter"] == chapter:
-            found = _recorded.get(mistake.get("record", ""))
-            shown = "—" if found is None else written(found["value"], found["unit"])
-            rows.append((mistake["source"], mistake["says"], mistake["right"], shown))
-    display(_table(("source", "says", "right", "computed in this run"), rows), raw=True)
+    for mistake in mistakes():
+        if mistake.chapter == chapter:
+            found = evaluate(mistake.record, values)
+            unit = _recorded.get(mistake.record, {}).get("unit", "")
+            shown = "—" if found is None else written(found, unit)
+            rows.append((mistake.says, mistake.right, shown))
+    header = ("it is tempting to think that …", "but …", "computed in this run")
+    display(_table(f"Common mistakes in chapter {chapter}", header, rows), raw=True)

@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import numpy as np
-from IPython.display import DisplayHandle, display
 
-from helpers.backend import batches, keras, set_precision, set_seed
+from helpers import backend
+from helpers.backend import keras, set_precision, set_seed
+from helpers.outputs import HISTORY, Line
 
 History = dict[str, list[float]]
-MIME_TYPE = "application/vnd.course.history+json"
 
 
 def start(seed: int, precision: str | None = None) -> None:
@@ -70,58 +70,140 @@ def steps_in(examples: int, batch_size: int, epochs: int) -> int:
     return math.ceil(examples / batch_size) * epochs
 
 
-class _Progress(keras.callbacks.Callback):
-    """One line that shows epoch, step and rate while training, and a fixed sentence afterwards."""
+def batches(x: np.ndarray, y: np.ndarray | None, batch_size: int, seed: int | None = None) -> Any:
+    """Make batches of arrays for ``model.fit``, ``model.evaluate`` and ``model.predict``.
 
-    def __init__(self, examples: int, epochs: int, steps: int) -> None:
-        super().__init__()
-        self.examples, self.epochs, self.steps = examples, epochs, steps
-        self.line: DisplayHandle | None = display(
-            {"text/plain": "Training …"}, raw=True, display_id=True
-        )
+    The order comes from NumPy and not from the backend, so the same seed gives the same batches on
+    TensorFlow, JAX and PyTorch.
+
+    Args:
+        x: inputs, shape (N, ...); images may stay uint8 if the model rescales them.
+        y: targets, shape (N,) or (N, ...); None for ``model.predict``.
+        batch_size: examples per batch; the last batch may be smaller.
+        seed: seed of the shuffling, which gives a new order in every epoch; without it the
+            examples keep their order.
+
+    Returns:
+        A ``tf.data.Dataset`` on TensorFlow, a ``keras.utils.PyDataset`` on JAX and PyTorch.
+
+    Raises:
+        ValueError: there are no examples, the numbers of inputs and targets differ, or the batch
+            size is less than one.
+
+    >>> images, labels = np.zeros((5, 28, 28, 1), "uint8"), np.array([3, 1, 4, 1, 5])
+    >>> [len(labels_of_batch) for _, labels_of_batch in batches(images, labels, 2)]
+    [2, 2, 1]
+    """
+    _check(x, y, batch_size)
+    return backend.batches(x, y, batch_size, seed)
+
+
+def _check(x: np.ndarray, y: np.ndarray | None, batch_size: int) -> None:
+    if len(x) == 0:
+        raise ValueError("There are no examples: x is empty, and at least one is needed.")
+    if y is not None and len(x) != len(y):
+        raise ValueError(f"There are {len(x)} inputs but {len(y)} targets: give one per input.")
+    if batch_size < 1:
+        raise ValueError(f"The batch size must be at least 1, not {batch_size}.")
+
+
+class Progress(keras.callbacks.Callback):
+    """Show one line while ``model.fit`` runs, and leave one with the measures of the last epoch.
+
+    The curves are stored in the output of the cell, as MIME type `helpers.outputs.HISTORY`: the
+    model's name, every measure after every epoch, the number of examples, and the seconds of each
+    epoch without its validation.
+
+    >>> x, y = np.zeros((8, 1), "float32"), np.zeros(8, "float32")
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mean_squared_error")
+    >>> _ = model.fit(batches(x, y, 4), epochs=2, verbose=0, callbacks=[Progress()])
+    epoch 2 of 2: training loss 0.000
+    """
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Begin the line."""
         self.began = self.shown = self.epoch_began = time.monotonic()
-        self.epoch = 0
+        self.epoch = self.steps_done = 0
+        self.curves: History = {}
         self.seconds: list[float] = []  # of each epoch, without its validation
-
-    def _show(self, text: str) -> None:
-        if self.line is not None:
-            self.line.update({"text/plain": text}, raw=True)
+        self.line = Line("Training …")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the clock of an epoch."""
         self.epoch = epoch + 1
+        self.timed = False
         self.epoch_began = time.monotonic()
 
-    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        self._epoch_done()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch_done()
-
-    def _epoch_done(self) -> None:
-        if len(self.seconds) < self.epoch:
-            self.seconds.append(round(time.monotonic() - self.epoch_began, 3))
-
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Renew the line, at most once per second."""
+        self.steps_done += 1
         now = time.monotonic()
         if now - self.shown > 1:
             self.shown = now
-            done = (self.epoch - 1) * self.steps + batch + 1
-            left = (now - self.began) / done * (self.steps * self.epochs - done)
-            loss = (logs or {}).get("loss", float("nan"))
-            self._show(
-                f"Training: epoch {self.epoch} of {self.epochs}, step {batch + 1} of {self.steps}, "
-                f"loss {loss:.3f}, about {left:.0f} s left"
+            epochs, steps = self.params["epochs"], self.params["steps"] or 0
+            left = (now - self.began) / self.steps_done
+            left *= max(0, (epochs - self.epoch + 1) * steps - batch - 1)
+            self.line.update(
+                f"Training: epoch {self.epoch} of {epochs}, step {batch + 1} of {steps or '?'}, "
+                f"loss {(logs or {}).get('loss', math.nan):.3f}, about {left:.0f} s left"
             )
 
-    def done(self, model: str, history: History) -> None:
-        """Leave a fixed sentence for the reader, and the curves for the report."""
-        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
-        text = f"Trained for {epochs} on {self.examples:,} examples."
-        rounded = {name: [round(value, 6) for value in values] for name, values in history.items()}
-        if self.line is not None:
-            body = {"model": model, "history": rounded}
-            body |= {"examples": self.examples, "seconds": self.seconds}
-            self.line.update({MIME_TYPE: body, "text/plain": text}, raw=True)
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Stop the clock of an epoch before its validation."""
+        self._stop_clock()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Keep the measures of an epoch."""
+        self._stop_clock()
+        for name, value in (logs or {}).items():
+            self.curves.setdefault(name, []).append(float(value))
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Leave the line for the reader, and the curves for programs."""
+        rounded = {name: [round(v, 6) for v in values] for name, values in self.curves.items()}
+        body = {
+            "model": self.model.name,
+            "history": rounded,
+            "examples": backend.examples_in(self.params["steps"]),
+            "seconds": self.seconds,
+        }
+        self.line.end({HISTORY: body, "text/plain": self.sentence()})
+
+    def sentence(self) -> str:
+        """Say how far the training came: accuracies, or losses if there is no accuracy."""
+        measure = next((name for name in self.curves if _is_accuracy(name)), "loss")
+        values = [
+            f"{which} {_written(measure, self.curves[name][-1])}"
+            for which, name in (
+                (f"training {'accuracy' if _is_accuracy(measure) else 'loss'}", measure),
+                ("validation", f"val_{measure}"),
+            )
+            if name in self.curves
+        ]
+        return f"epoch {self.epoch} of {self.params['epochs']}: {', '.join(values)}"
+
+    def _stop_clock(self) -> None:
+        if not self.timed:
+            self.timed = True
+            self.seconds.append(round(time.monotonic() - self.epoch_began, 3))
+
+
+def _is_accuracy(name: str) -> bool:
+    return name.endswith("accuracy") and not name.startswith("val_")
+
+
+def _written(measure: str, value: float) -> str:
+    return f"{100 * value:.1f} %" if _is_accuracy(measure) else f"{value:.3f}"
+
+
+class _AsStored(Progress):
+    """Progress with the sentence that the stored outputs of chapters 02 to 08 hold."""
+
+    def sentence(self) -> str:
+        epochs, examples = self.params["epochs"], backend.examples_in(self.params["steps"])
+        counted = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+        return f"Trained for {counted} on {examples:,} examples."
 
 
 def fit(
@@ -153,25 +235,17 @@ def fit(
     Raises:
         ValueError: inputs and targets differ in number, or there are none.
     """
-    if len(x) != len(y):
-        raise ValueError(
-            f"There are {len(x)} inputs but {len(y)} targets: give one target an input."
-        )
-    if len(x) == 0:
-        raise ValueError("There are no examples to train on.")
-    progress = _Progress(len(x), epochs, math.ceil(len(x) / batch_size))
-    held_out = None if validation is None else batches(*validation, max(batch_size, 256), None)
+    _check(x, y, batch_size)
+    held_out = None if validation is None else batches(*validation, max(batch_size, 256))
     history = model.fit(
-        batches(x, y, batch_size, seed),
+        backend.batches_as_stored(x, y, batch_size, seed),
         epochs=epochs,
         validation_data=held_out,
-        callbacks=[progress, *(callbacks or [])],
+        callbacks=[_AsStored(), *(callbacks or [])],
         shuffle=False,
         verbose=0,
     )
-    curves = {name: [float(value) for value in values] for name, values in history.history.items()}
-    progress.done(model.name, curves)
-    return curves
+    return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
 def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> dict[str, float]:
@@ -186,11 +260,11 @@ def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) ->
     Returns:
         Each measure by name, "loss" among them.
     """
-    measured = model.evaluate(batches(x, y, batch_size, None), verbose=0, return_dict=True)
+    measured = model.evaluate(batches(x, y, batch_size), verbose=0, return_dict=True)
     return {name: float(value) for name, value in measured.items()}
 
 
 def predict(model: Any, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """Outputs of a model for every input, shape (N, ...), float32, in the order of the inputs."""
-    outputs = model.predict(batches(x, None, batch_size, None), verbose=0)
+    outputs = model.predict(batches(x, None, batch_size), verbose=0)
     return np.asarray(outputs, "float32")

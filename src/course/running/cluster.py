@@ -1,9 +1,9 @@
-"""Runs on the workers of a Dask cluster, through the interface of ``concurrent.futures``.
+"""Execute runs on the workers of a Dask cluster.
 
 A worker executes a run as this machine would, in a folder of its own, and sends the files back, so
-no file system need be shared. Dask by itself starts the task of a dead worker again, leaves a
-cancelled task running and waits for ever for a resource that nobody has; here the first becomes a
-lost attempt, the second ends the kernel, and the third is refused.
+no file system need be shared. Dask by itself restarts the task of a dead worker, leaves a cancelled
+task running, and waits forever for a resource that no worker offers; here the first becomes a lost
+attempt, the second ends the kernel, and the third is refused.
 """
 
 import asyncio
@@ -22,13 +22,14 @@ from typing import Any
 from course import data, machine
 from course.catalogue import chapters
 from course.errors import CourseError
-from course.running import watch
-from course.running.batch import Tell
-from course.running.store import Lost, Run
+from course.running.engine import Lost, Tell
+from course.running.run import Progress, Run, from_json, to_json
+from course.running.watch import run_attempt
+from helpers.files import write_atomically
 from helpers.places import ROOT
 
-PATIENCE = 10.0  # seconds that a scheduler has to answer
-ENDING = 30.0  # seconds that workers have to end their kernels
+ANSWER_SECONDS = 10.0  # that a scheduler has to answer
+ENDING_SECONDS = 30.0  # that workers have to end their kernels
 CODE = (
     "src/**/*.py",
     "notebooks/*.py",
@@ -38,26 +39,25 @@ CODE = (
 )
 
 
-def facts() -> dict[str, str]:
-    """What must agree between this machine and the workers, for a run to mean the same."""
+def versions() -> dict[str, str]:
+    """Return what must agree between this machine and the workers, for a run to mean the same."""
     found = machine.environment()
-    named = ("dask", "distributed")
     digest = hashlib.sha256()
     for path in sorted(path for pattern in CODE for path in ROOT.glob(pattern)):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return {
-        "Python": found["python"],
-        "backend": found["backend"],
-        **found["packages"],
-        **{name: version(name) for name in named},
-        "commit": found["commit"] or "unknown",
+        "Python": found.python,
+        "backend": found.backend,
+        **found.packages,
+        **{name: version(name) for name in ("dask", "distributed")},
+        "commit": found.commit or "unknown",
         "files of the course": digest.hexdigest()[:12],
     }
 
 
 def _differences(theirs: dict[str, str]) -> str:
-    """How a worker differs, in words; commits count only where their files differ."""
-    own = facts()
+    """Return how a worker differs, in words; commits count only if their files differ."""
+    own = versions()
     named = [name for name in own if theirs.get(name) != own[name]]
     if "files of the course" not in named:
         named = [name for name in named if name != "commit"]
@@ -72,36 +72,55 @@ def work(
     """Execute a run on a worker.
 
     Args:
-        job: the fields of the run.
-        models: content of the models it uses, by file name.
+        job: the run as JSON.
+        models: content of the models that it uses, by file name.
         limit: seconds after which it is ended.
         batch: name of the batch, for its events.
-        wanted: ``facts`` of the machine that asks.
+        wanted: ``versions`` of the machine that asks.
 
     Returns:
-        The fields of the run as it ended, and the files of the attempt.
+        The run as it ended, as JSON, and the files of the attempt.
 
     Raises:
-        Lost: this very attempt was begun before, by a worker that died.
-        CourseError: the worker came late and has other packages or code.
+        Lost: this very attempt was started before, by a worker that died.
+        CourseError: the worker joined late and has other packages or code.
     """
     from distributed import Event, get_worker
 
     worker = get_worker()
-    if facts() != wanted and (different := _differences(wanted)):
+    if versions() != wanted and (different := _differences(wanted)):
         raise CourseError(f"The worker {worker.address} is asked for {different}.")
-    begun, cancelled = Event(f"{batch}-{job['mark']}"), Event(batch)
-    if begun.is_set():
+    started, cancelled = Event(f"{batch}-{job['mark']}"), Event(batch)
+    if started.is_set():
         raise Lost("the worker that executed this run died")
-    begun.set()
-    run = Run(**job)
+    started.set()
+    run = from_json(job)
     if cancelled.is_set():
-        run.status = "cancelled"
-        run.error = {"cell": None, "error": "Cancelled", "message": "stopped before it began"}
-        return asdict(run), {}
+        run.fail("cancelled", "Cancelled", "stopped before it started")
+        return to_json(run), {}
     data.discard_damaged(chapters()[run.chapter], run.profile)
     # Schedulers of clusters and dask-cuda show each worker its own card first.
     run.gpu = next(iter(machine.gpus()), "")
+    stop, tell = _contact(worker, run, batch, cancelled)
+    with tempfile.TemporaryDirectory(prefix="course-", dir=worker.local_directory) as name:
+        folder = Path(name)
+        if models:
+            (folder / "models").mkdir()
+        for model, content in models.items():
+            (folder / "models" / model).write_bytes(content)
+        run_attempt(run, folder, limit, stop, tell)
+        files = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+    return to_json(run), files
+
+
+def _contact(
+    worker: Any, run: Run, batch: str, cancelled: Any
+) -> tuple[Callable[[], bool], Callable[[Progress], None]]:
+    """Return whether a run must stop and who hears of its progress, each once per second."""
     task = worker.get_current_task()
     asked = told = time.monotonic()
 
@@ -114,25 +133,33 @@ def work(
         known = worker.state.tasks.get(task)
         return known is None or known.state == "cancelled" or cancelled.is_set()
 
-    def tell(progress: watch.Progress) -> None:
+    def tell(progress: Progress) -> None:
         nonlocal told
         if time.monotonic() - told > 1:
             told = time.monotonic()
-            worker.log_event(batch, {"folder": run.folder, "progress": progress})
+            worker.log_event(batch, {"folder": run.folder, "progress": asdict(progress)})
 
-    with tempfile.TemporaryDirectory(prefix="course-", dir=worker.local_directory) as name:
-        folder = Path(name)
-        if models:
-            (folder / "models").mkdir()
-        for model, content in models.items():
-            (folder / "models" / model).write_bytes(content)
-        watch.attempt(run, folder, limit, stop, tell)
-        files = {
-            path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
-    return asdict(run), files
+    return stop, tell
+
+
+def _connect(address: str) -> Any:
+    """Return a client of a scheduler that has workers."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise CourseError("--scheduler needs Dask: pip install --editable '.[cluster]'.") from error
+    try:
+        client = Client(address, timeout=ANSWER_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise CourseError(
+            f"The scheduler {address} does not answer: is it running, and is that its address?"
+        ) from error
+    try:
+        client.wait_for_workers(1, timeout=ANSWER_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        client.close()
+        raise CourseError(f"The scheduler {address} has no workers: start some.") from error
+    return client
 
 
 class Cluster:
@@ -142,88 +169,43 @@ class Cluster:
         address: of the scheduler, such as tcp://host:8786.
         resources: what each run needs of a worker, such as {"GPU": 1}.
         threads: of each run, 1 if None; Dask's own threads say how many runs a worker takes.
-        tell: is told how the runs get on.
+        tell: called with the progress of the runs.
 
     Raises:
-        CourseError: the scheduler does not answer, has no workers, nobody has the resources, or
-            a worker has other packages or code.
+        CourseError: Dask is not installed, the scheduler does not answer or has no workers, none
+            offers the resources, or a worker has other packages or code than this machine.
     """
 
     def __init__(
         self, address: str, resources: dict[str, float], threads: int | None, tell: Tell
     ) -> None:
-        try:
-            from distributed import Client, Event
-        except ImportError as error:
-            raise CourseError(
-                "--scheduler needs Dask: pip install --editable '.[cluster]'."
-            ) from error
-        try:
-            self.client = Client(address, timeout=PATIENCE)
-            self.client.wait_for_workers(1, timeout=PATIENCE)
-        except (OSError, TimeoutError, ValueError) as error:
-            if hasattr(self, "client"):
-                self.client.close()
-                raise CourseError(f"The scheduler {address} has no workers: start some.") from error
-            raise CourseError(
-                f"The scheduler {address} does not answer: is it running, and is that its address?"
-            ) from error
+        self.client = _connect(address)
         self.threads = threads or 1
         self.batch = f"course-{uuid.uuid4().hex}"
         self.cancelling: float | None = None
         self.futures: list[Future[Run]] = []
         try:
-            able = self._able(resources)
-            self._check(able)
-            kinds = self.client.run(machine.machine, workers=able)
-            self.machine = " and ".join(sorted(set(kinds.values())))
+            from distributed import Event
+
+            able = _able_workers(self.client, resources)
+            _check_versions(self.client, able)
+            kinds = self.client.run(machine.fingerprint, workers=able)
+            self.fingerprint = " and ".join(sorted(set(kinds.values())))
             self.stop = Event(self.batch, client=self.client)
         except BaseException:
             self.client.close()
             raise
-        self.words = f"{len(able)} workers of {address}, {self.threads} threads each run"
+        self.description = f"{len(able)} workers of {address}, {self.threads} threads each run"
         self.executor = self.client.get_executor(
             pure=False, retries=0, **({"resources": resources} if resources else {})
         )
         self.client.subscribe_topic(
-            self.batch, lambda event: tell(event[1]["folder"], event[1]["progress"])
+            self.batch,
+            lambda event: tell(event[1]["folder"], Progress(**event[1]["progress"])),
         )
 
-    def _workers(self) -> dict[str, dict[str, Any]]:
-        return self.client.scheduler_info(n_workers=-1)["workers"]
-
-    def _able(self, resources: dict[str, float]) -> list[str]:
-        offered = {name: worker["resources"] for name, worker in self._workers().items()}
-        able = [
-            name
-            for name, has in offered.items()
-            if all(has.get(key, 0) >= amount for key, amount in resources.items())
-        ]
-        if not able:
-            needed = ", ".join(f"{key}={amount:g}" for key, amount in resources.items())
-            has = sorted({f"{k}={v:g}" for each in offered.values() for k, v in each.items()})
-            raise CourseError(
-                f"No worker offers {needed}; they offer {', '.join(has) or 'no resources'}."
-            )
-        return able
-
-    def _check(self, able: list[str]) -> None:
-        try:
-            answers = self.client.run(facts, workers=able)
-        except Exception as error:
-            raise CourseError(
-                f"The workers cannot import this course ({type(error).__name__}: {error}): "
-                "install the same commit and the same requirements.lock there."
-            ) from error
-        for name, theirs in answers.items():
-            if different := _differences(theirs):
-                raise CourseError(
-                    f"The worker {name} has {different}: install the same commit and the same "
-                    "requirements.lock there."
-                )
-
     def has_room(self, running: int) -> bool:
-        """Whether one more run may be handed over; Dask keeps those that wait.
+        """Return whether one more run may be submitted; Dask keeps those that wait.
 
         Raises:
             CourseError: the scheduler went away.
@@ -236,16 +218,16 @@ class Cluster:
         return True
 
     def submit(self, run: Run, folder: Path, limit: float) -> Future[Run]:
-        """Execute a run on a worker; its files lie in the folder when the future is done."""
+        """Execute a run on a worker; its files are in the folder when the future is done."""
         models = {path.name: path.read_bytes() for path in (folder / "models").glob("*")}
         outer: Future[Run] = Future()
         self.futures.append(outer)
 
         def place(inner: "Future[Any]") -> None:
-            _settle(outer, functools.partial(_received, inner, folder))
+            _resolve(outer, functools.partial(_received, inner, folder))
 
         self.executor.submit(
-            work, asdict(run), models, limit, self.batch, facts()
+            work, to_json(run), models, limit, self.batch, versions()
         ).add_done_callback(place)
         return outer
 
@@ -255,24 +237,64 @@ class Cluster:
             self.cancelling = time.monotonic()
             if self.client.status == "running":
                 self.stop.set()
-        elif time.monotonic() - self.cancelling > ENDING:
+        elif time.monotonic() - self.cancelling > ENDING_SECONDS:
             for future in self.futures:
-                _settle(future, _unanswered)
+                _resolve(future, _unanswered)
 
     def close(self) -> None:
         """Leave the cluster."""
-        until = time.monotonic() + ENDING
+        until = time.monotonic() + ENDING_SECONDS
         while not all(future.done() for future in self.futures) and time.monotonic() < until:
             time.sleep(0.1)
         self.client.close()
 
 
+def _able_workers(client: Any, resources: dict[str, float]) -> list[str]:
+    """Return the workers that offer the resources.
+
+    Raises:
+        CourseError: no worker offers them.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    offered = {name: worker["resources"] for name, worker in workers.items()}
+    able = [
+        name
+        for name, has in offered.items()
+        if all(has.get(key, 0) >= amount for key, amount in resources.items())
+    ]
+    if not able:
+        needed = ", ".join(f"{key}={amount:g}" for key, amount in resources.items())
+        has = sorted({f"{k}={v:g}" for each in offered.values() for k, v in each.items()})
+        raise CourseError(
+            f"No worker offers {needed}; they offer {', '.join(has) or 'no resources'}."
+        )
+    return able
+
+
+def _check_versions(client: Any, able: list[str]) -> None:
+    """Refuse workers with other packages or code.
+
+    Raises:
+        CourseError: naming the worker and the difference.
+    """
+    advice = "install the same commit and the same requirements.lock there."
+    try:
+        answers = client.run(versions, workers=able)
+    except Exception as error:
+        raise CourseError(
+            f"The workers cannot import this course ({type(error).__name__}: {error}): {advice}"
+        ) from error
+    for name, theirs in answers.items():
+        if different := _differences(theirs):
+            raise CourseError(f"The worker {name} has {different}: {advice}")
+
+
 def _unanswered() -> Run:
-    raise Lost("the worker did not end it when it was told to")
+    raise Lost("the worker did not end it when told to")
 
 
-def _settle(future: Future[Run], result: Callable[[], Run]) -> None:
-    """Let a future have a result or an error, unless it has one."""
+def _resolve(future: Future[Run], result: Callable[[], Run]) -> None:
+    """Give a future its result or error, unless it has one."""
     try:
         try:
             future.set_result(result())
@@ -287,18 +309,17 @@ def _received(inner: "Future[Any]", folder: Path) -> Run:
     from distributed.client import FutureCancelledError
 
     try:
-        fields, files = inner.result()
+        content, files = inner.result()
     except KilledWorker as error:
         raise Lost(f"its worker died ({error})") from error
     except (CancelledError, FutureCancelledError, asyncio.CancelledError) as error:
         raise Lost("the cluster went away") from error
-    for name, content in files.items():
+    for name, body in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.tmp")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_atomically(path, body)
+    run = from_json(content)
     for path in (folder / "models").glob("*"):
-        if path.name not in fields["artifacts"]:
+        if path.name not in run.artifacts:
             path.unlink()
-    return Run(**fields)
+    return run

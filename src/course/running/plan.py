@@ -1,12 +1,11 @@
-"""What a batch runs and in which order, and the key that tells whether a run was done before."""
+"""Plan a batch: which runs, in which order, and the key that tells if a run was done before."""
 
 import functools
 import hashlib
 import itertools
 import json
-import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,46 +20,41 @@ from course.catalogue import (
     source,
 )
 from course.errors import CourseError
-from course.pairs import code_digests
-from course.running.store import Run
+from course.notebooks.digests import code_digests
+from course.running.run import Run
+from helpers.claims import claims, mistakes
 from helpers.places import cache_folder
-from helpers.records import load_claims
-
-MOST = 1000  # runs that nobody plans by mistake
 
 
 def plan(
-    wanted: list[Chapter], profiles: list[str], asked: list[str], seeds: int | None, sure: bool
+    wanted: list[Chapter], profiles: list[str], asked: list[str], seeds: int | None
 ) -> list[Run]:
-    """Every run of chapters x profiles x seeds x parameters, makers of models before their users.
+    """Plan every combination of chapter, profile, seed and parameters; users of models come last.
 
     Args:
         wanted: the chapters.
         profiles: "sample", "quick" or "full".
         asked: ``NAME=VALUE`` or ``NAME=VALUE,VALUE`` each.
         seeds: how many seeds in a row, or None for the one that the parameters name.
-        sure: whether more than 1,000 runs are meant.
 
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
     """
-    machine.environment()
     for profile in profiles:
         for chapter in wanted:
             settings(chapter, profile)
+    backend = machine.environment().backend
     grids = {chapter.number: asked_values(chapter, asked) for chapter in wanted}
     if seeds is not None:
         for chapter in wanted:
             grids[chapter.number]["seed"] = _seeds(chapter, grids[chapter.number], seeds)
-    number = sum(math.prod(map(len, grid.values())) for grid in grids.values()) * len(profiles)
-    if number > MOST and not sure:
-        raise CourseError(f"That is {number:,} runs: add --yes if you mean it.")
     runs: dict[str, Run] = {}
     for chapter, profile in itertools.product(wanted, dict.fromkeys(profiles)):
-        for values in itertools.product(*grids[chapter.number].values()):
-            run = _run(chapter, profile, dict(zip(grids[chapter.number], values, strict=True)))
+        grid = grids[chapter.number]
+        for values in itertools.product(*grid.values()):
+            run = _run(chapter, profile, backend, dict(zip(grid, values, strict=True)))
             runs.setdefault(run.folder, run)
-    _order(list(runs.values()))
+    _link_dependencies(list(runs.values()))
     return sorted(runs.values(), key=functools.partial(_depth, runs))
 
 
@@ -79,11 +73,13 @@ def _seeds(chapter: Chapter, grid: dict[str, list[Any]], number: int) -> list[in
     return list(range(given[0], given[0] + number))
 
 
-def _run(chapter: Chapter, profile: str, asked: dict[str, Any]) -> Run:
+def _run(chapter: Chapter, profile: str, backend: str, asked: dict[str, Any]) -> Run:
     plain, usual = defaults(chapter.number, profile)
     values = {**usual, **asked}
     changed = [f"{name}={values[name]}" for name in sorted(values) if values[name] != usual[name]]
-    name = re.sub(r"[^\w=.,-]", "_", "-".join([chapter.name, profile, *changed]))
+    # As in the names of kept runs: the course's own backend goes without saying.
+    parts = [chapter.name, profile, *([] if backend == "tensorflow" else [backend]), *changed]
+    name = re.sub(r"[^\w=.,-]", "_", "-".join(parts))
     if len(name) > 100:
         name = f"{name[:90]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return Run(
@@ -93,23 +89,30 @@ def _run(chapter: Chapter, profile: str, asked: dict[str, Any]) -> Run:
         parameters={key: value for key, value in values.items() if value != plain[key]},
         seed=values["seed"],
         folder=name,
-        budget=asdict(chapter.budgets[profile]),
+        budget=chapter.budgets[profile],
+        backend=backend,
     )
 
 
-def variant(run: Run) -> str:
-    """What a run's folder says besides its chapter: its profile and the changed parameters."""
+def _variant(run: Run) -> str:
+    """Return what a run's folder names besides its chapter: profile, backend and changes."""
     return run.folder.removeprefix(run.notebook)
 
 
-def _order(runs: list[Run]) -> None:
+def has_usual_parameters(run: Run) -> bool:
+    """Return whether a run has the parameters of its profile, without any change."""
+    plain, usual = defaults(run.chapter, run.profile)
+    return {**plain, **run.parameters} == usual
+
+
+def _link_dependencies(runs: list[Run]) -> None:
     """Let each run wait for the run of the same profile and parameters that makes its model."""
     known = chapters()
     makers = {
-        (model, variant(run)): run.folder for run in runs for model in known[run.chapter].makes
+        (model, _variant(run)): run.folder for run in runs for model in known[run.chapter].makes
     }
     for run in runs:
-        needed = [makers.get((m, variant(run))) for m in known[run.chapter].uses]
+        needed = [makers.get((model, _variant(run))) for model in known[run.chapter].uses]
         run.after = [folder for folder in needed if folder is not None]
 
 
@@ -117,56 +120,76 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
     return 1 + max((_depth(runs, runs[folder]) for folder in run.after), default=-1)
 
 
+@dataclass(frozen=True)
+class ChapterDigests:
+    """What the results of a chapter depend on besides parameters and machine.
+
+    Attributes:
+        code: digests of its cells and of the helper modules that they import.
+        data: SHA-256 of each array of its real data, prepared now if need be.
+        claims: what the sources say of its records.
+    """
+
+    code: dict[str, str]
+    data: dict[str, Any]
+    claims: list[dict[str, Any]]
+
+
 @functools.cache
-def _of_chapter(number: str, real: bool) -> dict[str, Any]:
+def chapter_digests(number: str, real: bool) -> ChapterDigests:
+    """Return what the results of a chapter depend on.
+
+    Args:
+        number: of the chapter.
+        real: whether it loads real data; built-in data are made by helpers, which are code.
+
+    Raises:
+        DataError: its real data cannot be fetched, read or written.
+    """
     chapter = chapters()[number]
-    # Built-in data are made by helper modules, and those are part of the code.
-    return {
-        "code": code_digests([source(chapter)]),
-        "data": data.hashes(chapter) if real else {},
-        "claims": [
-            claim
-            for listed in load_claims().values()
-            for claim in listed
-            if claim["chapter"] == number
-        ],
-    }
+    return ChapterDigests(
+        code=code_digests([source(chapter)], chapter.data),
+        data=data.hashes(chapter) if real else {},
+        claims=[asdict(each) for each in (*claims(), *mistakes()) if each.chapter == number],
+    )
 
 
-def key_of(run: Run, device: str, models: dict[str, str]) -> str:
-    """The hash of all that the result of a run depends on.
+def set_key(run: Run, fingerprint: str, models: dict[str, str]) -> None:
+    """Set the digest of everything that the result of a run depends on.
 
     Args:
         run: with its parameters and threads.
-        device: ``machine.machine`` of whoever executes it.
+        fingerprint: ``machine.fingerprint`` of whoever executes it.
         models: SHA-256 by file name of the models that it uses.
 
     Raises:
-        DataError: its real data cannot be had.
+        DataError: its real data cannot be fetched, read or written.
     """
+    digests = chapter_digests(run.chapter, run.profile != "sample")
+    run.helpers = digests.code["helpers"]
     parts = {
-        "python": machine.environment()["python"],
-        "backend": machine.environment()["backend"],
-        **_of_chapter(run.chapter, run.profile != "sample"),
+        "python": machine.environment().python,
+        "backend": run.backend,
+        **vars(digests),
         "parameters": {**defaults(run.chapter, run.profile)[0], **run.parameters},
         "threads": run.threads,
-        "machine": device,
+        "machine": fingerprint,
         "models": models,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    run.key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def models_for(run: Run, attempts: dict[str, Path]) -> dict[str, Path]:
-    """The files of the models that a run uses, by name.
+    """Return the files of the models that a run uses, by name.
 
     Args:
         run: one of the plan.
-        attempts: for each finished run of the plan the folder of its good attempt.
+        attempts: for each finished run of the plan the folder of its successful attempt.
 
     Returns:
         Those that the same batch made; else those of the last run with the usual parameters.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for model in chapters()[run.chapter].uses:
         folders = [attempts[name] / "models" for name in run.after if name in attempts]
         for folder in [*folders, cache_folder() / "models"]:

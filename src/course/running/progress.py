@@ -1,48 +1,52 @@
-"""What people see while a batch runs: a live table in a terminal, a line now and then elsewhere."""
+"""Show how a batch goes: a live table in a terminal, a line now and then elsewhere."""
 
 import sys
 import time
 from typing import Any
 
-from course.running.store import Run
+from course.running.run import Progress, Run
 
-HEARTBEAT = 10.0
+INTERVAL = 10.0  # seconds between two lines about the same run
 
 
-class Table:
-    """The runs that are under way; the finished ones scroll by above, one line each."""
+class ProgressTable:
+    """Show the runs that are under way; finished ones scroll by above, one line each.
+
+    Args:
+        total: number of runs in the batch.
+    """
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.running: dict[str, tuple[Run, dict[str, Any]]] = {}
-        self.said: dict[str, float] = {}
+        self.running: dict[str, tuple[Run, Progress | None]] = {}
+        self.logged: dict[str, float] = {}
         self.live: Any = None
 
-    def begin(self, run: Run) -> None:
-        """A run was handed to whoever executes it."""
-        self.running[run.folder] = (run, {})
-        self.said[run.folder] = time.monotonic()
+    def start(self, run: Run) -> None:
+        """Add a run that was handed over to be executed."""
+        self.running[run.folder] = (run, None)
+        self.logged[run.folder] = time.monotonic()
 
-    def tell(self, folder: str, progress: dict[str, Any]) -> None:
-        """A run got on."""
+    def update(self, folder: str, progress: Progress) -> None:
+        """Note the progress of a run."""
         if folder in self.running:
             self.running[folder] = (self.running[folder][0], progress)
 
-    def end(self, run: Run, text: str) -> None:
-        """A run ended, or was not needed."""
+    def finish(self, run: Run, text: str) -> None:
+        """Remove a run, and say how it ended or why it was not needed."""
         self.running.pop(run.folder, None)
         self.done += 1
-        self.say(f"[{self.done} of {self.total}] {run.folder}: {text}")
+        self.log(f"[{self.done} of {self.total}] {run.folder}: {text}")
 
-    def say(self, text: str) -> None:
-        """One line for the log."""
+    def log(self, text: str) -> None:
+        """Write a line that stays."""
         if self.live is not None:
             self.live.console.print(text, markup=False, highlight=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def refresh(self) -> None:
-        """Show how things are; called twice a second or so."""
+        """Show the present state; called a few times per second."""
         if sys.stderr.isatty():
             if self.live is None:
                 from rich.console import Console
@@ -54,33 +58,32 @@ class Table:
             return
         now = time.monotonic()
         for folder, (_, progress) in self.running.items():
-            if progress and now - self.said[folder] >= HEARTBEAT:
-                self.said[folder] = now
-                self.say(
-                    f"{folder}: cell {progress['cell']} of {progress['of']}, "
-                    f"{progress['seconds']:.0f} s, {progress['bytes'] / 1e6:,.0f} MB"
+            if progress is not None and now - self.logged[folder] >= INTERVAL:
+                self.logged[folder] = now
+                self.log(
+                    f"{folder}: cell {progress.cell} of {progress.cells}, "
+                    f"{progress.seconds:.0f} s, {progress.bytes / 1e6:,.0f} MB"
                 )
 
     def _table(self) -> Any:
-        from rich.table import Table as Grid
+        from rich.table import Table
 
-        grid = Grid(title=f"{self.done} of {self.total} runs done", title_justify="left")
+        table = Table(title=f"{self.done} of {self.total} runs done", title_justify="left")
         for name in ("run", "state", "cell", "seconds", "of budget", "MB", "of budget"):
             left = name in ("run", "state")
-            grid.add_column(name, justify="left" if left else "right", overflow="fold")
+            table.add_column(name, justify="left" if left else "right", overflow="fold")
         for folder, (run, progress) in self.running.items():
-            state = "running" if progress else "waiting"
-            cell = f"{progress['cell']} of {progress['of']}" if progress else ""
-            grid.add_row(
+            now = progress or Progress()
+            table.add_row(
                 folder,
-                state,
-                cell,
-                f"{progress.get('seconds', 0):.0f}",
-                f"{run.budget['seconds']:.0f}",
-                f"{progress.get('bytes', 0) / 1e6:,.0f}",
-                f"{run.budget['megabytes']:,.0f}",
+                "waiting" if progress is None else "running",
+                "" if progress is None else f"{now.cell} of {now.cells}",
+                f"{now.seconds:.0f}",
+                f"{run.budget.seconds:.0f}",
+                f"{now.bytes / 1e6:,.0f}",
+                f"{run.budget.megabytes:,.0f}",
             )
-        return grid
+        return table
 
     def close(self) -> None:
         """Leave the terminal as it was."""

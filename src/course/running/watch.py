@@ -1,15 +1,15 @@
-"""One attempt at a run: a process of its own, watched, ended whole, and true about its end."""
+"""Run one notebook in a process of its own, enforce its limits, and record how it ended."""
 
 import json
 import math
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,170 +19,168 @@ import psutil
 
 from course.catalogue import NOTEBOOKS, chapters
 from course.compare import HISTORY
-from course.machine import MEMORY_GROWS, environment, taken_bytes
-from course.pairs import records_of
-from course.running.store import MARK, Run, file_hash, processes_of, tail_of
-from course.running.worker import end_tree
+from course.machine import CARD_VARIABLES, environment, used_bytes
+from course.notebooks.files import records_of
+from course.running.processes import (
+    MARK,
+    end_marked,
+    end_tree,
+    ended_for_memory,
+    exit_name,
+    memory_of,
+)
+from course.running.run import Failure, Progress, Run
+from course.running.store import file_hash, tail_of
 from helpers.datasets import MIME_TYPE as DATA
 
-ASK_GPU = 2.0  # seconds between two looks at the memory of a graphics card
-Progress = dict[str, Any]  # of a running attempt: cell, of, seconds, bytes
+CARD_INTERVAL = 2.0  # seconds between two looks at the memory of a graphics card
 
 
-def _end_all(child: subprocess.Popen[str], mark: str) -> None:
-    """Kill the child, its kernel and their children, and wait until they are gone."""
-    if child.poll() is None:
-        end_tree(psutil.Process(child.pid))
-    child.wait()
-    for _ in range(100):
-        left = processes_of(mark)
-        if not left:
-            return
-        for process in left:
-            end_tree(process)
-        time.sleep(0.05)
+@dataclass(frozen=True)
+class Event:
+    """One line of a worker.
+
+    Attributes:
+        kind: "cell", "failed" (a cell raised an error), "died" (the kernel ended) or "done".
+        cell: number of the present cell.
+        cells: how many there are.
+        error: name of the exception.
+        message: what it says.
+        code: exit code of the kernel, negative for a signal; None if it is not known.
+    """
+
+    kind: str
+    cell: int | None = None
+    cells: int = 0
+    error: str = ""
+    message: str = ""
+    code: int | None = None
 
 
-def _events_of(
-    child: subprocess.Popen[str],
-) -> tuple["queue.Queue[dict[str, Any]]", threading.Thread]:
-    """The child's events, and the thread that reads them beside the watch."""
-    events: queue.Queue[dict[str, Any]] = queue.Queue()
+def parse_event(line: str) -> Event | None:
+    """Return the event that a worker wrote, or None if the line is no event.
+
+    >>> parse_event('{"event": "done"}').kind
+    'done'
+    >>> parse_event("2") is None
+    True
+    """
+    try:
+        found = json.loads(line)
+        return Event(found.pop("event"), **found)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _read_events(child: subprocess.Popen[str]) -> tuple["queue.Queue[Event]", threading.Thread]:
+    """Return the events of a child as they come, and the thread that reads them."""
+    events: queue.Queue[Event] = queue.Queue()
 
     def read() -> None:
         for line in child.stdout or ():
-            try:
-                events.put(json.loads(line))
-            except ValueError:
-                continue
+            if event := parse_event(line):
+                events.put(event)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     return events, reader
 
 
-def _memory(holder: psutil.Process) -> int:
-    """Bytes that a process and everything below it hold in memory."""
-    total = 0
-    try:
-        for process in [holder, *holder.children(recursive=True)]:
-            try:
-                total += process.memory_info().rss
-            except psutil.Error:
-                continue
-    except psutil.Error:
-        pass
-    return total
+class _CardMeter:
+    """Measure the memory of a graphics card beside what others used of it before."""
+
+    def __init__(self, gpu: str) -> None:
+        self.gpu, self.asked = gpu, time.monotonic()
+        self.before = used_bytes(gpu) if gpu else None
+
+    def peak(self, peak: int) -> int:
+        """Return the larger of a former peak and what is used now."""
+        # A driver that once did not answer is not asked again: each time takes seconds.
+        if self.before is None or time.monotonic() - self.asked < CARD_INTERVAL:
+            return peak
+        now = used_bytes(self.gpu)
+        self.asked = time.monotonic()
+        if now is None:
+            self.before = None
+            return peak
+        return max(peak, now - self.before)
 
 
-def _ended_for_memory() -> int:
-    """How many processes the system has ended for lack of memory since it started."""
-    try:
-        for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
-    return 0
+def _broken_limit(run: Run, held: int, limit: float) -> tuple[str, Failure] | None:
+    """Return the status and reason of a run that is beyond one of its limits."""
+    room = run.budget.gpu_megabytes or math.inf
+    if held > run.budget.megabytes * 1e6:
+        text = f"{held / 1e6:,.0f} MB, and its budget is {run.budget.megabytes:,.0f} MB"
+        return "over-budget", Failure(None, "Memory", text)
+    if run.gpu_peak_bytes > room * 1e6:
+        text = f"{run.gpu_peak_bytes / 1e6:,.0f} MB, and its budget is {room:,.0f} MB"
+        return "over-budget", Failure(None, "GPU memory", text)
+    if run.duration_seconds > limit:
+        return "timed-out", Failure(None, "Timeout", f"still running after {limit:.0f} s")
+    return None
 
 
-def _watch(
+def _follow(
     run: Run,
     child: subprocess.Popen[str],
     limit: float,
-    taken: int,
     stop: Callable[[], bool],
     tell: Callable[[Progress], None],
+    card: _CardMeter,
 ) -> None:
-    """Follow a run until it ends or must be ended, and write down what became of it.
-
-    What others had ``taken`` of the memory of the graphics card before is not the run's.
-    """
-    events, reader = _events_of(child)
-    holder, before = psutil.Process(child.pid), _ended_for_memory()
-    began = time.monotonic()
-    cell: dict[str, Any] = {"cell": None, "of": 0}
-    finished: dict[str, Any] = {}
-    room = run.budget.get("gpu_megabytes", math.inf) * 1e6
-    asked = began
-
-    def ended(status: str, error: str, message: str) -> None:
-        run.status = status
-        run.error = {"cell": cell["cell"], "error": error, "message": message}
-
+    """Follow a child until it ends or must be ended, and note in the run what became of it."""
+    events, reader = _read_events(child)
+    ended_before, began = ended_for_memory(), time.monotonic()
+    cell, last = Event("cell"), Event("none")
     while run.status == "running":
         try:
             event = events.get(timeout=0.25)
         except queue.Empty:
             event = None
-        held = _memory(holder)
+        held = memory_of(child.pid)
         run.peak_memory_bytes = max(run.peak_memory_bytes, held)
         run.duration_seconds = round(time.monotonic() - began, 2)
-        if run.gpu and time.monotonic() - asked > ASK_GPU:
-            run.gpu_peak_bytes = max(run.gpu_peak_bytes, taken_bytes(run.gpu) - taken)
-            asked = time.monotonic()
-        if event is None and child.poll() is not None:
-            # Its last words may not have been read yet on a busy machine.
+        run.gpu_peak_bytes = card.peak(run.gpu_peak_bytes)
+        if event is not None and event.kind == "cell":
+            cell = event
+        elif event is not None:
+            last = event
+        elif child.poll() is not None:
+            # Its last line may not have been read yet on a busy machine.
             reader.join(timeout=5)
             if events.empty():
-                _settle(run, child, finished, cell["cell"], _ended_for_memory() > before)
-        elif event is not None and event["event"] == "cell":
-            cell = {"cell": event["cell"], "of": event["of"]}
-        elif event is not None:
-            finished = event
+                _note_end(run, child.returncode, last, cell, ended_for_memory() > ended_before)
         elif stop():
-            ended("cancelled", "Cancelled", "stopped before it was done")
-        elif held > run.budget["megabytes"] * 1e6:
-            ended(
-                "over-budget",
-                "Memory",
-                f"{held / 1e6:,.0f} MB, and its budget is {run.budget['megabytes']:,.0f} MB",
-            )
-        elif run.gpu_peak_bytes > room:
-            ended(
-                "over-budget",
-                "GPU memory",
-                f"{run.gpu_peak_bytes / 1e6:,.0f} MB, and its budget is "
-                f"{run.budget['gpu_megabytes']:,.0f} MB",
-            )
-        elif run.duration_seconds > limit:
-            ended("timed-out", "Timeout", f"still running after {limit:.0f} s")
-        tell({**cell, "seconds": run.duration_seconds, "bytes": held})
+            run.fail("cancelled", "Cancelled", "stopped before it was done", cell.cell)
+        elif broken := _broken_limit(run, held, limit):
+            run.fail(broken[0], broken[1].error, broken[1].message, cell.cell)
+        tell(Progress(cell.cell, cell.cells, run.duration_seconds, held))
 
 
-def _settle(
-    run: Run, child: subprocess.Popen[str], finished: dict[str, Any], cell: int, memory: bool
-) -> None:
-    """The status of a run whose process has ended."""
-    event = finished.get("event")
-    if event == "done" and child.returncode == 0:
+def _note_end(run: Run, code: int, last: Event, cell: Event, lack_of_memory: bool) -> None:
+    """Note the status of a run whose process has ended."""
+    if last.kind == "done" and code == 0:
         run.status = "succeeded"
-    elif event == "failed":
-        run.status = "failed"
-        run.error = {key: finished[key] for key in ("cell", "error", "message")}
+    elif last.kind == "failed":
+        run.fail("failed", last.error, last.message, last.cell)
     else:
-        code = finished["code"] if event == "died" else child.returncode
-        name = "an unknown end" if code is None else f"exit code {code}"
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-        who = "the kernel" if event == "died" else "the process of the run"
+        name = exit_name(last.code if last.kind == "died" else code)
+        who = "the kernel" if last.kind == "died" else "the process of the run"
         message = f"{who} ended with {run.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
-        if memory and name == "SIGKILL":
+        if lack_of_memory and name == "SIGKILL":
             message += "; likely out of memory: the system ended a process for lack of it"
-        run.status = "killed"
-        run.error = {"cell": cell, "error": name, "message": message}
+        run.fail("killed", name, message, cell.cell)
 
 
-def _collect(run: Run, output: Path) -> None:
+def _read_notebook(run: Run, output: Path) -> None:
     """Read records and data hashes back from whatever notebook the run left."""
     try:
         notebook = nbformat.read(output, as_version=4)
     except Exception as error:
         output.unlink(missing_ok=True)
         if run.status == "succeeded":
-            run.status = "failed"
             message = f"the executed notebook cannot be read: {error}"
-            run.error = {"cell": None, "error": type(error).__name__, "message": message}
+            run.fail("failed", type(error).__name__, message)
         return
     run.notebook_sha256 = file_hash(output)
     run.records = records_of(notebook)
@@ -197,7 +195,7 @@ def _collect(run: Run, output: Path) -> None:
 
 
 def _examples_a_second(fits: list[dict[str, Any]]) -> float:
-    """The speed of the trainings of a notebook, without the epochs that compile the graphs."""
+    """Return the speed of a notebook's trainings without the epochs that compile the graphs."""
     examples = seconds = 0.0
     for fit in fits:
         warm = fit["seconds"][1:] or fit["seconds"]
@@ -206,8 +204,8 @@ def _examples_a_second(fits: list[dict[str, Any]]) -> float:
     return round(examples / seconds, 1) if seconds else 0.0
 
 
-def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
-    """The environment of a run: its mark, its share of the machine, its own folder of models."""
+def _variables(run: Run, models: Path | None) -> dict[str, str]:
+    """Return the environment of a run: its mark, share of the machine and folder of models."""
     threads = str(run.threads)
     own = {
         MARK: run.mark,
@@ -217,13 +215,56 @@ def _variables(run: Run, folder: Path, models: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
     }
     if run.gpu:
-        own |= {"CUDA_VISIBLE_DEVICES": run.gpu, **MEMORY_GROWS}
-    if models:
-        own["COURSE_MODELS"] = str(folder / "models")
+        own |= {"CUDA_VISIBLE_DEVICES": run.gpu, **CARD_VARIABLES}
+    if models is not None:
+        own["COURSE_MODELS"] = str(models)
     return {**os.environ, **own}
 
 
-def attempt(
+def _own_group() -> dict[str, Any]:
+    """Keep Ctrl-C in the terminal from a child: the watcher ends it in order."""
+    if os.name == "nt":
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    return {"start_new_session": True}
+
+
+def _execute(
+    run: Run,
+    folder: Path,
+    output: Path,
+    models: Path | None,
+    limit: float,
+    stop: Callable[[], bool],
+    tell: Callable[[Progress], None],
+) -> None:
+    job = {
+        "source": str(chapters()[run.chapter].source),
+        "output": str(output),
+        "parameters": run.parameters,
+        "folder": str(NOTEBOOKS),
+    }
+    card = _CardMeter(run.gpu)
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "course.running.worker", json.dumps(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+            env=_variables(run, models),
+            **_own_group(),
+        )
+        try:
+            _follow(run, child, limit, stop, tell, card)
+        finally:
+            if child.poll() is None:
+                end_tree(psutil.Process(child.pid))
+            child.wait()
+            end_marked(run.mark)
+
+
+def run_attempt(
     run: Run,
     folder: Path,
     limit: float,
@@ -232,51 +273,31 @@ def attempt(
 ) -> None:
     """Run one chapter in a process of its own; leave notebook, log and models in a folder.
 
-    What became of it is written into ``run``, whose status is one of ``STATUSES`` afterwards.
+    What became of it is noted in ``run``, whose status is one of ``STATUSES`` afterwards.
 
     Args:
-        run: what was asked, with its share of threads and its GPU.
+        run: what to do, with its share of threads and its graphics card.
         folder: of the attempt; what chapters before it made lies in ``models``.
         limit: seconds after which it is ended.
-        stop: whether it shall end now; asked four times a second.
-        tell: is told how it goes.
+        stop: returns whether it must end now; called four times per second.
+        tell: called with its progress.
 
     Raises:
         OSError: the folder cannot be written.
     """
     chapter = chapters()[run.chapter]
-    for name, value in environment().items():
-        setattr(run, name, value)
+    run.set_environment(environment())
     run.started = datetime.now(UTC).isoformat(timespec="seconds")
     run.status = "running"
-    makes, uses = chapter.makes, chapter.uses
     output = folder.absolute() / f"{run.notebook}.ipynb"
-    if makes or uses:
-        (folder / "models").mkdir(exist_ok=True)
-    job = {
-        "source": str(chapter.source),
-        "output": str(output),
-        "parameters": run.parameters,
-        "folder": str(NOTEBOOKS),
-    }
-    taken = taken_bytes(run.gpu) if run.gpu else 0
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "course.running.worker", json.dumps(job)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            env=_variables(run, folder.absolute(), bool(makes or uses)),
-        )
-        try:
-            _watch(run, child, limit, taken, stop, tell)
-        finally:
-            _end_all(child, run.mark)
-    _collect(run, output)
-    (folder / f".{output.name}.tmp").unlink(missing_ok=True)
-    made = {f"{name}-{run.profile}" for name in makes}
+    models = folder.absolute() / "models" if chapter.makes or chapter.uses else None
+    if models is not None:
+        models.mkdir(exist_ok=True)
+    _execute(run, folder, output, models, limit, stop, tell)
+    _read_notebook(run, output)
+    for unfinished in folder.glob(".*.tmp"):
+        unfinished.unlink()
+    made = {f"{name}-{run.profile}" for name in chapter.makes}
     for path in (folder / "models").glob("*"):
         if path.stem in made:
             run.artifacts[path.name] = file_hash(path)

@@ -1,69 +1,29 @@
-import json
+"""Single runs in real processes: what they leave, and how they end."""
+
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-import tomllib
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
-import psutil
 import pytest
 
-from course import catalogue
-from course.book import BEGIN, END
-from course.catalogue import Chapter, parameters
-from course.errors import CourseError
-from course.running import worker
-from tests.conftest import CHAPTER, TABLE, Little
+from course import machine
+from course.running import processes, watch, worker
+from tests.conftest import CHAPTER, Little
+from tests.support import SLEEP, kernels_of, run_json, wait_until_asleep
 
-SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
-LIST = ",".join(map(str, range(1, 101)))
-RATES = ",".join(str(number / 1000) for number in range(1000))
 CHILDREN = CHAPTER.replace(
     'print("the end")',
     "import subprocess, time\n"
     'subprocess.Popen(["sleep", "61"], start_new_session=True)\n'
     "time.sleep(60)",
 )
-
-
-def kernels_of(little: Little) -> list[psutil.Process]:
-    """Every process that inherited this checkout, the runner's own excepted."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if (
-                process.environ().get("COURSE_CACHE") == little.environment["COURSE_CACHE"]
-                and "COURSE_RUN_MARK" in process.environ()
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-def wait_until_asleep(little: Little) -> psutil.Process:
-    """Wait until the last cell runs, and return the kernel."""
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        for process in kernels_of(little):
-            try:
-                if "ipykernel_launcher" in " ".join(process.cmdline()):
-                    logs = list(little.root.glob("runs/*/*/log.txt"))
-                    if logs and "Executing Cell 7" in logs[-1].read_text(encoding="utf-8"):
-                        return process
-            except psutil.Error:
-                continue
-        time.sleep(0.1)
-    raise AssertionError("the last cell never started")
-
-
-def run_json(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
 
 
 def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
@@ -81,130 +41,14 @@ def test_a_run_leaves_notebook_log_and_facts(little: Little) -> None:
     assert facts["duration_seconds"] > 0
     assert facts["peak_memory_bytes"] > 1e7
     assert facts["backend"] == "tensorflow" and facts["packages"]["papermill"]
-    assert facts["device"]["cores"] == os.cpu_count()
+    assert facts["device"]["cores"] == machine.cores()
     executed = nbformat.read(folder / "01_little.ipynb", as_version=4)
     assert any("the end" in str(cell.get("outputs")) for cell in executed.cells)
     assert "the end" in (folder / "log.txt").read_text(encoding="utf-8")
     report = (little.root / "runs" / "report.html").read_text(encoding="utf-8")
     assert "little.test_accuracy" in report
     assert "http" not in report
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["run", "99"], 'There is no chapter "99": the course has 01.'),
-        (["run", "--profile", "fast"], 'There is no profile "fast": use sample, quick, full.'),
-        (["run", "--profile", "sample,fast"], 'There is no profile "fast": use sample, quick,'),
-        (["run", "-p", "seed=-1"], "seed cannot be -1; it takes int from 0 to 100."),
-        (["run", "--seeds", "-3"], "--seeds takes 1 or more, not -3."),
-        (["run", "--seeds", "102"], "--seeds 102 from 0 goes beyond the highest seed, 100."),
-        (["run", "--seeds", "2", "-p", "seed=1,2"], "either --seeds or several values"),
-        (
-            ["run", "-p", f"seed={LIST}", "-p", f"steps={LIST[:20]}", "-p", f"rate={RATES}"],
-            "That is 1,000,000 runs: add --yes if you mean it.",
-        ),
-        (["run", "--resource", "GPU=1"], "--resource is for workers: add --scheduler."),
-        (["run", "--store", "--jobs", "2"], "--store runs one chapter at a time"),
-        (["run", "--copy-to", "nowhere://place"], "--copy-to: nowhere://place/format.json cannot"),
-        (["runs", "list"], "There are no runs in runs"),
-        (["runs", "prune", "--keep", "0"], "--keep takes 1 or more, not 0."),
-        (["run", "-p", "epoch=3"], 'has no parameter "epoch"; it has profile (sample or quick'),
-        (["run", "-p", "steps=many"], "steps cannot be 'many'; it takes int from 1 to 10."),
-        (["run", "-p", "steps=11"], "steps cannot be 11; it takes int from 1 to 10."),
-        (["run", "-p", "steps=2.5"], "steps cannot be '2.5'; it takes int from 1 to 10."),
-        (["run", "-p", "rate=nan"], "rate cannot be nan; it takes float from 0 to 1."),
-        (["run", "-p", "steps"], '"steps" is no parameter: write NAME=VALUE'),
-        (["run", "--store", "-p", "steps=2"], "--store keeps outputs of the notebooks' defaults"),
-        (["run", "²"], 'There is no chapter "²": the course has 01.'),
-        (["run", "--timeout", "-5"], "-5 is no number of seconds above 0"),
-        (["run", "--timeout", "nan"], "nan is no number of seconds above 0"),
-        (["run", "--timeout", "0"], "0 is no number of seconds above 0"),
-        (["run", "--jobs", "²"], "² is not 1 or more"),
-        (["report", "nowhere"], "There are no runs in nowhere"),
-        (["data", "get", "mnits"], 'There is no data set "mnits": the course has mnist'),
-    ],
-)
-def test_bad_input_is_one_sentence(little: Little, words: list[str], sentence: str) -> None:
-    answer = little.course(*words)
-    assert answer.returncode == 2
-    assert sentence in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert not kernels_of(little)
-
-
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        ("data/claims.toml", ["run", "--profile", "sample"]),
-        ("data/claims.toml", ["book", "readme"]),
-        ("data/datasets.toml", ["data", "list"]),
-        ("data/datasets.toml", ["run", "--dry-run"]),
-        ("data/datasets.toml", ["check"]),
-        ("notebooks/course.toml", ["run"]),
-    ],
-)
-def test_a_broken_table_is_one_sentence(little: Little, file: str, words: list[str]) -> None:
-    little.write('# %%\nfrom helpers import datasets\ndatasets.load("mnist", "quick")\n' + CHAPTER)
-    assert little.course("sync").returncode == 0
-    (little.root / "README.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
-    catalogue = little.root / "notebooks" / "course.toml"
-    text = catalogue.read_text(encoding="utf-8")
-    catalogue.write_text(text.replace("data = []", 'data = ["mnist"]', 1), encoding="utf-8")
-    (little.root / file).write_text("[good]\n[bad\n", encoding="utf-8")
-    answer = little.course(*words)
-    assert answer.returncode == 2, answer.stdout
-    assert answer.stderr.splitlines()[-1].startswith(f"course: {file} cannot be read: ")
-    assert "(at line 2, column 5)" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-@pytest.mark.parametrize("command", ["run", "check", "sync"])
-@pytest.mark.parametrize("line", ["%matplotlib inline", "print("])
-def test_a_chapter_that_is_no_python_is_one_sentence(
-    little: Little, command: str, line: str
-) -> None:
-    little.write(CHAPTER.replace('print("the end")', line))
-    answer = little.course(command)
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("course: notebooks/01_little.py is no Python: ")
-    assert "line 39" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "sentence"),
-    [
-        ("steps: int = 3", "steps: int = len('abc')", "the parameter steps needs a plain value"),
-        ("# 1 to 10:", "# 1.2.3 to 10:", "the parameter steps needs a plain value, and numbers"),
-        ("seed: int", "seeds: int", "the parameters cell has no seed"),
-    ],
-)
-def test_bad_parameters_are_one_sentence(
-    little: Little, before: str, after: str, sentence: str
-) -> None:
-    little.write(CHAPTER.replace(before, after))
-    with pytest.raises(CourseError, match=sentence):
-        parameters(Chapter("01", {"notebook": str(little.source.with_suffix(""))}))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "sentence"),
-    [
-        ('notebook = "01_little"\n', "", "chapter 01: notebook is missing or no str"),
-        ("budget.quick = {seconds = 30, ", "budget.quick = {", "budget.quick does not give seco"),
-        ("data = []", "data = 3", "chapter 01: data is missing or no list"),
-        ("chapters.01", "chapters.one", "chapter one: its number is none"),
-        (TABLE, "chapters = 3", "has no chapters: begin each with"),
-    ],
-)
-def test_a_chapter_that_is_not_whole_is_refused(
-    before: str, after: str, sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = tomllib.loads(TABLE.replace(before, after))
-    monkeypatch.setattr(catalogue, "read_table", lambda name: table)
-    with pytest.raises(CourseError, match=sentence):
-        catalogue.chapters()
+    assert [path.name for path in (little.root / "runs").rglob(".*")] == [".lock"]
 
 
 def test_a_user_without_a_name_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -213,16 +57,18 @@ def test_a_user_without_a_name_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setattr(worker.getpass, "getuser", nobody)
     monkeypatch.setattr(worker.tempfile, "gettempdir", lambda: str(tmp_path))
-    worker._alone().release()
+    worker.lock_kernel_start().release()
     assert [path.name for path in tmp_path.iterdir()] == [f"course-kernel-{os.getuid()}.lock"]
 
 
-def test_a_course_that_is_installed_as_a_copy_says_so(little: Little) -> None:
-    (little.root / "notebooks" / "course.toml").unlink()
-    answer = little.course("run")
-    assert answer.returncode == 2
-    assert "installed as a copy, run `pip install --editable .`" in answer.stderr
-    assert "Traceback" not in answer.stderr
+def test_a_system_without_numbers_of_users_can_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(worker.os, "getuid")
+    monkeypatch.setattr(worker.getpass, "getuser", lambda: "Zoë")
+    monkeypatch.setattr(worker.tempfile, "gettempdir", lambda: str(tmp_path))
+    worker.lock_kernel_start().release()
+    assert [path.name for path in tmp_path.iterdir()] == ["course-kernel-Zoë.lock"]
 
 
 def test_a_failing_cell_is_named_and_the_good_run_stays(little: Little) -> None:
@@ -355,14 +201,6 @@ def test_two_batches_do_not_share_a_folder(little: Little) -> None:
     assert "Another `course run` is writing into" in second.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_said(little: Little) -> None:
-    (little.root / "taken").write_text("a file", encoding="utf-8")
-    answer = little.course("run", "--profile", "sample", "--out", "taken/runs")
-    assert answer.returncode == 2
-    assert "Cannot write into taken/runs" in answer.stderr
-    assert "Traceback" not in answer.stderr
-
-
 def test_a_full_disk_is_said_and_the_old_run_stays(little: Little, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -406,3 +244,115 @@ def test_plain_papermill_runs_the_pair(stored: Little) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert "Unknown" not in answer.stderr
+
+
+NOISE = """\
+import os, subprocess, sys
+subprocess.run([sys.executable, "-c", "print(2)"])
+subprocess.run([sys.executable, "-c", "print('{}')"])
+subprocess.run([sys.executable, "-c", "print('{\\"event\\": \\"done\\"}')"])
+os.write(1, b"3\\n[1]\\nnull\\n")
+print(5, file=sys.__stdout__, flush=True)
+"""
+
+
+def test_what_children_of_a_cell_print_is_no_event(little: Little) -> None:
+    little.write(CHAPTER.replace('print("the end")', f'{NOISE}print("the end")'))
+    answer = little.course("run", "--profile", "sample", "--seeds", "2")
+    assert answer.returncode == 0, answer.stderr
+    assert "Traceback" not in answer.stderr
+    for name in ("01_little-sample", "01_little-sample-seed=1"):
+        folder = little.root / "runs" / name / "001"
+        assert run_json(folder)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2",
+        "[]",
+        "null",
+        "{}",
+        '{"event": "cell", "sell": 1}',
+        '"event"',
+        "{",
+        "",
+        "\x00",
+        "[" * 10**5,
+    ],
+)
+def test_lines_that_are_no_events_are_ignored(line: str) -> None:
+    assert watch.parse_event(line) is None
+
+
+def test_a_kernel_that_a_real_time_signal_ends_is_killed(little: Little) -> None:
+    little.write(CHAPTER.replace('print("the end")', "import os\nos.kill(os.getpid(), 40)"))
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    assert "killed in cell 5: signal 40" in answer.stderr
+
+
+def test_every_exit_code_has_a_name() -> None:
+    assert processes.exit_name(-signal.SIGKILL) == "SIGKILL"
+    assert all(processes.exit_name(code) for code in range(-64, 256))
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """A mirror that answers, and then takes its time."""
+
+    asked = threading.Event()
+    closed = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.asked.set()
+        self.closed.wait(60)
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_batch_that_fetches_data(little: Little, number: int) -> None:
+    _Slow.asked.clear()
+    _Slow.closed.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    listed = little.root / "notebooks" / "course.toml"
+    text = listed.read_text(encoding="utf-8").replace("data = []", 'data = ["mnist"]')
+    listed.write_text(text, encoding="utf-8")
+    little.environment["COURSE_MIRROR"] = f"http://127.0.0.1:{server.server_address[1]}"
+    process = little.start("run")
+    try:
+        assert _Slow.asked.wait(60)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        _Slow.closed.set()
+        server.shutdown()
+        server.server_close()
+    assert process.returncode == 128 + number
+    assert f"course: stopped by {signal.Signals(number).name}" in errors
+    assert "Traceback" not in errors
+
+
+POSIX_ONLY = """\
+import os, signal
+del os.waitid, os.sched_getaffinity, signal.SIGHUP
+"""
+
+
+def test_a_system_without_posix_calls_can_run(little: Little) -> None:
+    # Windows lacks more, which packages that the course uses look for on Linux.
+    (little.root / "src" / "sitecustomize.py").write_text(POSIX_ONLY, encoding="utf-8")
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 0, answer.stderr
+    little.write(CHAPTER.replace('print("the end")', "import os\nos._exit(3)"))
+    answer = little.course("run", "--profile", "sample")
+    assert answer.returncode == 1
+    assert "killed in cell 5: an unknown end" in answer.stderr

@@ -1,0 +1,313 @@
+"""The power of the regression check: which changes it detects, and which it lets pass.
+
+    python benchmarks/perturbations.py --hold NOTEBOOK [NOTEBOOK ...]
+    python benchmarks/perturbations.py --break [--out FOLDER] [CHAPTER ...]
+
+``--hold`` compares executed notebooks of unbroken chapters (another seed, one thread, oneDNN
+switched off), as `course run` leaves them, with the stored ones; a run of a kept seed is judged by
+the other seeds. ``--break`` edits chapters as the table below says, executes them on real data as
+far as needed (notebooks that FOLDER already has aren't executed again), and compares them too.
+Both use the rule of `make regression`. The exit code is 1 if an unbroken run doesn't hold.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from course import noise
+from course.catalogue import Chapter, chapters
+from course.notebooks.files import code_cells, read_notebook
+from course.results import kept_runs
+
+
+@dataclass(frozen=True)
+class Break:
+    """One change of a chapter: what it is, text to replace in a code cell, cells that show it."""
+
+    what: str
+    cell: int
+    old: str
+    new: str
+    shows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One execution: its changes are of trainings independent of one another.
+
+    Attributes:
+        chapter: number.
+        last: last code cell that is executed.
+        skipped: code cells that are left out to save time.
+    """
+
+    chapter: str
+    last: int
+    skipped: tuple[int, ...]
+    breaks: tuple[Break, ...]
+
+
+REVIEWS = (3, 4, *range(18, 26), *range(28, 39))
+EXPERIMENTS = (
+    Experiment(
+        "07",
+        42,
+        REVIEWS,
+        (
+            Break("bag of words: learning rate times three", 12, "Adam(0.02)", "Adam(0.06)", (12,)),
+            Break(
+                "dense net: hidden layer missing",
+                14,
+                '            layers.Dense(32, activation="relu"),\n',
+                "",
+                (16,),
+            ),
+            Break(
+                "improved net: both dropout layers missing",
+                26,
+                "layers.Dropout(0.25, noise_shape=(None, length, 1)),",
+                "",
+                (27,),
+            ),
+            Break("film nets: learning rate times three", 41, "Adam(0.02)", "Adam(0.06)", (42,)),
+        ),
+    ),
+    Experiment(
+        "07",
+        27,
+        REVIEWS,
+        (
+            Break("bag of words: padding counts as a word", 11, ", mask_zero=True", "", (12,)),
+            Break(
+                "dense net: learning rate times three",
+                15,
+                "RMSprop(published_rate)",
+                "RMSprop(3 * published_rate)",
+                (16,),
+            ),
+            Break(
+                "improved net: learning rate times three",
+                27,
+                "one_cycle(improved_rate,",
+                "one_cycle(3 * improved_rate,",
+                (27,),
+            ),
+        ),
+    ),
+    Experiment(
+        "03",
+        13,
+        (),
+        (
+            Break(
+                "dense net: learning rate times three", 8, "dense_peak)", "3 * dense_peak)", (8,)
+            ),
+            Break(
+                "naive convnet: hidden dense layer missing",
+                12,
+                '    model.add(layers.Dense(256, activation="relu"))\n',
+                "",
+                (13,),
+            ),
+        ),
+    ),
+    Experiment(
+        "03",
+        13,
+        (),
+        (
+            Break(
+                "dense net: pixels not rescaled",
+                6,
+                "            layers.Rescaling(1 / 255),\n",
+                "",
+                (8,),
+            ),
+            Break(
+                "naive convnet: learning rate times three",
+                7,
+                "highest=peak",
+                "highest=3 * peak",
+                (13,),
+            ),
+        ),
+    ),
+    Experiment(
+        "03",
+        13,
+        (),
+        (
+            Break(
+                "dense net: second hidden layer missing",
+                6,
+                '            layers.Dense(64, activation="relu"),\n',
+                "",
+                (8,),
+            ),
+            Break(
+                "naive convnet: pixels not rescaled",
+                12,
+                "Rescaling(1 / 255)",
+                "Rescaling(1.0)",
+                (13,),
+            ),
+        ),
+    ),
+    Experiment(
+        "04",
+        17,
+        (7, 10, 15),
+        (Break("head: learning rate times three", 13, "Adam(rate)", "Adam(3 * rate)", (14, 17)),),
+    ),
+    Experiment(
+        "04",
+        17,
+        (7, 10, 15),
+        (Break("head: dropout missing", 11, "            layers.Dropout(0.5),\n", "", (14, 17)),),
+    ),
+    Experiment(
+        "04",
+        14,
+        (7, 10),
+        (
+            Break(
+                "features: pixels divided by 255 before the base rescales them",
+                9,
+                "frozen.features(extractor, x)",
+                "frozen.features(extractor, np.asarray(x) // 255)",
+                (14,),
+            ),
+        ),
+    ),
+)
+
+
+def judge(chapter: Chapter, fresh: dict[int, list], left_out: int | None) -> dict[int, list[str]]:
+    """Compare executed cells with the stored ones, as regression does.
+
+    Args:
+        chapter: the chapter.
+        fresh: outputs by number of the code cell.
+        left_out: seed whose kept run doesn't count.
+
+    Returns:
+        The differences by number of the code cell, for cells that differ.
+    """
+    stored = read_notebook(chapter.notebook)
+    runs = [run for run in kept_runs() if run.chapter != chapter.number or run.seed != left_out]
+    found = noise.of_chapter(chapter, stored, runs)
+    cells = code_cells(stored)
+    differing = {
+        number: noise.cell_differences(cells[number], outputs, number, found)
+        for number, outputs in fresh.items()
+    }
+    return {number: said for number, said in differing.items() if said}
+
+
+def hold(paths: list[Path]) -> int:
+    """Compare unbroken executed notebooks; return how many don't hold."""
+    broken = 0
+    print("unbroken runs:")
+    for path in paths:
+        chapter = next(each for each in chapters().values() if each.name == path.stem)
+        cells = [
+            cell
+            for cell in code_cells(read_notebook(path))
+            if "injected-parameters" not in cell.metadata.get("tags", [])
+        ]
+        facts = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
+        usual = not facts["parameters"]
+        found = judge(
+            chapter,
+            {number: cell.outputs for number, cell in enumerate(cells)},
+            None if usual else facts["seed"],
+        )
+        broken += bool(found)
+        print(
+            f"  {'holds' if not found else 'DIFFERS':<8} {chapter.number} seed {facts['seed']}, "
+            f"{facts['threads']} threads, {path.parts[-4]}: {len(found)} of {len(cells)} cells"
+        )
+        for number, said in found.items():
+            print(*(f"             cell {number}: {each}" for each in said), sep="\n")
+    return broken
+
+
+def execute(experiment: Experiment, path: Path) -> dict[int, list]:
+    """Execute a broken chapter, unless that was done; return outputs by number of the cell."""
+    if not path.exists():
+        notebook = read_notebook(chapters()[experiment.chapter].notebook)
+        code = code_cells(notebook)
+        for change in experiment.breaks:
+            if change.old not in code[change.cell].source:
+                sys.exit(f"Chapter {experiment.chapter} changed: {change.what} finds no place.")
+            cell = code[change.cell]
+            cell.source = cell.source.replace(change.old, change.new)
+        for number, cell in enumerate(code):
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata["place"] = number
+        notebook.cells = [
+            cell
+            for number, cell in enumerate(code)
+            if number <= experiment.last and number not in experiment.skipped
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        nbformat.write(notebook, draft)
+        try:
+            papermill.execute_notebook(str(draft), str(path), progress_bar=False)
+        except PapermillExecutionError as error:
+            print(f"  {path.stem} ended in {error.ename}: {error.evalue}")
+        draft.unlink()
+    executed = code_cells(nbformat.read(path, as_version=4))
+    return {
+        cell.metadata["place"]: cell.outputs
+        for cell in executed
+        if "place" in cell.metadata and cell.execution_count is not None
+    }
+
+
+def break_all(wanted: list[str], out: Path) -> None:
+    """Execute and compare the broken chapters, and list what was detected and what was not."""
+    detected, undetected = [], []
+    for number, experiment in enumerate(EXPERIMENTS, start=1):
+        if wanted and experiment.chapter not in wanted:
+            continue
+        fresh = execute(experiment, out / f"{experiment.chapter}-{number}.ipynb")
+        for change in experiment.breaks:
+            shown = {cell: fresh[cell] for cell in change.shows if cell in fresh}
+            found = judge(chapters()[experiment.chapter], shown, None)
+            words = f"{experiment.chapter} {change.what}"
+            if not shown:
+                undetected.append(f"{words}: its cells were not reached")
+            elif found:
+                cell, said = next(iter(found.items()))
+                detected.append(f"{words}: cell {cell}, {said[0]}")
+            else:
+                undetected.append(words)
+    for title, listed in (("detected", detected), ("undetected", undetected)):
+        print(f"{title} ({len(listed)} of {len(detected) + len(undetected)}):")
+        for each in listed:
+            print(f"  {each}")
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--hold", nargs="+", type=Path, default=[], metavar="NOTEBOOK")
+    parser.add_argument("--break", nargs="*", dest="broken", metavar="CHAPTER")
+    parser.add_argument("--out", type=Path, default=Path("runs") / "perturbations")
+    options = parser.parse_args()
+    failed = hold(options.hold) if options.hold else 0
+    if options.broken is not None:
+        break_all(options.broken, options.out)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""Build the site: assemble what Sphinx reads, run Sphinx, and finish its pages."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+from course.book import pages
+from course.book.context import Context, read, record_faults
+from course.errors import CourseError
+from course.results import RESULTS
+from helpers.places import ROOT
+
+PAGE_WIDTH = 860
+MARKER = ".course-book"  # in every folder that a build made, so that it may replace it
+PARTS = ("source", "html", "doctrees", "colab")
+
+
+def build(out: Path) -> Path:
+    """Build the site.
+
+    Args:
+        out: folder that gets ``source`` and ``html``, and with ``GITHUB_REPOSITORY`` set also
+            ``colab``, the notebooks that the Colab buttons open.
+
+    Returns:
+        The folder of the site.
+
+    Raises:
+        CourseError: MathJax is not installed, the folder holds what no build made, an output was
+            changed by hand, or Sphinx warned.
+    """
+    mathjax = ROOT / "node_modules" / "mathjax" / "es5"
+    if not (mathjax / "tex-chtml.js").is_file():
+        raise CourseError("The book needs MathJax from npm: install npm and run `make book`.")
+    claim_folder(out)
+    context = read()
+    assemble(context, out / "source")
+    site = _run_sphinx(out)
+    _finish(site, mathjax)
+    repository = os.environ.get("GITHUB_REPOSITORY")
+    if repository:
+        (out / "colab").mkdir()
+        for stored in context.chapters:
+            opened = colab_notebook(stored.notebook, f"https://github.com/{repository}")
+            nbformat.write(opened, out / "colab" / stored.chapter.notebook.name)
+    return site
+
+
+def claim_folder(out: Path) -> None:
+    """Make a folder for a build, or empty the one that an earlier build made.
+
+    Raises:
+        CourseError: the folder holds files that no build made, or it cannot be written.
+    """
+    try:
+        if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+            raise CourseError(
+                f"{out} isn't empty and wasn't made by `course book build`, so it was left as it "
+                "is: name a new folder with --out, or delete this one."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARKER).touch()
+        for part in PARTS:
+            if (out / part).exists():
+                shutil.rmtree(out / part)
+    except OSError as error:
+        raise CourseError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def assemble(context: Context, source: Path) -> None:
+    """Write everything that Sphinx reads into a new folder.
+
+    Raises:
+        CourseError: an output was changed by hand.
+    """
+    if faults := record_faults(context):
+        raise CourseError("\n".join(faults))
+    shutil.copytree(ROOT / "docs", source)
+    for stored in context.chapters:
+        shutil.copy(stored.chapter.notebook, source)
+    shutil.copytree(ROOT / "data" / "cards", source / "data")
+    (source / "results").mkdir()
+    shutil.copy(RESULTS / "front.png", source / "results")
+    cards = sorted(path.stem for path in (source / "data").glob("*.md"))
+    written = {
+        "index.md": pages.index_page(context),
+        "results.md": pages.results_page(context),
+        "kept.md": pages.kept_page(context),
+        "data/index.md": pages.data_page(cards),
+        **{f"helpers/{name}": text for name, text in pages.helper_pages().items()},
+    }
+    (source / "helpers").mkdir()
+    for name, text in written.items():
+        (source / name).write_text(text, encoding="utf-8")
+
+
+def _run_sphinx(out: Path) -> Path:
+    site = out / "html"
+    folders = [str(out / "doctrees"), str(out / "source"), str(site)]
+    answer = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", *folders],
+        capture_output=True,
+        text=True,
+    )
+    if answer.returncode != 0:
+        raise CourseError(f"The book was not built:\n{answer.stderr.strip()}")
+    return site
+
+
+def _finish(site: Path, mathjax: Path) -> None:
+    """Bring MathJax, drop what no reader needs, and make pictures and pages smaller."""
+    target = site / "_static" / "mathjax"
+    (target / "output").mkdir(parents=True)
+    shutil.copy(mathjax / "tex-chtml.js", target)
+    shutil.copytree(mathjax / "output" / "chtml" / "fonts", target / "output" / "chtml" / "fonts")
+    for path in [*site.rglob("*.map"), site / ".buildinfo", site / "objects.inv"]:
+        path.unlink(missing_ok=True)
+    for path in (site / "_static").rglob("*.[cj]s*"):
+        _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
+    shown = [_shrink(path) for path in (site / "_images").glob("*.png")]
+    changed = "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
+    for path in site.rglob("*.html"):
+        _replace(path, rf"(_images/(?:{changed}))\.png", r"\1.webp")
+        # The theme names its arrows for nobody, and its search field otherwise than it reads.
+        _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
+        _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
+    for path in (site / "_sources").glob("*.ipynb"):
+        nbformat.write(without_outputs(nbformat.read(path, as_version=4)), path)
+    (site / ".nojekyll").touch()
+
+
+def _shrink(path: Path) -> Path:
+    """Store a picture of the site as wide as a page and as WebP, where that is smaller."""
+    smaller = path.with_suffix(".webp")
+    with Image.open(path) as picture:
+        shown = picture.convert("RGB")
+        shown.thumbnail((PAGE_WIDTH, shown.height))
+        shown.save(smaller, quality=85)
+    unwanted = path if smaller.stat().st_size < path.stat().st_size else smaller
+    unwanted.unlink()
+    return smaller if unwanted is path else path
+
+
+def _replace(path: Path, pattern: str, by: str) -> None:
+    """Replace a pattern in a text file of the site, byte for byte elsewhere."""
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    changed = re.sub(pattern, by, text)
+    if changed != text:
+        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Copy a notebook without its outputs."""
+    copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copy
+
+
+def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:
+    """Make a chapter for Google Colab: no outputs, and a first cell that installs the course.
+
+    Args:
+        notebook: the stored chapter.
+        repository: address that git can clone.
+    """
+    setup = nbformat.v4.new_code_cell(
+        "# Fetches the course and what it needs; run this cell first.\n"
+        "import os, sys\n"
+        f"!test -d convnet-course || git clone --quiet --depth 1 {repository} convnet-course\n"
+        "%pip install --quiet --editable convnet-course\n"
+        'sys.path.insert(0, os.path.abspath("convnet-course/src"))'
+    )
+    setup["id"] = "setup"
+    copy = without_outputs(notebook)
+    copy.cells.insert(0, setup)
+    copy.metadata.pop("course", None)
+    copy.metadata.pop("jupytext", None)
+    return copy

@@ -1,0 +1,169 @@
+"""The generated pages of the book, in MyST Markdown, through the templates beside this module."""
+
+import functools
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from course.book import curves, ledger
+from course.book.context import Context, anchor
+from course.results import KeptRun, changed
+from helpers.claims import sources
+from helpers.datasets import catalogue
+from helpers.places import ROOT
+from helpers.records import written
+
+FRONT = "ImageNet class and a heat map"  # in the alt text of the picture at the front
+
+
+@functools.cache
+def _templates() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters["written"] = lambda record: written(record.value, record.unit)
+    made.filters["anchor"] = anchor
+    made.filters["plain"] = plain
+    return made
+
+
+def plain(text: str) -> Markup:
+    """Escape a text inside Markdown, so that none of it becomes HTML or Markdown."""
+    escaped = html.escape(text, quote=False)
+    for mark in "\\`*_[]$|":
+        escaped = escaped.replace(mark, f"\\{mark}")
+    return Markup(escaped)
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of the book.
+
+    Args:
+        template: file name in ``templates``.
+        values: what it uses; texts are escaped unless they are ``Markup``.
+    """
+    return _templates().get_template(template).render(**values)
+
+
+def results_page(context: Context) -> str:
+    """Write the results page: what was reproduced in words, then every claim and mistake."""
+    found = ledger.judged(context)
+    by_chapter = [
+        (
+            stored.chapter,
+            [each for each in found if each.claim.chapter == stored.chapter.number],
+        )
+        for stored in context.chapters
+    ]
+    return render(
+        "results.md.jinja",
+        introduction=Markup((ROOT / "docs" / "results.md").read_text(encoding="utf-8")),
+        story=ledger.story(found),
+        by_chapter=by_chapter,
+        corrections=ledger.corrections(context),
+        sources=sources().values(),
+    )
+
+
+@dataclass(frozen=True)
+class KeptEntry:
+    """A kept run as its page shows it."""
+
+    run: KeptRun
+    title: str
+    curves: Markup
+
+
+def kept_page(context: Context) -> str:
+    """Write the page that lists each kept run with its command, records and curves."""
+    titles = {stored.chapter.number: stored.chapter.title for stored in context.chapters}
+    budgets = {stored.chapter.number: stored.chapter.budgets for stored in context.chapters}
+    entries = [
+        KeptEntry(run, f"{titles[run.chapter]}: {_described(run)}", Markup(curves.drawing(run)))
+        for run in context.runs
+    ]
+    return render("kept.md.jinja", entries=entries, budgets=budgets)
+
+
+def _described(run: KeptRun) -> str:
+    parameters = "".join(f", {name} = {value}" for name, value in changed(run).items())
+    return f"{run.profile}{parameters}"
+
+
+def launch(context: Context, number: str, repository: str) -> str:
+    """Write the links below a chapter's title, and what its stored run was, as HTML.
+
+    Args:
+        context: of the book.
+        number: of the chapter.
+        repository: owner and name on GitHub; without one there are no links to other sites.
+    """
+    [stored] = [each for each in context.chapters if each.chapter.number == number]
+    usual = context.evidence(number)[0].parameters
+    runs = [run for run in context.runs if run.chapter == number and run.parameters == usual]
+    return render(
+        "launch.html.jinja",
+        name=stored.chapter.name,
+        repository=repository,
+        executed=stored.executed,
+        runs=[run for run in runs if not run.named and run.backend == "tensorflow"],
+    )
+
+
+def chapter_rows(context: Context, folder: str, suffix: str) -> str:
+    """Write the rows of the table of chapters in Markdown.
+
+    Args:
+        context: of the book.
+        folder: before the chapter's name in a link, such as "notebooks/".
+        suffix: after it, such as ".ipynb".
+    """
+    return "\n".join(
+        f"| {chapter.number} | [{chapter.title}]({folder}{chapter.name}{suffix}) | "
+        f"{', '.join(catalogue()[name].title for name in chapter.data) or '—'} |"
+        for chapter in (stored.chapter for stored in context.chapters)
+    )
+
+
+def front_picture(context: Context) -> tuple[bytes, str] | None:
+    """Return the picture at the front of README and book, with its alt text.
+
+    It shows what a pretrained convnet looks at in photographs; None while no chapter stores it.
+    """
+    for stored in context.chapters:
+        for picture in stored.pictures:
+            if FRONT in picture.alt:
+                return picture.data, picture.alt
+    return None
+
+
+def index_page(context: Context) -> str:
+    """Write the first page from ``docs/index.md``."""
+    front = front_picture(context)
+    described = front[1] if front else "A picture of a digit, two filters and their feature maps."
+    names = "\n".join(stored.chapter.name for stored in context.chapters)
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    text = text.replace("FRONT_TEXT", described).replace("CHAPTER_PAGES", names)
+    return text.replace("CHAPTER_ROWS", chapter_rows(context, "", ""))
+
+
+def data_page(cards: list[str]) -> str:
+    """Write the page that lists the data cards, named without suffix."""
+    return render("data.md.jinja", cards=cards)
+
+
+def helper_pages() -> dict[str, str]:
+    """Write one page per helper module, made from its docstrings, and their index."""
+    folder = ROOT / "src" / "helpers"
+    names = [path.stem for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    made = {f"{name}.md": render("helper.md.jinja", name=name) for name in names}
+    return made | {"index.md": render("helpers.md.jinja", names=names)}

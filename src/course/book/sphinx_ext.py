@@ -1,0 +1,80 @@
+"""What the book adds to Sphinx: alt texts, anchors of cells, and the links below a title."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+
+from course.book import pages
+from course.book.context import Context, Picture, read
+
+
+def _described(context: Context) -> dict[str, Picture]:
+    """The pictures of all chapters by the name that myst-nb gives their files."""
+    return {
+        hashlib.sha256(picture.data).hexdigest(): picture
+        for stored in context.chapters
+        for picture in stored.pictures
+    }
+
+
+def _describe_pictures(doctree: nodes.document, described: dict[str, Picture]) -> None:
+    for image in doctree.findall(nodes.image):
+        found = described.get(Path(image["uri"]).stem)
+        if found:
+            image["alt"] = found.alt
+            image["width"], image["height"] = (f"{pixels}px" for pixels in found.size)
+            image["classes"] += ["broad"] if found.size[0] > 700 else []
+
+
+def _number_cells(doctree: nodes.document) -> None:
+    for cell in doctree.findall(nodes.container):
+        if cell.get("nb_element") == "cell_code":
+            cell["ids"].append(f"cell-{cell['cell_index']}")
+
+
+def _add_launch(doctree: nodes.document, links: str) -> None:
+    title = next(iter(doctree.findall(nodes.title)), None)
+    if title is not None:
+        place = title.parent.index(title) + 1
+        title.parent.insert(place, nodes.raw("", links, format="html"))
+
+
+def _lazy_images(
+    app: Any, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    if "body" in context:
+        body = context["body"].replace("<img ", '<img loading="lazy" ')
+        # As attributes the sizes keep the place of a picture free without fixing it.
+        size = r'style="width: (\d+)px; height: (\d+)px;"'
+        context["body"] = re.sub(size, r'width="\1" height="\2"', body)
+
+
+def _plain_docstring(
+    app: Any, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    # A docstring may name a prefix such as "val_", which is a link in reStructuredText.
+    lines[:] = [re.sub(r'(\w)_(?=["\s])', r"\1\_", line) for line in lines]
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Connect the book's additions; ``docs/conf.py`` lists this module as an extension."""
+    context = read()
+    described = _described(context)
+    numbers = {stored.chapter.name: stored.chapter.number for stored in context.chapters}
+    repository = os.environ.get("GITHUB_REPOSITORY", "")
+
+    def finish(app: Any, doctree: nodes.document) -> None:
+        _describe_pictures(doctree, described)
+        _number_cells(doctree)
+        name = app.env.docname
+        if name in numbers:
+            _add_launch(doctree, pages.launch(context, numbers[name], repository))
+
+    app.connect("autodoc-process-docstring", _plain_docstring)
+    app.connect("doctree-read", finish)
+    app.connect("html-page-context", _lazy_images)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,178 @@
+"""The check of a chapter's pair: in sync, outputs of its own code, nothing out of place."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nbformat import NotebookNode
+
+from course.catalogue import Chapter, parse_parameters
+from course.errors import CourseError
+from course.notebooks.digests import digests
+from course.notebooks.files import read_notebook, records_of
+from course.notebooks.living import Records, cell_faults
+from course.notebooks.pairing import (
+    NOTEBOOK_METADATA,
+    STORED_METADATA,
+    stored_metadata,
+    without_outputs,
+)
+
+TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
+
+
+@dataclass(frozen=True)
+class Edition:
+    """How long the code of a chapter may be: lines of a cell, and columns of a line."""
+
+    lines: int
+    columns: int
+
+
+FIRST, SECOND = Edition(24, 100), Edition(20, 88)
+IN_FIRST_EDITION = {"01", "02", "03", "04", "05", "06", "07", "08"}
+
+_MACHINE_PATH = re.compile(
+    r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
+    r"|[A-Za-z]:\\+Users\\+"
+)
+
+
+def _same(left: NotebookNode, right: NotebookNode) -> bool:
+    return (
+        left.cell_type == right.cell_type
+        and left.source == right.source
+        and stored_metadata(left) == stored_metadata(right)
+    )
+
+
+def _cell_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+    extra = set(cell.metadata) - STORED_METADATA
+    if extra or cell.metadata.get("tags") == []:
+        named = ", ".join(sorted(extra)) or "empty tags"
+        yield f"{place}: its metadata has {named}; run `course sync`."
+    unknown = set(cell.metadata.get("tags", [])) - TAGS
+    if unknown:
+        yield (
+            f"{place}: unknown tag {', '.join(sorted(unknown))}; the tags are "
+            f"{', '.join(sorted(TAGS))}."
+        )
+    if cell.cell_type == "code":
+        yield from _code_faults(cell, place, edition)
+        for output in cell.get("outputs", []):
+            yield from _output_faults(output, place)
+
+
+def _code_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+    lines = cell.source.split("\n")
+    if len(lines) > edition.lines:
+        yield f"{place}: {len(lines)} lines of code, more than the {edition.lines} allowed."
+    for number, line in enumerate(lines, 1):
+        if len(line) > edition.columns:
+            yield (
+                f"{place}, line {number}: {len(line)} columns, more than the {edition.columns} "
+                "allowed."
+            )
+    if cell.get("execution_count") is None and cell.source.strip():
+        yield f"{place}: never executed; run it with `course run --store`."
+
+
+def _output_faults(output: NotebookNode, place: str) -> Iterator[str]:
+    if output.output_type == "error":
+        yield f"{place}: its stored output is an error ({output.ename})."
+    if output.output_type == "stream" and output.name == "stderr":
+        yield f"{place}: its stored output holds text of the error stream."
+    data = output.get("data", {})
+    text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
+        {k: v for k, v in data.items() if not k.startswith("image/")}
+    )
+    found = _MACHINE_PATH.search(text)
+    if found:
+        yield f"{place}: its stored output shows a path of a machine, {found[0]}."
+    for kind in data:
+        if kind.startswith("image/") and not output.metadata.get(kind, {}).get("alt"):
+            yield f"{place}: its picture has no alt text; show it with plots.show."
+
+
+def _pair_faults(
+    source: NotebookNode, stored: NotebookNode, names: tuple[str, str]
+) -> Iterator[str]:
+    code_number = -1
+    for number in range(max(len(source.cells), len(stored.cells))):
+        left = source.cells[number] if number < len(source.cells) else None
+        right = stored.cells[number] if number < len(stored.cells) else None
+        code_number += (left or right).cell_type == "code"
+        if left is None or right is None:
+            has, lacks = names if right is None else names[::-1]
+            yield f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the tab."
+            return
+        if not _same(left, right):
+            first = next(
+                (
+                    f'"{a}" in {names[0]}, "{b}" in {names[1]}'
+                    for a, b in zip(
+                        [*left.source.splitlines(), ""],
+                        [*right.source.splitlines(), ""],
+                        strict=False,
+                    )
+                    if a != b
+                ),
+                "its kind or metadata",
+            )
+            yield (
+                f"{names[1]}: cell {number} differs from {names[0]}: {first}; run `course sync` to "
+                "take the .py."
+            )
+            return
+
+
+def faults(chapter: Chapter, records: Records) -> list[str]:
+    """Find everything that is wrong with the pair of a chapter, each with its place.
+
+    Args:
+        chapter: the chapter.
+        records: those of all chapters and kept runs, for the numbers in prose.
+
+    Raises:
+        CourseError: one of the pair cannot be read at all.
+    """
+    source, stored = without_outputs(chapter), read_notebook(chapter.notebook)
+    name = f"notebooks/{chapter.notebook.name}"
+    edition = FIRST if chapter.number in IN_FIRST_EDITION else SECOND
+    found = list(_pair_faults(source, stored, (f"notebooks/{chapter.source.name}", name)))
+    for number, cell in enumerate(stored.cells):
+        found += _cell_faults(cell, f"{name}, cell {number}", edition)
+        if "parameters" in cell.metadata.get("tags", []):
+            try:
+                parse_parameters(cell.source, name)
+            except CourseError as error:
+                found.append(str(error))
+    found += cell_faults(stored.cells, name, records)
+    extra = set(stored.metadata) - NOTEBOOK_METADATA
+    if extra:
+        found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run `course sync`.")
+    try:
+        present = digests(stored, chapter.data)
+    except CourseError as error:
+        return [*found, f"{name}: {error}"]
+    kept = stored.metadata.get("course", {})
+    reasons = {
+        "cells": "its outputs belong to other code than its cells have now",
+        "outputs": "its outputs were changed by hand after the run",
+    }
+    for key, reason in reasons.items():
+        if kept.get(key) != present[key]:
+            found.append(
+                f"{name}: {reason}; run `course run {chapter.number} --store` on real data."
+            )
+    found += _record_faults(stored, name)
+    return found
+
+
+def _record_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
+    seen = set()
+    for record in records_of(notebook):
+        if record["name"] in seen:
+            yield f"{name}: the record {record['name']} is made twice."
+        seen.add(record["name"])

@@ -1,0 +1,155 @@
+"""The prose of the course against its records: chapters, the pages in ``docs`` and the README."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from course import prose
+from course.catalogue import Chapter, chapters, source
+from course.notebooks.files import read_notebook, write_text
+from course.results import kept_runs
+from helpers.places import ROOT
+from helpers.records import MIME_TYPE
+
+_CELL = re.compile(r"^# %%.*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Records:
+    """Every record that prose may name.
+
+    Attributes:
+        values: by name, those of kept runs as ``kept.<run>.<name>`` too; a plain name means the
+            record in a stored notebook, or else the one in the only named kept run that has it.
+        places: for the records in stored notebooks the cell's place in the book.
+        shared: names that no notebook but several kept runs have, each with these runs' names.
+    """
+
+    values: dict[str, float]
+    places: dict[str, str]
+    shared: dict[str, list[str]]
+
+    def lacking(self, name: str) -> str:
+        """Say why there is no record of a name, in a sentence."""
+        if name in self.shared:
+            first, *others = self.shared[name]
+            return (
+                f"several kept runs have the record {name}, {first} and {', '.join(others)} among "
+                f"them: name one, as in kept.{first}.{name}."
+            )
+        for chapter in chapters().values():
+            if f'"{name}"' in source(chapter):
+                return (
+                    f"the notebook of chapter {chapter.number} doesn't hold its record {name}: run "
+                    f"`course run {chapter.number} --store` on real data."
+                )
+        near = difflib.get_close_matches(name, self.values, n=1)
+        meant = f"; did you mean {near[0]}?" if near else "."
+        return f"no stored notebook or kept run has a record {name}{meant}"
+
+
+def read_records() -> Records:
+    """Read the records of all stored notebooks and kept runs.
+
+    Raises:
+        CourseError: a notebook or a kept run cannot be read.
+    """
+    values: dict[str, float] = {}
+    places: dict[str, str] = {}
+    for chapter in chapters().values():
+        if not chapter.notebook.exists():
+            continue
+        for number, cell in enumerate(read_notebook(chapter.notebook).cells):
+            for output in cell.get("outputs", []):
+                if body := output.get("data", {}).get(MIME_TYPE):
+                    values[body["name"]] = body["value"]
+                    places[body["name"]] = f"{chapter.name}.html#cell-{number}"
+    named: dict[str, list[str]] = {}
+    kept: dict[str, float] = {}
+    for run in kept_runs():
+        for name, value in run.values.items():
+            kept[f"kept.{run.name}.{name}"] = value
+            if run.named and name not in values:
+                named.setdefault(name, []).append(run.name)
+    for name, runs in named.items():
+        if len(runs) == 1:
+            values[name] = kept[f"kept.{runs[0]}.{name}"]
+    shared = {name: runs for name, runs in named.items() if len(runs) > 1}
+    return Records({**values, **kept}, places, shared)
+
+
+def pages() -> list[Path]:
+    """Return the Markdown files outside of the chapters that may hold bound numbers."""
+    return [*filter(Path.is_file, [ROOT / "README.md"]), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def cell_faults(cells: Iterable[NotebookNode], name: str, records: Records) -> Iterator[str]:
+    """Find every sentence in a notebook's Markdown that disagrees with the records."""
+    for number, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            place = f"{name}, cell {number}, "
+            for fault in prose.faults(cell.source, records.values, records.lacking):
+                yield place + fault
+            for line, typed in prose.measured_numbers(cell.source):
+                yield (
+                    f'{place}line {line}: "{typed}" is a measured number without a binding: write '
+                    f"{typed}<!-- name.of.its.record -->."
+                )
+
+
+def page_faults(records: Records) -> Iterator[str]:
+    """Find every sentence in ``docs`` and the README that disagrees with the records."""
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        for fault in prose.faults(text, records.values, records.lacking):
+            yield f"{path.relative_to(ROOT).as_posix()}, {fault}"
+
+
+def renew_source(chapter: Chapter, records: Records) -> bool:
+    """Take the bound numbers in a chapter's ``.py`` from the records.
+
+    Returns:
+        Whether the file changed.
+    """
+    text = source(chapter)
+    marks = list(_CELL.finditer(text))
+    parts = [text[: marks[0].end()] if marks else text]
+    for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        body = text[mark.end() : after.start() if after else len(text)]
+        if "[markdown]" in mark[0]:
+            body = _renewed_comments(body, records)
+        parts += [body, after[0] if after else ""]
+    new = "".join(parts)
+    write_text(chapter.source, new)
+    return new != text
+
+
+def _renewed_comments(body: str, records: Records) -> str:
+    """Renew the Markdown that stands behind ``#`` in each line."""
+    lines = body.split("\n")
+    markdown = [re.sub(r"^# ?", "", line) for line in lines]
+    renewed = prose.renewed("\n".join(markdown), records.values).split("\n")
+    return "\n".join(
+        line.removesuffix(old) + new
+        for line, old, new in zip(lines, markdown, renewed, strict=True)
+    )
+
+
+def renew_pages(records: Records) -> list[Path]:
+    """Take the bound numbers in ``docs`` and the README from the records.
+
+    Returns:
+        The files that changed.
+    """
+    changed = []
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        new = prose.renewed(text, records.values)
+        if new != text:
+            write_text(path, new)
+            changed.append(path)
+    return changed

@@ -1,0 +1,119 @@
+"""The pair of a chapter: ``.ipynb`` made from ``.py``, with the outputs that still belong to it."""
+
+import copy
+from typing import Any
+
+import jupytext
+from nbformat import NotebookNode
+
+from course.catalogue import Chapter, source
+from course.errors import CourseError
+from course.notebooks.digests import cell_digest, code_digests, digests, outputs_digest
+from course.notebooks.files import code_cells, read_notebook, write_notebook
+
+CELL_METADATA = {"tags", "nbval"}
+STORED_METADATA = {*CELL_METADATA, "jupyter"}
+FOLDED = {"hide-input", "parameters"}  # tags of cells whose source JupyterLab hides
+NOTEBOOK_METADATA = {"kernelspec", "language_info", "jupytext", "course"}
+KEEP = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+
+
+def stored_metadata(cell: NotebookNode) -> dict[str, Any]:
+    """Return what the ``.ipynb`` keeps of a cell's metadata; the ``.py`` keeps the tags alone."""
+    return {key: value for key, value in cell.metadata.items() if key in STORED_METADATA and value}
+
+
+def without_outputs(chapter: Chapter) -> NotebookNode:
+    """Return the notebook that a chapter's ``.py`` describes, without outputs.
+
+    Raises:
+        CourseError: the ``.py`` cannot be read.
+    """
+    try:
+        notebook = jupytext.reads(source(chapter), fmt="py")
+    except ValueError as error:
+        raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
+    pairing = {
+        key: value
+        for key, value in notebook.metadata.get("jupytext", {}).items()
+        if key != "text_representation"
+    }
+    notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
+    for number, cell in enumerate(notebook.cells):
+        kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        if FOLDED & set(kept.get("tags", [])):
+            kept["jupyter"] = {"source_hidden": True}
+        cell.metadata = NotebookNode({key: value for key, value in kept.items() if value})
+        cell["id"] = f"cell-{number:03d}"
+    return notebook
+
+
+def _same_code(left: str, right: str) -> bool:
+    try:
+        return left == right or cell_digest(left) == cell_digest(right)
+    except CourseError:
+        return False
+
+
+def sync_pair(chapter: Chapter) -> int:
+    """Bring the ``.ipynb`` in line with the ``.py``, keeping the outputs that still belong to it.
+
+    A code cell keeps its outputs while its own code and that of all code cells before it are
+    unchanged, because a later cell may use anything that an earlier one made.
+
+    Returns:
+        The number of code cells that lost their outputs or never had any.
+    """
+    notebook = without_outputs(chapter)
+    old = read_notebook(chapter.notebook) if chapter.notebook.exists() else None
+    old_code = [] if old is None else code_cells(old)
+    lost, holds = 0, True
+    code = code_cells(notebook)
+    for place, cell in enumerate(code):
+        before = old_code[place] if place < len(old_code) else None
+        holds = holds and before is not None and _same_code(before.source, cell.source)
+        if holds and before is not None:
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+        else:
+            lost += before is None or bool(before.outputs)
+    if old is not None and "course" in old.metadata:
+        notebook.metadata["course"] = dict(old.metadata["course"])
+        if lost == 0 and len(old_code) == len(code):
+            unchanged = outputs_digest(old) == old.metadata["course"].get("outputs")
+            if unchanged:
+                present = code_digests([cell.source for cell in code], chapter.data)
+                notebook.metadata["course"]["cells"] = present["cells"]
+    write_notebook(notebook, chapter.notebook)
+    return lost
+
+
+def store(chapter: Chapter, executed: NotebookNode) -> None:
+    """Put the outputs of a run with the notebook's defaults into the pair.
+
+    Args:
+        chapter: the chapter.
+        executed: the notebook that the run left, without injected parameters.
+
+    Raises:
+        CourseError: the chapter's source changed while it ran.
+    """
+    notebook = without_outputs(chapter)
+    ran, code = code_cells(executed), code_cells(notebook)
+    if [cell.source for cell in ran] != [cell.source for cell in code]:
+        raise CourseError(
+            f"notebooks/{chapter.source.name} changed while it ran, so nothing was stored: "
+            "run it again."
+        )
+    for cell, done in zip(code, ran, strict=True):
+        cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        for output in cell.outputs:
+            output.pop("transient", None)
+    notebook.metadata["course"] = digests(notebook, chapter.data)
+    write_notebook(notebook, chapter.notebook)

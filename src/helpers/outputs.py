@@ -1,0 +1,57 @@
+"""What the cells of a chapter leave in the notebook, by MIME type, and how it is shown."""
+
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle, display
+
+HISTORY = "application/vnd.course.history+json"
+# The MIME types of pictures, the best first.
+PICTURES = ("image/svg+xml", "image/jpeg", "image/png")
+
+
+def put(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+    """Show one output in several MIME types, of which every reader picks the best it can show.
+
+    Outside a notebook its plain text is printed.
+
+    Args:
+        data: content by MIME type; "text/plain" must be among them. Binary content is base64 text.
+        metadata: by MIME type, such as the alt text of a picture.
+
+    >>> put({"text/html": "<b>seven</b>", "text/plain": "seven"})
+    seven
+    """
+    if InteractiveShell.initialized():
+        display(data, metadata=metadata, raw=True)
+    else:
+        print(data["text/plain"])
+
+
+class Line:
+    """One line of output that can be rewritten while a cell runs.
+
+    Outside a notebook only what `end` is given is printed.
+
+    >>> line = Line("Training …")
+    >>> line.update("half of it")
+    >>> line.end({"text/plain": "all of it"})
+    all of it
+    """
+
+    def __init__(self, text: str) -> None:
+        self._handle: DisplayHandle | None = None
+        if InteractiveShell.initialized():
+            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+
+    def update(self, text: str) -> None:
+        """Replace the line while the work goes on."""
+        if self._handle is not None:
+            self._handle.update({"text/plain": text}, raw=True)
+
+    def end(self, data: dict[str, Any]) -> None:
+        """Replace the line for good, by content in one or several MIME types."""
+        if self._handle is not None:
+            self._handle.update(data, raw=True)
+        else:
+            print(data["text/plain"])

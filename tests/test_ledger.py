@@ -1,0 +1,122 @@
+"""The ledger of repeats on real data: what is due, in which order, and for how long."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from course import ledger, results
+from course.catalogue import Chapter, chapters
+from course.cli import main
+from course.errors import CourseError
+from course.ledger import Repeat
+from course.notebooks.digests import digests
+from course.notebooks.files import read_notebook
+
+THREE = [chapters()[number] for number in ("02", "03", "04")]
+
+
+def present(chapter: Chapter) -> Repeat:
+    found = digests(read_notebook(chapter.notebook), chapter.data)
+    return Repeat(found["cells"], found["helpers"], "2026-01-01", "here", 100.0, 30, "passed")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Results of the test's own, where notebooks were stored by other helpers than there are."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    notebooks = {chapter.notebook: read_notebook(chapter.notebook) for chapter in THREE}
+    for notebook in notebooks.values():
+        notebook.metadata["course"] = {**notebook.metadata["course"], "helpers": "other"}
+    monkeypatch.setattr(ledger, "read_notebook", notebooks.__getitem__)
+    return tmp_path
+
+
+def numbers(wanted: list[Chapter]) -> list[str]:
+    return [chapter.number for chapter in wanted]
+
+
+def test_a_chapter_is_due_until_a_good_repeat_of_its_present_code() -> None:
+    chapter = THREE[0]
+    assert ledger.due([chapter]) == [chapter]
+    for entry, late in [
+        (replace(present(chapter), outcome="failed", failed=(3,)), True),
+        (replace(present(chapter), helpers="older"), True),
+        (replace(present(chapter), cells="older"), True),
+        (present(chapter), False),
+    ]:
+        ledger.write({chapter.number: entry})
+        assert (ledger.due([chapter]) == [chapter]) == late
+
+
+def test_a_stored_run_by_the_present_code_is_a_repeat() -> None:
+    chapter = THREE[0]
+    notebook = ledger.read_notebook(chapter.notebook)
+    notebook.metadata["course"] |= digests(notebook, chapter.data)
+    assert ledger.due([chapter]) == []
+
+
+def test_the_longest_overdue_comes_first() -> None:
+    old = replace(present(THREE[0]), helpers="older")
+    ledger.write({"02": replace(old, date="2026-01-03"), "04": replace(old, date="2026-01-02")})
+    assert numbers(ledger.due(THREE)) == ["03", "04", "02"]
+
+
+def run(minutes: float | None, outcome: bool = True) -> tuple[int, list[str]]:
+    """Repeat in a time that a test decides: 100 seconds per chapter, as recorded."""
+    now, held = [0.0], []
+
+    def hold(chapter: Chapter) -> bool:
+        held.append(chapter.number)
+        now[0] += 100
+        if outcome:
+            ledger.write({chapter.number: present(chapter)})
+        return outcome
+
+    return ledger.repeat(THREE, minutes, hold, lambda: now[0]), held
+
+
+def test_chapters_that_do_not_fit_are_not_started_but_one_always_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ledger.write({c.number: replace(present(c), helpers="older") for c in THREE})
+    assert run(1) == (0, ["02"])
+    assert "1 of 3 chapters repeated; still due: 03, 04" in capsys.readouterr().out
+    assert run(4.1) == (0, ["03"])
+    assert run(4.2) == (0, ["04"])
+    assert run(None) == (0, [])
+
+
+def test_enough_minutes_repeat_all(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger.write({c.number: replace(present(c), helpers="older") for c in THREE})
+    assert run(6) == (0, ["02", "03", "04"])
+    assert "still due: none" in capsys.readouterr().out
+
+
+def test_a_chapter_that_does_not_hold_is_a_fault_and_stays_due(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(None, outcome=False) == (1, ["02", "03", "04"])
+    said = capsys.readouterr()
+    assert "still due: 02, 03, 04" in said.out and "02, 03, 04" in said.err
+
+
+def test_entries_of_other_chapters_stay() -> None:
+    ledger.write({"02": present(THREE[0])})
+    ledger.enter("03", 12.34, 30, [4, 2], "a machine")
+    assert set(ledger.read()) == {"02", "03"}
+    assert ledger.read()["03"].failed == (2, 4) and ledger.read()["03"].outcome == "failed"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"02": {}}'])
+def test_a_damaged_ledger_is_one_sentence(text: str, folder: Path) -> None:
+    (folder / "regression.json").write_text(text, encoding="utf-8")
+    with pytest.raises(CourseError, match=r"regression\.json isn't a ledger"):
+        ledger.read()
+
+
+def test_the_command_names_what_it_was_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("02", "03"):
+        ledger.write({number: present(chapters()[number])})
+    assert main(["regression", "02", "03", "--minutes", "20"]) == 0
+    assert "0 of 2 chapters repeated; still due: none" in capsys.readouterr().out

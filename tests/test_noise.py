@@ -1,0 +1,144 @@
+"""Tolerances from the spread of kept seeds: what they let pass, and what they must catch."""
+
+from dataclasses import replace
+
+import nbformat
+import pytest
+
+from course import noise
+from course.catalogue import chapters
+from course.noise import Noise, interval, kind_of
+from course.notebooks.files import code_cells, read_notebook
+from course.results import KeptRun, kept_runs
+
+RUNS = kept_runs()
+PRINTED = (
+    "The net wins with 87.66 %.\nSaved.",
+    "The net wins with 87.70 %.\nSaved.",
+    "The bag wins with 88.10 %.\nSaved.",
+)
+NOISE = Noise(
+    seeds=(0, 1, 2),
+    records={"a.test_accuracy": (0.876, 0.878, 0.874), "a.right": (10, 10, 10)},
+    ends={(1, 0, "loss"): (0.2, 0.22, 0.18)},
+    texts={(3, 0): PRINTED},
+    vocabulary=frozenset("too close to call : the net and bag wins with".split()),
+    pools={"fraction": 0.003**2},
+)
+
+
+def record(value: float, name: str = "a.test_accuracy", unit: str = "fraction") -> str | None:
+    stored = {"name": name, "value": 0.876 if unit == "fraction" else 10, "unit": unit}
+    return NOISE.record(stored, {**stored, "value": value})
+
+
+@pytest.mark.parametrize("value", [0.876, 0.87, 0.885])
+def test_a_record_within_the_noise_of_the_seeds_holds(value: float) -> None:
+    assert record(value) is None
+
+
+@pytest.mark.parametrize("value", [0.5, 0.82, 0.93, float("nan")])
+def test_a_record_beyond_the_noise_fails(value: float) -> None:
+    said = record(value)
+    assert said is not None and "a.test_accuracy was 0.876" in said and "3 seeds" in said
+
+
+def test_a_small_count_may_agree_by_chance_and_a_large_one_may_not() -> None:
+    assert record(9, "a.right", "count") is None
+    assert record(8, "a.right", "count") is not None
+    assert interval((45000, 45000, 45000), "count", None) == (45000, 45000)
+
+
+def test_few_seeds_need_a_wide_interval() -> None:
+    def width(*values: float) -> float:
+        low, high = interval(values, "fraction", 0.003**2)
+        return high - low
+
+    assert width(0.87, 0.88) > width(0.87, 0.88, 0.875) > width(0.87, 0.88, 0.875, 0.872, 0.878)
+    assert interval((0.87,), "fraction", 0.003**2) == (0.87 - 0.15, 0.87 + 0.15)
+
+
+def test_a_number_whose_seeds_agree_by_chance_has_the_pooled_noise_of_its_kind() -> None:
+    low, high = interval((0.5, 0.5, 0.5), "fraction", 0.01**2)
+    assert low < 0.47 and high > 0.53
+
+
+def test_a_spread_is_pooled_with_spreads() -> None:
+    assert kind_of("features.head.spread", "fraction") == "spread"
+    low, high = interval((0.002, 0.004, 0.003), "spread", 0.5**2)
+    assert -0.002 <= low < 0.002 and 0.004 < high < 0.2
+
+
+def test_times_are_never_wrong() -> None:
+    stored = {"name": "a.seconds", "value": 1.0, "unit": "seconds"}
+    assert NOISE.record(stored, {**stored, "value": 60.0}) is None
+
+
+def training(loss: float) -> str | None:
+    bodies = ({"history": {"loss": [1.0, end]}} for end in (0.2, loss))
+    return NOISE.training(1, 0, *bodies)
+
+
+def test_the_end_of_a_training_is_held() -> None:
+    assert training(0.21) is None
+    assert "loss at the end of training 0" in (training(90.0) or "")
+    other = {"history": {"mae": [1.0]}}
+    assert "measured" in (NOISE.training(1, 0, {"history": {"loss": [1.0]}}, other) or "")
+
+
+@pytest.mark.parametrize(
+    "fresh",
+    [
+        "The net wins with 87.90 %.\nSaved.",
+        "The bag wins with 87.90 %.\nSaved.",
+        "The net and the bag : too close to call.\nSaved.",
+        "The tree wins with 87.66 %.\nSaved.",  # seeds differ in this word
+    ],
+)
+def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
+    assert NOISE.text(3, 0, PRINTED[0], fresh) is None
+
+
+@pytest.mark.parametrize(
+    ("fresh", "says"),
+    [
+        ("The net wins with 57.00 %.\nSaved.", "was 0.8766 and is now 0.57"),
+        ("The net wins with 87.66 %.", "stored 2 lines of text, now 1"),
+        ("The net wins with 87.66 %.\nLost.", "'Saved.', now 'Lost.'"),
+        ("The net wins with 87.66 %.\nSaved. Twice", "Twice"),
+        ("", "stored 2 lines of text, now 0"),
+    ],
+)
+def test_other_changes_of_text_fail(fresh: str, says: str) -> None:
+    assert says in (NOISE.text(3, 0, PRINTED[0], fresh) or "")
+
+
+def test_the_shape_of_a_measured_cells_outputs_is_exact() -> None:
+    cell = nbformat.v4.new_code_cell(metadata={"tags": ["measured"]})
+    cell.outputs = [nbformat.v4.new_output("stream", text="one")]
+    assert noise.cell_differences(cell, [], 0, NOISE) == [
+        "stored outputs are stream stdout; now they are nothing"
+    ]
+    cell.metadata["tags"].append("nbval-ignore-output")
+    assert noise.cell_differences(cell, [], 0, NOISE) == []
+
+
+def chapter_noise(number: str, runs: tuple[KeptRun, ...]) -> Noise:
+    chapter = chapters()[number]
+    return noise.of_chapter(chapter, read_notebook(chapter.notebook), runs)
+
+
+def test_only_quick_seeds_of_the_stored_cells_on_tensorflow_count() -> None:
+    quick = [run for run in RUNS if run.chapter == "07" and run.profile == "quick"]
+    usual = chapter_noise("07", tuple(quick)).seeds
+    assert len(usual) >= 2
+    others = [replace(run, backend="jax") for run in quick]
+    others += [replace(run, cells="0" * 64) for run in quick]
+    assert chapter_noise("07", (*quick, *others)).seeds == usual
+
+
+@pytest.mark.parametrize("number", list(chapters()))
+def test_the_stored_outputs_hold_against_their_own_noise(number: str) -> None:
+    notebook, found = read_notebook(chapters()[number].notebook), chapter_noise(number, RUNS)
+    for place, cell in enumerate(code_cells(notebook)):
+        assert noise.cell_differences(cell, cell.outputs, place, found) == []

@@ -1,0 +1,33 @@
+"""The benchmark of the regression check: its table fits the chapters, and it judges as they do."""
+
+import pytest
+
+from benchmarks import perturbations
+from benchmarks.perturbations import EXPERIMENTS, Experiment
+from course.catalogue import chapters
+from course.notebooks.files import code_cells, read_notebook
+from helpers.records import MIME_TYPE
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_change_finds_its_place_and_is_shown_by_cells_that_run(
+    experiment: Experiment,
+) -> None:
+    cells = code_cells(read_notebook(chapters()[experiment.chapter].notebook))
+    for change in experiment.breaks:
+        assert change.old in cells[change.cell].source, change.what
+        for place in (change.cell, *change.shows):
+            assert place <= experiment.last and place not in experiment.skipped, change.what
+
+
+def test_stored_outputs_hold_and_a_wrong_record_is_detected() -> None:
+    chapter = chapters()["07"]
+    fresh = {
+        number: cell.outputs
+        for number, cell in enumerate(code_cells(read_notebook(chapter.notebook)))
+    }
+    assert perturbations.judge(chapter, fresh, None) == {}
+    [body] = [output.data[MIME_TYPE] for output in fresh[12] if MIME_TYPE in output.get("data", {})]
+    body["value"] = 0.5
+    [(cell, said)] = perturbations.judge(chapter, fresh, None).items()
+    assert cell == 12 and "imdb.bag_of_words.test_accuracy" in said[0]

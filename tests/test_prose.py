@@ -1,0 +1,183 @@
+import pytest
+
+from course import prose
+from course.expressions import ExpressionError, holds, parse, value_of
+
+RECORDS = {
+    "net.accuracy": 0.9504,
+    "net.errors": 71,
+    "dense.errors": 189,
+    "dense.accuracy": 0.9811,
+    "net.loss": 0.03127,
+    "net.parameters": 104202,
+    "net.seconds": 90.0,
+    "zero.count": 0,
+    "kept.longer-run.net.accuracy": 0.997,
+}
+
+
+def lacking(name: str) -> str:
+    return f"no record {name}."
+
+
+def faults(text: str) -> list[str]:
+    return list(prose.faults(text, RECORDS, lacking))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "71<!-- net.errors -->",
+        "**71**<!-- net.errors -->",
+        "95 %<!-- net.accuracy -->",
+        "95.0\N{NO-BREAK SPACE}%**<!-- net.accuracy -->",
+        "95.04%<!-- net.accuracy -->",
+        "95.0 percent<!-- net.accuracy -->",
+        "0.95<!-- net.accuracy -->",
+        "0.0313<!-- net.loss -->",
+        "104,202<!-- net.parameters -->",
+        "104202<!-- net.parameters -->",
+        "104 thousand<!-- net.parameters -->",
+        "0.10 million<!-- net.parameters -->",
+        "3.1 points<!-- dense.accuracy - net.accuracy -->",
+        "3.1<!-- 100 * (dense.accuracy - net.accuracy) --> points",
+        "+3.07 points<!-- dense.accuracy - net.accuracy -->",
+        "−3.1 points<!-- net.accuracy - dense.accuracy -->",
+        "-118<!-- net.errors - dense.errors -->",
+        "118<!-- abs(net.errors - dense.errors) -->",
+        "71<!-- min(net.errors, dense.errors) -->",
+        "2.7 times<!-- dense.errors / net.errors -->",
+        "Three<!-- dense.errors / net.errors -->",
+        "zero<!-- zero.count -->",
+        "90 s<!-- net.seconds -->",
+        "1.5 minutes<!-- net.seconds -->",
+        "99.7 %<!-- kept.longer-run.net.accuracy -->",
+        "71<!--net.errors-->",
+        "71<!--\nnet.errors\n-->",
+        "Fewer.<!-- net.errors < 0.5 * dense.errors -->",
+        "Fewer.<!-- 0 < net.errors <= dense.errors != 3 -->",
+        "So.<!-- net.errors > 100 or not net.loss >= 1 and zero.count == 0 -->",
+        "A comment for the writer.<!-- nothing to see -->",
+        "In code: `7<!-- net.errors -->` and\n\n```\n7<!-- net.errors -->\n```",
+    ],
+)
+def test_true_prose_has_no_fault_and_stays_as_it_is(text: str) -> None:
+    assert faults(text) == []
+    assert prose.renewed(text, RECORDS) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("It makes 72<!-- net.errors --> mistakes.", "It makes 71<!-- net.errors --> mistakes."),
+        ("**95.1 %**<!-- net.accuracy -->", "**95.0 %**<!-- net.accuracy -->"),
+        ("9<!-- net.parameters -->", "104,202<!-- net.parameters -->"),
+        ("1000<!-- net.parameters -->", "104202<!-- net.parameters -->"),
+        ("seven<!-- zero.count + 5 -->", "five<!-- zero.count + 5 -->"),
+        ("seven<!-- net.errors -->", "71<!-- net.errors -->"),
+        ("0.1 points<!-- net.accuracy - dense.accuracy -->", None),
+        ("+3.0 points<!-- dense.accuracy - net.accuracy -->", None),
+    ],
+)
+def test_other_numbers_are_faults_and_renewed_in_their_format(text: str, right: str | None) -> None:
+    renewed = prose.renewed(text, RECORDS)
+    assert len(faults(text)) == 1
+    assert faults(renewed) == []
+    assert right is None or renewed == right
+
+
+def test_a_wrong_number_is_named_with_its_sentence_and_both_values() -> None:
+    text = "First. The net makes 70<!-- net.errors --> mistakes, not\nmore. Last."
+    [said] = faults(text)
+    assert 'line 1, "The net makes 70 mistakes, not more."' in said
+    assert "70 is written, but net.errors is 71" in said
+
+
+def test_a_false_sentence_is_named_with_both_sides() -> None:
+    [said] = faults("First.\n\n* The net errs more often.<!-- net.errors > 2 * dense.errors -->")
+    assert '"The net errs more often."' in said
+    assert "net.errors is 71, 2 * dense.errors is 378" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("7<!-- net.mistakes -->", "no record net.mistakes"),
+        ("<!-- net.errors -->", "binds nothing"),
+        ("71 errors<!-- net.errors -->", "binds nothing"),
+        ("28x71<!-- net.errors -->", "binds nothing"),
+        ("71<!-- net.errors +  -->", "cannot be parsed"),
+        ("71<!-- net.errors; import os -->", "cannot be parsed"),
+        ("71<!-- open(net.errors) -->", "has open(net.errors) where"),
+        ("71<!-- net.errors ** 2 -->", "where a number or a record's name is expected"),
+        ("71<!-- net.errors.real() -->", "where a number or a record's name is expected"),
+        ("71<!-- (net.errors > 1) + 1 -->", "where a number or a record's name is expected"),
+        ("So.<!-- net.errors > 1 and 1 -->", "where a comparison is expected"),
+        ("So.<!-- net.errors is 71 -->", "where a comparison is expected"),
+        ("71<!-- abs(net.errors, 1) -->", "where a number or a record's name is expected"),
+        ("71<!-- net.errors / zero.count -->", "divides by zero, because zero.count is 0"),
+        ("So.<!-- 1 < net.errors / zero.count -->", "divides by zero"),
+        ("Here\n71<!-- net.errors", "line 2: the comment isn't closed"),
+    ],
+)
+def test_bad_comments_get_one_sentence_each(text: str, said: str) -> None:
+    [fault] = faults(text)
+    assert said in fault
+    assert fault.startswith("line ")
+    assert prose.renewed(text, RECORDS) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The net reaches 98.9 % here.",
+        "It takes 12 seconds.",
+        "An epoch needs 3.5 s.",
+        "We see an accuracy of 0.97.",
+        "About 70 percent are right.",
+        "Not 70<!-- net.errors --> but 98.9 %.",
+    ],
+)
+def test_measured_numbers_without_a_binding_are_found(text: str) -> None:
+    assert len(list(prose.measured_numbers(text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Of 28x28 pixels, 3 filters, $P = 50\\%$ and `0.5 s` we say 1,520 and a quarter.",
+        "95.0 %<!-- net.accuracy --> in 1.5 minutes<!-- net.seconds -->.",
+        "An accuracy of 0.95<!-- net.accuracy -->.",
+        "Better.<!-- net.accuracy > 0.9 -->",
+    ],
+)
+def test_counts_formulas_code_and_bound_numbers_are_fine(text: str) -> None:
+    assert list(prose.measured_numbers(text)) == []
+
+
+def test_halves_are_rounded_up_as_people_round_them() -> None:
+    assert prose.rounded(0.9885, "0.0", "%") == "98.9"
+    assert prose.rounded(0.9735, "0.0", "%") == "97.4"
+    assert prose.rounded(-0.0004, "0", "%") == "0"
+
+
+def test_bound_numbers_become_links_and_comments_go() -> None:
+    text = (
+        "It **errs 71**<!-- net.errors --> times, 95.0 %<!-- net.accuracy --> right.\n"
+        "Fewer.<!-- net.errors < dense.errors --> `7<!-- net.errors -->`"
+    )
+    assert prose.linked(text, {"net.errors": "01.html#cell-3"}.get) == (
+        'It **errs <a href="01.html#cell-3" title="net.errors">71</a>** times, 95.0 % right.\n'
+        "Fewer. `7<!-- net.errors -->`"
+    )
+
+
+def test_names_may_have_segments_that_python_cannot_read() -> None:
+    expression = parse("cifar10.3x3.class > kept.01-quick-seed=1.a.lambda")
+    assert expression.names == ("cifar10.3x3.class", "kept.01-quick-seed=1.a.lambda")
+    assert holds(expression, {expression.names[0]: 2, expression.names[1]: 1})
+
+
+def test_an_infinite_value_is_refused() -> None:
+    with pytest.raises(ExpressionError, match="too large"):
+        value_of(parse("a.b * 1e308"), {"a.b": 10})

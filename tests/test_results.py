@@ -1,0 +1,171 @@
+"""The store of kept runs: what is kept, read back and grouped."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course import results
+from course.catalogue import chapters, defaults
+from course.errors import CourseError
+from course.notebooks.digests import cells_digest
+from course.notebooks.files import records_of
+from course.results import KeptRun
+from helpers import kept
+from tests.conftest import CHAPTER, Little
+
+RUNS = results.kept_runs()
+QUICK = next(run for run in RUNS if run.file == "chapters/01-quick.json")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of results that a test may change."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def read_little(little: Little, monkeypatch: pytest.MonkeyPatch) -> tuple[KeptRun, ...]:
+    monkeypatch.setattr(results, "RESULTS", little.root / "results")
+    return results.kept_runs()
+
+
+def test_a_kept_run_is_a_complete_account(stored: Little, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stored.course("run", "01", "--out", "one", "-p", "seed=3").returncode == 0
+    shutil.rmtree(stored.root / "results", ignore_errors=True)
+    answer = stored.course("book", "keep", "one")
+    assert answer.returncode == 0, answer.stderr
+    [run] = read_little(stored, monkeypatch)
+    assert run.file == "chapters/01-quick-seed=3.json"
+    assert run.parameters == {"profile": "quick", "seed": 3, "steps": 3, "rate": 0.5}
+    assert run.values == {"little.test_accuracy": 0.903}
+    assert run.command == "course run 01 -p seed=3"
+    assert run.cells == cells_digest(nbformat.read(stored.notebook, as_version=4).cells)
+    assert len(run.helpers) == 64 and run.threads >= 1 and run.seconds > 0
+
+
+def test_a_run_without_the_digest_of_its_helpers_is_not_kept() -> None:
+    with pytest.raises(CourseError, match="doesn't say with which helpers"):
+        results.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
+
+
+def test_a_changed_parameter_that_is_the_notebooks_default_is_no_plain_recipe(
+    little: Little, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is asked is the notebook's default, so that run.json doesn't name it.
+    words = ["--profile", "sample", "-p", "steps=3"]
+    assert little.course("run", "01", *words, "--out", "one").returncode == 0
+    assert little.course("book", "keep", "one").returncode == 0
+    assert little.course("run", "01", "--profile", "sample", "--out", "two").returncode == 0
+    assert little.course("book", "keep", "two").returncode == 0
+    runs = read_little(little, monkeypatch)
+    assert [run.name for run in runs] == ["01-sample-steps=3", "01-sample"]
+    assert [run.parameters["steps"] for run in runs] == [3, 1]
+    assert len(results.groups(runs)) == 2
+
+
+def test_storing_outputs_keeps_the_run(little: Little, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert little.course("run", "01", "--store").returncode == 0
+    [run] = read_little(little, monkeypatch)
+    stored = records_of(nbformat.read(little.notebook, as_version=4))
+    assert run.values == {record["name"]: record["value"] for record in stored}
+
+
+def test_a_run_with_a_name_is_one_that_succeeded(little: Little) -> None:
+    name = ["--name", "longer", "--record", "little.test_accuracy"]
+    assert little.course("run", "--profile", "sample", "--seeds", "2").returncode == 0
+    answer = little.course("book", "keep", "runs", *name)
+    assert answer.returncode == 2
+    assert "--name keeps one run, and runs has 2" in answer.stderr
+    assert little.course("book", "keep", "runs/01_little-sample", *name).returncode == 0
+    answer = little.course("book", "keep", "runs/01_little-sample", *name[:3], "little.speed")
+    assert "has no record little.speed: it has little.test_accuracy" in answer.stderr
+    answer = little.course("book", "keep", "runs/01_little-sample", "--name", "../x", *name[2:])
+    assert "can't name a file of results" in answer.stderr
+    little.write(CHAPTER.replace('print("the end")', 'raise ValueError("no luck")'))
+    assert little.course("run", "--out", "failed").returncode == 1
+    answer = little.course("book", "keep", "failed", *name)
+    assert answer.returncode == 2
+    assert "The run in failed is failed, so there is nothing to keep" in answer.stderr
+
+
+def test_what_is_written_is_read_back(folder: Path) -> None:
+    for run in RUNS:
+        results.write(run)
+    assert results.kept_runs() == RUNS
+
+
+def test_every_kept_run_is_of_a_commit_and_fits_its_budget() -> None:
+    for run in RUNS:
+        assert run.records and run.seconds > 0 and len(run.commit) >= 40, run.file
+        assert len(run.cells) == len(run.helpers) == 64, run.file
+        assert set(run.parameters) >= {"seed", "profile"}, run.file
+        assert run.command.startswith("course run") or "KERAS_BACKEND" in run.command, run.file
+        if results.is_plain(run):
+            budget = chapters()[run.chapter].budgets[run.profile]
+            assert run.peak_memory_bytes / 1e6 <= budget.megabytes, run.file
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("{}", "isn't a kept run"), ("[", "isn't a kept run"), ("77", "chapter 77")]
+)
+def test_a_bad_file_is_named(text: str, says: str, folder: Path) -> None:
+    (folder / "chapters").mkdir()
+    path = folder / "chapters" / "bad.json"
+    if text == "77":
+        results.write(replace(QUICK, file="chapters/bad.json", chapter="77"))
+    else:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(CourseError, match=f"bad.json.*{says}"):
+        results.kept_runs()
+
+
+def test_a_default_that_changes_later_does_not_change_a_kept_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = next(run for run in RUNS if run.file == "chapters/01-full.json")
+    plain = dict(full.parameters)
+    monkeypatch.setattr(results, "defaults", lambda number, profile: (plain, plain))
+    assert results.is_plain(full) and results.changed(full) == {}
+    now = {**plain, "batch_size": 2 * plain["batch_size"]}
+    monkeypatch.setattr(results, "defaults", lambda number, profile: (now, now))
+    assert not results.is_plain(full)
+    assert results.changed(full) == {"batch_size": plain["batch_size"]}
+
+
+def test_runs_of_other_cells_or_another_backend_join_no_group() -> None:
+    seed = replace(QUICK, parameters={**QUICK.parameters, "seed": 9})
+    others = [
+        replace(seed, backend="jax"),
+        replace(seed, cells="0" * 64),
+        replace(seed, profile="full"),
+        replace(seed, file="longer.json"),
+    ]
+    grouped = results.groups([QUICK, seed, *others])
+    assert grouped[results.group_key(QUICK)] == (QUICK, seed)
+    assert len(grouped) == 4
+
+
+def test_another_backend_adds_nothing_to_what_was_measured() -> None:
+    usual = replace(QUICK, parameters=defaults("01", "quick")[1])
+    seed = replace(usual, parameters={**usual.parameters, "seed": 9})
+    there = cells_digest(nbformat.read(chapters()["01"].notebook, as_version=4).cells)
+    name = QUICK.records[0].name
+
+    def number(*runs: KeptRun) -> int:
+        return len(results.measured(runs)[name]["quick"])
+
+    stored = number()
+    assert number(replace(seed, cells=there)) == stored + 1
+    assert number(replace(seed, cells=there, backend="jax")) == stored
+    assert number(replace(seed, cells="0" * 64)) == stored
+
+
+def test_chapters_read_kept_runs_by_name() -> None:
+    assert set(kept.names()) == {run.name for run in RUNS}
+    assert kept.records("01-quick") == QUICK.values
+    assert [model for model, _ in kept.curves("01-quick")] == [c.model for c in QUICK.curves]
+    with pytest.raises(ValueError, match='no kept run "none"'):
+        kept.records("none")
