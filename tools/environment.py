@@ -179,9 +179,17 @@ def sources_of_packages(python: Path) -> dict[str, str]:
         variable = FROM_PIP_TO_UV.get(key.rpartition(".")[2])
         with contextlib.suppress(ValueError, SyntaxError):
             if variable and variable not in os.environ:
-                found[variable] = " ".join(str(ast.literal_eval(value)).split())
+                places = [word for word in str(ast.literal_eval(value)).split() if at_hand(word)]
+                found[variable] = ("," if variable == "UV_FIND_LINKS" else " ").join(places)
     # Every index may serve every package, as pip has it: the hashes decide.
+    found = {variable: value for variable, value in found.items() if value}
     return {**found, "UV_INDEX_STRATEGY": "unsafe-best-match"}
+
+
+def at_hand(place: str) -> bool:
+    """Return whether a place is not a folder of this machine, or one that exists; pip skips others."""
+    path = place[len("file://") :] if place.startswith("file:///") else place
+    return not path.startswith("/") or Path(path).exists()
 
 
 def install(folder: Path, lock: str) -> None:
