@@ -187,7 +187,7 @@ def sources_of_packages(python: Path) -> dict[str, str]:
 
 
 def at_hand(place: str) -> bool:
-    """Return whether a place is not a folder of this machine, or one that exists; pip skips others."""
+    """Return whether a place is an address, or a folder that exists; pip skips the others."""
     path = place[len("file://") :] if place.startswith("file:///") else place
     return not path.startswith("/") or Path(path).exists()
 
