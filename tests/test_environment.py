@@ -15,7 +15,10 @@ import pytest
 from helpers.places import ROOT
 
 TOOL = ROOT / "tools" / "environment.py"
-LOCK = "uv==1.0 \\\n    --hash=sha256:00\n    # via convnet-course\nkeras==3.0 \\\n    --hash=sha256:11\n"
+LOCK = (
+    "uv==1.0 \\\n    --hash=sha256:00\n    # via convnet-course\n"
+    "keras==3.0 \\\n    --hash=sha256:11\n"
+)
 
 
 class Installer:
@@ -239,6 +242,7 @@ def test_the_index_of_pips_configuration_is_passed_on(
     configuration = tmp_path / "pip.conf"
     configuration.write_text(
         "[global]\nindex-url = https://packages.example/simple\n"
+        f"find-links =\n    /no/such/folder\n    {tmp_path}\n"
         "extra-index-url =\n    https://one.example/simple\n    https://two.example/simple\n"
     )
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
@@ -246,6 +250,7 @@ def test_the_index_of_pips_configuration_is_passed_on(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
     found = tool.sources_of_packages(Path(sys.executable))
     assert found["UV_DEFAULT_INDEX"] == "https://packages.example/simple"
+    assert found["UV_FIND_LINKS"] == str(tmp_path)
     assert found["UV_INDEX"] == "https://one.example/simple https://two.example/simple"
 
 
