@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOOLS := node_modules/.ready
 
-.PHONY: run test lab book book-serve lint check regression data store gpu canary lock wheels clean
+.PHONY: run test lab book book-serve lint check regression due data store gpu canary lock wheels clean
 .PHONY: environment environment-dev environment-gpu
 
 run: environment ## execute the course headlessly on built-in sample data
@@ -20,8 +20,9 @@ store: data ## run every chapter on real data and store its outputs
 	$(BIN)/course run --store
 
 test: environment-dev $(TOOLS) ## all tests, and the notebooks on sample data held to their stored outputs
+	$(BIN)/pytest src/helpers --doctest-modules -n 2 --quiet # the examples in docstrings
 	$(BIN)/pytest tests notebooks --nbval --course-profile sample -n 2 --dist loadfile \
-		--no-loadscope-reorder --cov # the longest test begins early
+		--no-loadscope-reorder --cov --cov-report term:skip-covered # the longest test begins early
 
 lint: environment-dev ## format, style and types
 	$(BIN)/ruff format --check .
@@ -33,6 +34,9 @@ check: environment-dev ## pairs in sync, outputs of the present code, prose clea
 
 regression: environment-dev data ## every notebook on real data, held to its stored outputs
 	$(BIN)/pytest notebooks --nbval -n 2 --dist loadfile
+
+due: environment-dev data ## repeat the chapters that are due on real data, for at most 20 minutes
+	$(BIN)/course regression --minutes 20
 
 book: environment-dev $(TOOLS) ## build the site from the stored notebooks (MathJax comes from npm)
 	$(BIN)/course book build
