@@ -4,8 +4,8 @@ The same code and seed give other last digits on another machine, and training a
 a repeat is one more draw from what seeds show. A number must lie in the prediction interval of
 its kept values (Student's t). With three to five seeds a number's own variance is itself a rough
 estimate, so it is pooled with a variance below which three in four of the chapter's numbers of its
-kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical Bayes methods", 2004). A
-quantile is used because a few bimodal numbers must not widen all intervals.
+kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical Bayes methods",
+2004). A quantile is used because a few bimodal numbers must not widen all intervals.
 """
 
 import ast
