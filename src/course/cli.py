@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from course import data, gpu, ledger, report, results
+from course import data, exercises, gpu, ledger, report, results
 from course.book import build, readme
 from course.catalogue import find
 from course.errors import CourseError
@@ -89,6 +89,21 @@ def _report(options: argparse.Namespace) -> int:
     return report.report([options.folder, *filter(None, [options.other])], options.format)
 
 
+def _add_exercises(commands: Subcommands) -> None:
+    parser = commands.add_parser(
+        "exercises", help="run the solutions, store their outputs, renew the students' notebooks"
+    )
+    parser.add_argument("chapters", nargs="*", help="numbers or names; all if none is given")
+    parser.set_defaults(act=_exercises)
+
+
+def _exercises(options: argparse.Namespace) -> int:
+    for chapter in filter(exercises.has_exercises, find(options.chapters)):
+        exercises.store(chapter)
+        print(f"notebooks/exercises/{chapter.notebook.name}: every solution passes its check")
+    return 0
+
+
 def _add_book(commands: Subcommands) -> None:
     parser = commands.add_parser("book", help="build the site, keep runs, update the README")
     actions = parser.add_subparsers(dest="action", required=True)
@@ -157,6 +172,7 @@ SUBCOMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     _add_check,
     _add_regression,
     _add_sync,
+    _add_exercises,
     _add_book,
     _add_data,
     _add_gpu,

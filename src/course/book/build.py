@@ -12,9 +12,11 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
+from course import exercises
 from course.book import pages
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
+from course.notebooks.files import write_notebook
 from course.results import RESULTS
 from helpers.places import ROOT
 
@@ -98,6 +100,11 @@ def assemble(context: Context, source: Path) -> None:
         **{f"helpers/{name}": text for name, text in pages.helper_pages().items()},
     }
     (source / "helpers").mkdir()
+    (source / "exercises").mkdir()
+    for stored in context.chapters:
+        if exercises.has_exercises(stored.chapter):
+            written_page = exercises.page(stored.chapter)
+            write_notebook(written_page, source / "exercises" / stored.chapter.notebook.name)
     for name, text in written.items():
         (source / name).write_text(text, encoding="utf-8")
 
@@ -132,7 +139,7 @@ def _finish(site: Path, mathjax: Path) -> None:
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
         _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
-    for path in (site / "_sources").glob("*.ipynb"):
+    for path in (site / "_sources").rglob("*.ipynb"):
         nbformat.write(without_outputs(nbformat.read(path, as_version=4)), path)
     (site / ".nojekyll").touch()
 

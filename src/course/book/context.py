@@ -72,10 +72,11 @@ class StoredChapter:
     @cached_property
     def pictures(self) -> tuple[Picture, ...]:
         """All pictures, in order."""
-        return tuple(_pictures(self.notebook))
+        return tuple(pictures_of(self.notebook))
 
 
-def _pictures(notebook: NotebookNode) -> Iterator[Picture]:
+def pictures_of(notebook: NotebookNode) -> Iterator[Picture]:
+    """Return the pictures that the cells of a notebook show, in order."""
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             for kind, stored in output.get("data", {}).items():

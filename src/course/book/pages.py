@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from course.book import curves, ledger
 from course.book.context import Context, anchor
+from course.exercises import has_exercises
 from course.results import KeptRun, changed
 from helpers.claims import sources
 from helpers.datasets import catalogue
@@ -153,6 +154,12 @@ def index_page(context: Context) -> str:
     names = "\n".join(stored.chapter.name for stored in context.chapters)
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     text = text.replace("FRONT_TEXT", described).replace("CHAPTER_PAGES", names)
+    exercised = [
+        f"exercises/{stored.chapter.name}"
+        for stored in context.chapters
+        if has_exercises(stored.chapter)
+    ]
+    text = text.replace("EXERCISE_PAGES", "\n".join(exercised))
     return text.replace("CHAPTER_ROWS", chapter_rows(context, "", ""))
 
 

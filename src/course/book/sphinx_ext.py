@@ -8,17 +8,20 @@ from typing import Any
 
 from docutils import nodes
 
+from course import exercises
 from course.book import pages
-from course.book.context import Context, Picture, read
+from course.book.context import Context, Picture, pictures_of, read
+from course.notebooks.files import read_notebook
 
 
 def _described(context: Context) -> dict[str, Picture]:
-    """The pictures of all chapters by the name that myst-nb gives their files."""
-    return {
-        hashlib.sha256(picture.data).hexdigest(): picture
-        for stored in context.chapters
-        for picture in stored.pictures
-    }
+    """The pictures of all chapters and exercises by the name that myst-nb gives their files."""
+    found = [picture for stored in context.chapters for picture in stored.pictures]
+    for stored in context.chapters:
+        if exercises.has_exercises(stored.chapter):
+            solutions = read_notebook(exercises.solutions_notebook(stored.chapter))
+            found += pictures_of(solutions)
+    return {hashlib.sha256(picture.data).hexdigest(): picture for picture in found}
 
 
 def _describe_pictures(doctree: nodes.document, described: dict[str, Picture]) -> None:

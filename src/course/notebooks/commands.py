@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from course import exercises
 from course.catalogue import Chapter, chapters, find
 from course.ledger import due
 from course.notebooks.check import faults
@@ -33,6 +34,7 @@ def check(wanted: list[str]) -> int:
     """
     chosen, records = find(wanted), read_records()
     found = [fault for chapter in chosen for fault in faults(chapter, records)]
+    found += [fault for chapter in chosen for fault in exercises.faults(chapter)]
     found += page_faults(records) if not wanted else []
     for fault in found:
         print(fault)
@@ -73,6 +75,9 @@ def sync(wanted: list[str]) -> int:
         kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
         numbers = ", bound numbers renewed" if renewed else ""
         print(f"notebooks/{chapter.notebook.name}: {kept}{numbers}")
+    for chapter in filter(exercises.has_exercises, chosen):
+        exercises.sync(chapter)
+        print(f"notebooks/exercises/{chapter.notebook.name}: made from its solutions")
     if not wanted:
         _tell(renew_pages(records))
     _list_false(chosen, records, with_pages=not wanted)
