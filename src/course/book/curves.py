@@ -32,6 +32,7 @@ def drawing(run: KeptRun) -> str:
             values = curve.history.get(f"val_{measure}") or curve.history.get(measure) or []
             epochs = range(1, len(values) + 1)
             axis.plot(epochs, values, label=curve.model, color=f"C{number % 10}", linewidth=1.2)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("epoch", fontsize=8)
         axis.set_ylabel(measure, fontsize=8)
         axis.tick_params(labelsize=7)
