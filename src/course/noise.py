@@ -3,9 +3,9 @@
 The same code and seed give other last digits on another machine, and training amplifies them; so
 a repeat is one more draw from what seeds show. A number must lie in the prediction interval of
 its kept values (Student's t). With three to five seeds a number's own variance is itself a rough
-estimate, so it is pooled with the median variance of the chapter's numbers of its kind, weighted by
-degrees of freedom (Smyth, "Linear models and empirical Bayes methods", 2004). The median is used
-because a few bimodal numbers must not widen all intervals.
+estimate, so it is pooled with a variance below which three in four of the chapter's numbers of its
+kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical Bayes methods",
+2004). A quantile is used because a few bimodal numbers must not widen all intervals.
 """
 
 import ast
@@ -29,7 +29,7 @@ from course.results import Curve, KeptRun, Record, quick_seeds
 from helpers import claims
 
 LEVEL = 0.001  # share of sound numbers that fail, at each number
-FREEDOM = 3  # degrees of freedom of the pooled variance
+FREEDOM = 2  # degrees of freedom of the pooled variance
 FEWEST = 3  # numbers of a kind that make a pool
 POINTS = 0.002  # floors: of a fraction, and of other numbers relative to their size
 SHARE = 0.005
@@ -102,7 +102,7 @@ def interval(values: Values, kind: str, pooled: float | None) -> tuple[float, fl
 
 
 def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
-    """Return the median variance of each kind, of numbers that vary."""
+    """Return the third quartile of the variances of each kind, of numbers that vary."""
     ordered = sorted(found, key=lambda pair: pair[0])
     pools = {}
     for kind, members in groupby(ordered, key=lambda pair: pair[0]):
@@ -112,7 +112,7 @@ def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
                 even, scale = _spread_evenly(values, kind)
                 variances.append(statistics.variance(even) / scale**2)
         if len(variances) >= FEWEST:
-            pools[kind] = statistics.median(variances)
+            pools[kind] = sorted(variances)[3 * len(variances) // 4]
     return pools
 
 

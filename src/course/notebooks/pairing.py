@@ -12,7 +12,8 @@ from course.notebooks.digests import cell_digest, code_digests, digests, outputs
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 
 CELL_METADATA = {"tags", "nbval"}
-STORED_METADATA = {*CELL_METADATA, "jupyter"}
+# Jupytext notes blank lines of the .py in the .ipynb, and JupyterLab saves them there.
+STORED_METADATA = {*CELL_METADATA, "jupyter", "lines_to_next_cell"}
 FOLDED = {"hide-input", "parameters"}  # tags of cells whose source JupyterLab hides
 NOTEBOOK_METADATA = {"kernelspec", "language_info", "jupytext", "course"}
 KEEP = {
@@ -47,7 +48,7 @@ def without_outputs(chapter: Chapter) -> NotebookNode:
     }
     notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
     for number, cell in enumerate(notebook.cells):
-        kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        kept = {key: value for key, value in cell.metadata.items() if key in STORED_METADATA}
         if FOLDED & set(kept.get("tags", [])):
             kept["jupyter"] = {"source_hidden": True}
         cell.metadata = NotebookNode({key: value for key, value in kept.items() if value})
