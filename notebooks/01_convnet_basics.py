@@ -837,7 +837,8 @@ record("basics.convnet.receptive_field", receptive_field(stack), "count")
 
 # %% [markdown]
 # After the first pooling each step is two pixels of the image, so the second convolution adds
-# twice as much to the field as the first; after the second pooling a step is four pixels. A cell of the last map sees
+# twice as much to the field as the first; after the second pooling a step is four pixels. A
+# cell of the last map sees
 # 18<!-- basics.convnet.receptive_field --> by 18 pixels, nearly a whole digit.
 #
 # That is what it *can* see. In a trained network pixels near the middle of the field count for
@@ -1265,10 +1266,10 @@ for name, value in seconds.items():
 # 102<!-- mnist.convnet.errors --> wrong, with 104,202<!-- mnist.convnet.parameters -->. It makes
 # less than half as many mistakes<!-- mnist.convnet.errors < 0.5 * mnist.dense.errors --> with a
 # quarter of the parameters.<!-- mnist.convnet.parameters < 0.3 * mnist.dense.parameters --> It
-# pays in time: 36 s<!-- mnist.convnet.seconds --> of training against
-# 13.2 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
+# pays in time: 29 s<!-- mnist.convnet.seconds --> of training against
+# 4.4 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
 # with twelve times the parameters of the convnet,<!-- abs(mnist.lenet.parameters /
-# mnist.convnet.parameters - 12) < 0.5 --> takes 78 s<!-- mnist.lenet.seconds --> and gets
+# mnist.convnet.parameters - 12) < 0.5 --> takes 31 s<!-- mnist.lenet.seconds --> and gets
 # 83<!-- mnist.lenet.errors --> wrong.
 #
 # ### Is that a difference, or luck?
