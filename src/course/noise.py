@@ -162,7 +162,7 @@ class Noise:
     Attributes:
         seeds: of the runs that it is made from.
         records: values by name.
-        ends: first losses and last values of trainings by cell, place among its trainings, and words.
+        ends: first losses and last values of trainings, by cell, place in it, and words.
         texts: by cell and place among the cell's texts.
         vocabulary: words that a verdict may be made of.
         pools: variance by kind.
