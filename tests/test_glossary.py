@@ -47,8 +47,8 @@ def test_only_the_first_use_links_to_the_glossary() -> None:
 
 def test_the_page_lists_each_term_with_its_forms_and_chapters() -> None:
     text = glossary.page(TERMS, {"kernel": {("chapter 01", "01_convnet_basics"): None}})
-    assert "kernel\n: A grid. Introduced in [chapter 01](01_convnet_basics)." in text
-    assert "overfitting\n: Memorizing. Also: overfit." in text
+    assert "kernel\n  A grid. Introduced in [chapter 01](01_convnet_basics)." in text
+    assert "overfitting\n  Memorizing. Also: overfit." in text
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def page(listed: Iterable[Term], used_in: Mapping[str, Collection[tuple[str, str
         also = f" Also: {', '.join(others)}." if others else ""
         chapters = ", ".join(f"[{title}]({name})" for title, name in used_in.get(term.name, ()))
         place = f" Introduced in {chapters}." if chapters else ""
-        entries.append(f"{term.name}\n: {term.text}{also}{place}\n")
+        entries.append(f"{term.name}\n  {term.text}{also}{place}\n")
     return (
         "# Glossary\n\nThe words of the field, as this course uses them.\n\n"
         "```{glossary}\n" + "\n".join(entries) + "```\n"
