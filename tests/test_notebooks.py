@@ -19,7 +19,7 @@ from tests.conftest import CHAPTER, HEADER, TABLE
 PROSE = """\
 # %% [markdown]
 # It reads 90.0 %<!-- little.test_accuracy --> right, which is
-# **more than half**.<!-- little.test_accuracy > 0.5 -->
+# *more than half*.<!-- little.test_accuracy > 0.5 -->
 #
 # * It took three<!-- little.steps --> steps.
 """
@@ -90,6 +90,9 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     monkeypatch.setattr(catalogue, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(check, "IN_FIRST_EDITION", set())
+    (tmp_path / "data").mkdir()
+    entry = '[[term]]\nname = "step"\ntext = "A step."\n'
+    (tmp_path / "data" / "glossary.toml").write_text(entry, encoding="utf-8")
     return Pair(tmp_path)
 
 
@@ -268,7 +271,7 @@ def test_sync_renews_bound_numbers_in_both_files_and_lists_false_sentences(
     assert "notebooks/01_little.ipynb: all outputs hold, bound numbers renewed\n" in said
     assert "docs/page.md: bound numbers renewed\n" in said
     assert said.count("to rewrite: ") == 1
-    assert '"It reads 30.0 % right, which is **more than half**."' in said
+    assert '"It reads 30.0 % right, which is *more than half*."' in said
     assert "little.test_accuracy > 0.5 is false: little.test_accuracy is 0.3" in said
     new = PROSE.replace("90.0 %", "30.0 %").replace("three", "seven")
     assert pair.source.read_text(encoding="utf-8") == HEADER + WITH_PROSE.replace(PROSE, new)
@@ -311,6 +314,14 @@ def test_pages_are_checked_when_no_chapter_is_named(stored: Pair, course: Course
     status, said = course("check")
     assert status == 1
     assert 'README.md, line 3, "It reads 91 %."' in said
+
+
+def test_a_term_in_bold_needs_an_entry_in_the_glossary(pair: Pair, course: Course) -> None:
+    pair.store(CHAPTER.replace("It counts", "It counts **steps** and **stumbles**"))
+    status, said = course("check")
+    assert status == 1
+    assert 'cell 0: "stumbles" is set in bold like a term' in said
+    assert "steps" not in said
 
 
 REAL = living.read_records()

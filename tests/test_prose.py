@@ -54,6 +54,8 @@ def faults(text: str) -> list[str]:
         "99.7 %<!-- kept.longer-run.net.accuracy -->",
         "71<!--net.errors-->",
         "71<!--\nnet.errors\n-->",
+        "> A quote: 71<!--\n> net.errors -->, fewer.<!-- net.errors\n> < dense.errors -->",
+        "> * Fewer.<!-- dense.errors\n> > net.errors -->",
         "Fewer.<!-- net.errors < 0.5 * dense.errors -->",
         "Fewer.<!-- 0 < net.errors <= dense.errors != 3 -->",
         "So.<!-- net.errors > 100 or not net.loss >= 1 and zero.count == 0 -->",
@@ -148,6 +150,7 @@ def test_measured_numbers_without_a_binding_are_found(text: str) -> None:
         "Of 28x28 pixels, 3 filters, $P = 50\\%$ and `0.5 s` we say 1,520 and a quarter.",
         "95.0 %<!-- net.accuracy --> in 1.5 minutes<!-- net.seconds -->.",
         "An accuracy of 0.95<!-- net.accuracy -->.",
+        "Convnets are from the 1980s.",
         "Better.<!-- net.accuracy > 0.9 -->",
     ],
 )

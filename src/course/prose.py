@@ -54,7 +54,7 @@ _CODE = re.compile(
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 _MEASURED = re.compile(
     r"\d(?:[\d.,]*\d)?\s*(?:%|percent\b|per cent\b|percentage)"
-    r"|\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
+    r"|(?<![\d.,])(?!\d{4}s\b)\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
     r"|\b(?:accuracy|loss|error)\s+(?:of|is|was|reaches|reached)\s+(?:about\s+)?\d*[.]\d+",
     re.IGNORECASE,
 )
@@ -113,6 +113,11 @@ def _blank(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", "\0", match[0])
 
 
+def without_code(text: str) -> str:
+    """Return a Markdown text of the same length whose code is blanked out."""
+    return _CODE.sub(_blank, text)
+
+
 def comments(text: str) -> Iterator[Comment | ProseError]:
     """Find every comment that names records in a Markdown text.
 
@@ -120,9 +125,11 @@ def comments(text: str) -> Iterator[Comment | ProseError]:
         In order of appearance, each as a ``Comment``, or as a ``ProseError`` with its line if it is
         malformed.
     """
-    visible = _CODE.sub(_blank, text)
+    visible = without_code(text)
     for match in _COMMENT.finditer(visible):
-        content = match[1].strip()
+        content = match[1]
+        if text[text.rfind("\n", 0, match.start()) + 1 :].lstrip(" ").startswith(">"):
+            content = re.sub(r"\n *> ?", "\n", content)  # the marks of a block quote
         if names_in(content):
             try:
                 yield _comment(text, visible, match, content)
@@ -180,7 +187,7 @@ def rounded(value: float, typed: str, unit: str) -> str:
 
 def measured_numbers(text: str) -> Iterator[tuple[int, str]]:
     """Find numbers in prose that look measured and aren't bound: line from 1, and text."""
-    visible = _FORMULA.sub(_blank, _CODE.sub(_blank, text))
+    visible = _FORMULA.sub(_blank, without_code(text))
     bound = [(c.start, c.opened) for c in comments(text) if isinstance(c, Comment)]
     visible = _COMMENT.sub(_blank, visible)
     for start, end in bound:

@@ -1,6 +1,6 @@
 """Build the site: assemble what Sphinx reads, run Sphinx, and finish its pages."""
 
-import json
+import copy
 import os
 import re
 import shutil
@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from course import exercises
+from course import exercises, glossary, prose
 from course.book import pages
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
@@ -46,7 +46,7 @@ def build(out: Path) -> Path:
     context = read()
     assemble(context, out / "source")
     site = _run_sphinx(out)
-    _finish(site, mathjax)
+    _finish(context, site, mathjax)
     repository = os.environ.get("GITHUB_REPOSITORY")
     if repository:
         (out / "colab").mkdir()
@@ -86,8 +86,6 @@ def assemble(context: Context, source: Path) -> None:
     if faults := record_faults(context):
         raise CourseError("\n".join(faults))
     shutil.copytree(ROOT / "docs", source)
-    for stored in context.chapters:
-        shutil.copy(stored.chapter.notebook, source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
     (source / "results").mkdir()
     shutil.copy(RESULTS / "front.png", source / "results")
@@ -96,6 +94,7 @@ def assemble(context: Context, source: Path) -> None:
         "index.md": pages.index_page(context),
         "results.md": pages.results_page(context),
         "kept.md": pages.kept_page(context),
+        "glossary.md": pages.glossary_page(context),
         "data/index.md": pages.data_page(cards),
         **{f"helpers/{name}": text for name, text in pages.helper_pages().items()},
     }
@@ -107,6 +106,23 @@ def assemble(context: Context, source: Path) -> None:
             write_notebook(written_page, source / "exercises" / stored.chapter.notebook.name)
     for name, text in written.items():
         (source / name).write_text(text, encoding="utf-8")
+    _link_records(context, source)
+
+
+def _link_records(context: Context, source: Path) -> None:
+    """Write the chapters, and link their terms and every bound number to where they come from."""
+    for path in source.glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(prose.linked(text, context.place), encoding="utf-8")
+    terms = glossary.terms()
+    for stored in context.chapters:
+        notebook = copy.deepcopy(stored.notebook)
+        done: set[str] = set()
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = glossary.linked(cell.source, terms, done)
+                cell.source = prose.linked(cell.source, context.place)
+        write_notebook(notebook, source / stored.chapter.notebook.name)
 
 
 def _run_sphinx(out: Path) -> Path:
@@ -122,7 +138,7 @@ def _run_sphinx(out: Path) -> Path:
     return site
 
 
-def _finish(site: Path, mathjax: Path) -> None:
+def _finish(context: Context, site: Path, mathjax: Path) -> None:
     """Bring MathJax, drop what no reader needs, and make pictures and pages smaller."""
     target = site / "_static" / "mathjax"
     (target / "output").mkdir(parents=True)
@@ -141,6 +157,9 @@ def _finish(site: Path, mathjax: Path) -> None:
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
     for path in (site / "_sources").rglob("*.ipynb"):
         nbformat.write(without_outputs(nbformat.read(path, as_version=4)), path)
+    for stored in context.chapters:  # a reader downloads the chapter, not what Sphinx read
+        path = site / "_sources" / stored.chapter.notebook.name
+        nbformat.write(without_outputs(stored.notebook), path)
     (site / ".nojekyll").touch()
 
 
@@ -166,11 +185,11 @@ def _replace(path: Path, pattern: str, by: str) -> None:
 
 def without_outputs(notebook: NotebookNode) -> NotebookNode:
     """Copy a notebook without its outputs."""
-    copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
-    for cell in copy.cells:
+    bare = copy.deepcopy(notebook)
+    for cell in bare.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    return copy
+    return bare
 
 
 def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:
@@ -188,8 +207,8 @@ def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:
         'sys.path.insert(0, os.path.abspath("convnet-course/src"))'
     )
     setup["id"] = "setup"
-    copy = without_outputs(notebook)
-    copy.cells.insert(0, setup)
-    copy.metadata.pop("course", None)
-    copy.metadata.pop("jupytext", None)
-    return copy
+    opened = without_outputs(notebook)
+    opened.cells.insert(0, setup)
+    opened.metadata.pop("course", None)
+    opened.metadata.pop("jupytext", None)
+    return opened

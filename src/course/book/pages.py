@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from course import glossary
 from course.book import curves, ledger
 from course.book.context import Context, anchor
 from course.exercises import has_exercises
@@ -161,6 +162,19 @@ def index_page(context: Context) -> str:
     ]
     text = text.replace("EXERCISE_PAGES", "\n".join(exercised))
     return text.replace("CHAPTER_ROWS", chapter_rows(context, "", ""))
+
+
+def glossary_page(context: Context) -> str:
+    """Write the glossary, each term with the chapters that introduce it."""
+    listed = glossary.terms()
+    used_in: dict[str, dict[tuple[str, str], None]] = {}
+    for stored in context.chapters:
+        place = f"chapter {stored.chapter.number}", stored.chapter.name
+        for cell in stored.notebook.cells:
+            for match in glossary.bold(cell.source) if cell.cell_type == "markdown" else ():
+                if term := glossary.find(match[1], listed):
+                    used_in.setdefault(term.name, {})[place] = None
+    return glossary.page(listed, used_in)
 
 
 def data_page(cards: list[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from course import glossary
 from course.catalogue import Chapter, parse_parameters
 from course.errors import CourseError
 from course.notebooks.digests import digests
@@ -31,7 +32,7 @@ class Edition:
 
 
 FIRST, SECOND = Edition(24, 100), Edition(20, 88)
-IN_FIRST_EDITION = {"01", "02", "03", "04", "05", "06", "07", "08"}
+IN_FIRST_EDITION = {"02", "03", "04", "05", "06", "07", "08"}
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
@@ -149,6 +150,8 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
             except CourseError as error:
                 found.append(str(error))
     found += cell_faults(stored.cells, name, records)
+    if edition is SECOND:
+        found += _unexplained(stored, name)
     extra = set(stored.metadata) - NOTEBOOK_METADATA
     if extra:
         found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run `course sync`.")
@@ -168,6 +171,17 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
             )
     found += _record_faults(stored, name)
     return found
+
+
+def _unexplained(notebook: NotebookNode, name: str) -> Iterator[str]:
+    listed = glossary.terms()
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            for phrase in glossary.unexplained(cell.source, listed):
+                yield (
+                    f'{name}, cell {number}: "{phrase}" is set in bold like a term, but '
+                    "data/glossary.toml doesn't explain it; write emphasis in italics."
+                )
 
 
 def _record_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
