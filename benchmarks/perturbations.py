@@ -113,7 +113,7 @@ EXPERIMENTS = (
                 12,
                 '    model.add(layers.Dense(256, activation="relu"))\n',
                 "",
-                (13,),
+                (12, 13),
             ),
         ),
     ),
@@ -257,7 +257,7 @@ def execute(experiment: Experiment, path: Path) -> dict[int, list]:
             if number <= experiment.last and number not in experiment.skipped
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
+        draft = path.with_name(f"draft-{path.name}")
         nbformat.write(notebook, draft)
         try:
             papermill.execute_notebook(str(draft), str(path), progress_bar=False)

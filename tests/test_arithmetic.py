@@ -1,12 +1,31 @@
+import ast
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from course.catalogue import chapters
 from helpers import arithmetic
 from helpers.backend import keras
 
 layers = keras.layers
+
+
+SETTINGS = list(
+    itertools.product((5, 10, 28, 33), (1, 2, 3, 5), (1, 2, 3), ((1, True), (3, False)))
+)
+
+
+def taught(name: str) -> Callable[..., int]:
+    """Return a function as chapter 01 defines it."""
+    tree = ast.parse(chapters()["01"].source.read_text("utf-8"))
+    defined = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    space: dict[str, Callable[..., int]] = {}
+    exec(compile(ast.Module(defined, []), "chapter 01", "exec"), space)
+    return space[name]
 
 
 def positions(size: int, window: int, stride: int, before: int, after: int) -> int:
@@ -33,14 +52,6 @@ def test_same_padding_of_an_odd_window_is_symmetric() -> None:
         assert arithmetic.padding_amounts(28, window, 1, "same") == (amount, amount)
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
-def test_transposed_size_is_that_of_keras(padding: str) -> None:
-    for size, window, stride in itertools.product((3, 7), (1, 2, 3, 4), (1, 2, 3)):
-        layer = layers.Conv2DTranspose(1, window, strides=stride, padding=padding)
-        shape = layer.compute_output_shape((1, size, size, 1))
-        assert arithmetic.transposed_output_size(size, window, stride, padding) == shape[1]
-
-
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
@@ -54,7 +65,6 @@ def test_transposed_size_is_that_of_keras(padding: str) -> None:
         (lambda: arithmetic.convolution_parameters((3, 3), 0, 4), ValueError, "input channels"),
         (lambda: arithmetic.dense_parameters(3, 0), ValueError, "units"),
         (lambda: arithmetic.receptive_field([(3, 0)]), ValueError, "stride"),
-        (lambda: arithmetic.transposed_output_size(3, 2, 1, 5), ValueError, "padding must be"),
     ],
 )
 def test_impossible_settings(call, error: type[Exception], said: str) -> None:
@@ -106,8 +116,35 @@ def test_count_needs_shapes() -> None:
         arithmetic.count(keras.Sequential([layers.Dense(3)]))
 
 
-def test_multiplications_by_counting() -> None:
-    """Every output number of a convolution is one sum of window times depth products."""
-    output = np.zeros((5, 4, 7))
-    expected = output.size * 3 * 3 * 2
-    assert arithmetic.convolution_multiplications((3, 3), 2, 7, (5, 4)) == expected
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_sizes_and_parameters_of_a_convolution_are_those_of_keras(padding: str) -> None:
+    for size, window, stride, (depth, bias) in SETTINGS:
+        layer = layers.Conv2D(4, window, strides=stride, padding=padding, use_bias=bias)
+        shape = layer(np.zeros((1, size, size, depth), np.float32)).shape
+        expected = arithmetic.output_size(size, window, stride, padding)
+        assert shape[1:3] == (expected, expected)
+        weights = arithmetic.convolution_parameters((window, window), depth, 4, bias)
+        assert layer.count_params() == weights
+
+
+def test_the_formulas_of_chapter_01_are_those_of_the_helper() -> None:
+    output_size, parameters = taught("output_size"), taught("conv_parameters")
+    for size, window, stride, (depth, _) in SETTINGS:
+        for zeros in (0, 1, 2):
+            expected = arithmetic.output_size(size, window, stride, zeros)
+            assert output_size(size, window, stride, zeros) == expected
+        whole = arithmetic.convolution_parameters((window, window), depth, 4)
+        assert parameters(window, depth, 4) == whole
+    assert taught("dense_parameters")(784, 10) == arithmetic.dense_parameters(784, 10)
+    stack = [(3, 1), (2, 2), (5, 2), (3, 1)]
+    assert taught("receptive_field")(stack) == arithmetic.receptive_field(stack)
+
+
+def test_the_multiplications_of_chapter_01_are_those_of_the_helper() -> None:
+    model = keras.Sequential(
+        [keras.Input((9, 8, 2)), layers.Conv2D(7, 3), layers.Flatten(), layers.Dense(5)]
+    )
+    convolution, _, dense = arithmetic.count(model)
+    taught_convolution = taught("conv_multiplications")(3, 2, convolution.output_shape[1:])
+    assert taught_convolution == convolution.multiplications == 3 * 3 * 2 * 7 * 6 * 7
+    assert taught("dense_multiplications")(7 * 6 * 7, 5) == dense.multiplications

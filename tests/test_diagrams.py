@@ -16,7 +16,7 @@ def test_a_convolution_shows_every_position_and_the_sum_of_the_marked_one() -> N
     shown = _texts(diagrams.convolution(image, kernel, 1, 2))
     assert shown[16:20] == ["1", "0", "0", "−1"]
     assert shown[20:29] == ["−5"] * 9
-    assert shown[-1] == "6·1 + 7·0 +  10·0 + 11·(−1) = −5"
+    assert shown[-1] == "6·1 + 7·0 + 10·0 + 11·(−1) = −5"
 
 
 def test_a_window_outside_of_the_image_is_refused() -> None:

@@ -14,6 +14,7 @@ from course import exercises
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from course.notebooks.files import code_cells, read_notebook
+from helpers.exercises import exercises_of
 from helpers.places import ROOT
 
 EXERCISED = [chapter for chapter in chapters().values() if exercises.has_exercises(chapter)]
@@ -25,23 +26,27 @@ def printed(notebook: NotebookNode) -> str:
     )
 
 
+def errors(notebook: NotebookNode) -> list[str]:
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return [output.evalue for output in outputs if output.output_type == "error"]
+
+
 @pytest.mark.parametrize("chapter", EXERCISED, ids=lambda chapter: chapter.number)
 def test_every_solution_passes_its_check(chapter: Chapter) -> None:
-    said = printed(exercises.run(exercises.read_solutions(chapter)))
-    assert said.count("Right:") == len(exercises_of(chapter))
+    notebook = exercises.run(exercises.read_solutions(chapter))
+    assert errors(notebook) == []
+    said = printed(notebook)
+    assert said.count("Right:") == len(exercises_of(chapter.number))
     assert "Not yet" not in said
 
 
 @pytest.mark.parametrize("chapter", EXERCISED, ids=lambda chapter: chapter.number)
 def test_every_untouched_starter_is_told_not_yet(chapter: Chapter) -> None:
-    said = printed(exercises.run(read_notebook(exercises.students_notebook(chapter))))
-    assert said.count("Not yet:") == len(exercises_of(chapter))
+    notebook = exercises.run(read_notebook(exercises.students_notebook(chapter)))
+    assert errors(notebook) == []
+    said = printed(notebook)
+    assert said.count("Not yet:") == len(exercises_of(chapter.number))
     assert "Right" not in said
-
-
-def exercises_of(chapter: Chapter) -> dict[str, object]:
-    module = importlib.import_module(f"helpers.answers_{chapter.number}")
-    return dict(module.EXERCISES)
 
 
 @pytest.mark.parametrize("chapter", EXERCISED, ids=lambda chapter: chapter.number)
@@ -64,31 +69,68 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chapter:
     return EXERCISED[0]
 
 
-def test_a_solution_that_is_never_closed_is_named(copied: Chapter) -> None:
-    path = exercises.solutions_source(copied)
-    text = path.read_text(encoding="utf-8").replace("### END SOLUTION\n", "\n", 1)
-    path.write_text(text, encoding="utf-8")
+def edit(chapter: Chapter, old: str, new: str) -> None:
+    path = exercises.solutions_source(chapter)
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def line_of(chapter: Chapter, wanted: str) -> int:
+    text = exercises.solutions_source(chapter).read_text(encoding="utf-8")
+    return text.split("\n").index(wanted) + 1
+
+
+@pytest.mark.parametrize("name", ["SOLUTION", "HIDDEN TESTS"])
+def test_a_block_that_is_never_closed_is_named_by_its_line(copied: Chapter, name: str) -> None:
+    edit(copied, f"### END {name}\n", "\n")
     [fault] = exercises.faults(copied)
-    assert "cell 3: ### BEGIN SOLUTION is never closed; add the line ### END SOLUTION" in fault
+    line = line_of(copied, f"### BEGIN {name}")
+    assert f"line {line}: ### BEGIN {name} is never closed; add the line ### END {name}" in fault
+    assert fault.startswith("notebooks/solutions/01_convnet_basics.py, ")
+
+
+def test_a_block_in_words_that_is_never_closed_is_named_by_its_line(copied: Chapter) -> None:
+    edit(copied, "# ### END SOLUTION\n", "#\n")
+    [fault] = exercises.faults(copied)
+    assert f"line {line_of(copied, '# ### BEGIN SOLUTION')}: ### BEGIN SOLUTION is never" in fault
+
+
+def test_a_block_that_was_never_begun_is_named_by_its_line(copied: Chapter) -> None:
+    edit(copied, "### BEGIN SOLUTION\n", "\n")
+    [fault] = exercises.faults(copied)
+    assert f"line {line_of(copied, '### END SOLUTION')}: ### END SOLUTION closes nothing" in fault
+
+
+def test_a_block_in_a_block_is_refused(copied: Chapter) -> None:
+    edit(copied, "### BEGIN SOLUTION\n", "### BEGIN SOLUTION\n### BEGIN SOLUTION\n")
+    [fault] = exercises.faults(copied)
+    assert "### BEGIN SOLUTION is never closed" in fault
+
+
+def test_an_exercise_without_answers_is_named(copied: Chapter) -> None:
+    edit(copied, "## Exercise 01.8:", "## Exercise 01.9:")
+    assert "01.7, 01.9, but helpers.answers_01 has 01.1" in "\n".join(exercises.faults(copied))
+
+
+def test_a_line_too_long_for_the_book_is_named(copied: Chapter) -> None:
+    edit(copied, "kernel = ...\n", "kernel = ...  # " + 80 * "x" + "\n")
+    assert "exercise 01.1: a line of code has 96 columns" in "\n".join(exercises.faults(copied))
 
 
 def test_a_changed_question_makes_both_notebooks_stale_until_they_are_made_again(
     copied: Chapter,
 ) -> None:
-    path = exercises.solutions_source(copied)
-    text = path.read_text(encoding="utf-8").replace("Choose a 3x3 kernel", "Find a 3x3 kernel")
-    path.write_text(text, encoding="utf-8")
+    edit(copied, "Choose a 3x3 kernel", "Find a 3x3 kernel")
     assert len(exercises.faults(copied)) == 2
     exercises.sync(copied)
     assert exercises.faults(copied) == []
 
 
 def test_changed_code_needs_another_run(copied: Chapter) -> None:
-    path = exercises.solutions_source(copied)
-    text = path.read_text(encoding="utf-8").replace("valid = (224 - 7)", "valid = (225 - 7)")
-    path.write_text(text, encoding="utf-8")
+    edit(copied, "valid = (224 - 7)", "valid = (225 - 7)")
     exercises.sync(copied)
-    assert any("its outputs don't belong to its code" in f for f in exercises.faults(copied))
+    assert any("belong to other code" in fault for fault in exercises.faults(copied))
 
 
 def test_a_solution_that_fails_its_own_check_is_named(copied: Chapter) -> None:
@@ -96,15 +138,64 @@ def test_a_solution_that_fails_its_own_check_is_named(copied: Chapter) -> None:
     text = path.read_text(encoding="utf-8").replace("Right: you can size", "Not yet: you can size")
     path.write_text(text, encoding="utf-8")
     [fault] = exercises.faults(copied)
-    assert "the solution fails its own check (Not yet: you can size" in fault
+    assert "exercise 01.2: the solution fails its own check: Not yet: you can size" in fault
 
 
-def test_a_cell_that_raises_is_named(copied: Chapter) -> None:
-    notebook = exercises.read_solutions(copied)
-    notebook.cells = [notebook.cells[0], code_cells(notebook)[0]]
-    notebook.cells[1].source = "1 / 0"
-    with pytest.raises(CourseError, match="cell 1 raises ZeroDivisionError: division by zero"):
-        exercises.run(notebook)
+# An exercise that needs no data and no training, with a hole for its starter and its solution.
+SMALL = """\
+# %% [markdown]
+# ## Exercise 01.1: A filter
+#
+# ★☆☆ · about 10 minutes
+
+# %%
+from helpers.exercises import check
+
+kernel = {starter}
+### BEGIN SOLUTION
+kernel = {solution}
+### END SOLUTION
+
+# %%
+passed = check("01.1", kernel)
+### BEGIN HIDDEN TESTS
+assert passed
+### END HIDDEN TESTS
+"""
+RIGHT = "[[-1, -1, 2], [-1, 2, -1], [2, -1, -1]]"
+
+
+@pytest.mark.parametrize(
+    "starter, solution, said",
+    [
+        ("...", "[[-1, 0, 1]] * 3", "01.1: the solution fails its own check: Not yet: your kernel"),
+        ("...", "1 / 0", "01.1: a cell raises ZeroDivisionError: division by zero"),
+        ("missing", RIGHT, "01.1: a cell raises NameError: name 'missing' is not defined"),
+        (RIGHT, RIGHT, "01.1: an untouched starter's check: Right: your kernel"),
+    ],
+)
+def test_solutions_that_fail_and_starters_that_raise_are_named_and_nothing_is_stored(
+    copied: Chapter, starter: str, solution: str, said: str
+) -> None:
+    before = exercises.solutions_notebook(copied).read_bytes()
+    text = SMALL.format(starter=starter, solution=solution)
+    exercises.solutions_source(copied).write_text(text, encoding="utf-8")
+    with pytest.raises(CourseError) as refused:
+        exercises.store(copied)
+    assert said in str(refused.value)
+    assert exercises.solutions_notebook(copied).read_bytes() == before
+
+
+def test_a_small_exercise_is_stored_with_points_for_its_stars(copied: Chapter) -> None:
+    text = SMALL.format(starter="...", solution=RIGHT)
+    exercises.solutions_source(copied).write_text(text, encoding="utf-8")
+    exercises.store(copied)
+    stored = read_notebook(exercises.solutions_notebook(copied))
+    graded = [cell.metadata["nbgrader"] for cell in code_cells(stored)]
+    assert [each["grade_id"] for each in graded] == ["exercise-01-1-answer", "exercise-01-1-check"]
+    assert graded[1]["points"] == 1
+    [fault] = exercises.faults(copied)
+    assert "has the exercises 01.1, but helpers.answers_01 has" in fault
 
 
 def test_the_page_of_the_book_folds_every_solution(copied: Chapter) -> None:
@@ -112,7 +203,10 @@ def test_the_page_of_the_book_folds_every_solution(copied: Chapter) -> None:
     text = "\n".join(cell.source for cell in page.cells)
     assert "SOLUTION" not in text
     folded = [cell for cell in page.cells if "hide-cell" in cell.metadata.get("tags", [])]
-    assert len(folded) == 2 * len(exercises_of(copied))
+    checks = [cell for cell in folded if "passed = check(" in cell.source]
+    assert len(checks) == len(exercises_of(copied.number))
+    solved = [cell for cell in page.cells if cell.source.startswith("```python")]
+    assert len(folded) == len(checks) + len(solved)
     assert any("Right:" in output.get("text", "") for cell in folded for output in cell.outputs)
 
 
@@ -120,7 +214,12 @@ def test_the_page_of_the_book_folds_every_solution(copied: Chapter) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed"
 )
-def test_nbgrader_makes_and_grades_the_assignment(tmp_path: Path) -> None:
+def test_nbgrader_makes_and_grades_the_assignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nbgrader starts the program alembic by its name, as in an activated environment.
+    scripts = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
     chapter = EXERCISED[0]
     source = tmp_path / "source" / "ch01"
     source.mkdir(parents=True)
@@ -161,4 +260,10 @@ def test_nbgrader_makes_and_grades_the_assignment(tmp_path: Path) -> None:
             )
             for student in ("solved", "lazy")
         }
-    assert points == {"solved": len(exercises_of(chapter)), "lazy": 0}
+    solutions = read_notebook(exercises.solutions_notebook(chapter))
+    checks = [each.metadata["nbgrader"] for each in code_cells(solutions) if grades(each)]
+    assert points == {"solved": sum(check["points"] for check in checks), "lazy": 0}
+
+
+def grades(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("nbgrader", {}).get("grade"))

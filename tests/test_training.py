@@ -1,9 +1,14 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from helpers import training
+from helpers import backend, training
 from helpers.backend import as_array, compiled, gradient, keras
 from helpers.outputs import HISTORY, Line
 
@@ -137,3 +142,57 @@ def test_a_compiled_function_reads_the_weights_at_every_call() -> None:
     assert as_array(run(x)) == 3
     layer.set_weights([np.array([[5.0], [6.0]])])
     assert as_array(run(x)) == 11
+
+
+ORDERS = """
+import json, sys
+import numpy as np
+from helpers import backend, training
+from helpers.backend import keras
+
+x = np.arange(103, dtype="float32")[:, None]
+batches = training.batches(x, x[:, 0], 20, seed=4)
+model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)])
+model.compile(keras.optimizers.SGD(1e-6), "mean_squared_error", metrics=["mae"])
+weights = []
+
+class Weights(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        weights.append(float(keras.ops.convert_to_numpy(self.model.layers[0].kernel)[0, 0]))
+
+training.start(0)
+for epochs in (2, 1):
+    model.fit(batches, epochs=epochs, verbose=0, callbacks=[Weights()])
+seen = [int(value) for _, targets in batches for value in np.asarray(targets)]
+print(json.dumps({"weights": weights, "seen": seen, "imported": "tensorflow" in sys.modules}))
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_the_same_seed_gives_the_same_batches_on_every_backend() -> None:
+    answers = {}
+    for name in ("tensorflow", "jax"):
+        answer = subprocess.run(
+            [sys.executable, "-c", ORDERS],
+            env={**os.environ, "KERAS_BACKEND": name},
+            capture_output=True,
+            text=True,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert not answer.stderr
+        answers[name] = json.loads(answer.stdout)
+    assert not answers["jax"]["imported"]
+    assert sorted(answers["jax"]["seen"]) == list(range(103)) != answers["jax"]["seen"]
+    assert answers["jax"]["seen"] == answers["tensorflow"]["seen"]
+    assert answers["jax"]["weights"] == pytest.approx(answers["tensorflow"]["weights"], rel=1e-4)
+
+
+def test_batches_too_large_for_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.arange(7)
+    found = []
+    for limit in (0, 2**30):
+        monkeypatch.setattr(backend, "ON_DEVICE", limit)
+        made = backend._Batches((x, 2 * x), 3, seed=1)
+        found.append([as_array(part).tolist() for _ in range(2) for pair in made for part in pair])
+    assert found[0] == found[1]
+    assert len(found[0]) == 12 and found[0][0] != found[0][6]

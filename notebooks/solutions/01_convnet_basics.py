@@ -42,7 +42,7 @@ test_images, test_labels = digits.test
 
 
 def slide(image, kernel):
-    """Return the map of one kernel: stride 1, no padding, as a convolutional layer does."""
+    """Return the map of one kernel, with stride 1 and without padding."""
     windows = np.lib.stride_tricks.sliding_window_view(image, np.shape(kernel))
     return (windows * kernel).sum(axis=(2, 3))
 
@@ -68,7 +68,7 @@ def slide(image, kernel):
 # %%
 kernel = ...
 ### BEGIN SOLUTION
-# The diagonal gets 2 three times and the other six weights -1, so that they add up to zero.
+# The diagonal gets 2 three times, the other six weights -1: they add up to zero.
 kernel = np.array([[-1, -1, 2], [-1, 2, -1], [2, -1, -1]])
 ### END SOLUTION
 
@@ -97,8 +97,8 @@ if passed:
         axis.set_axis_off()
     plots.show(
         figure,
-        "A seven and a zero, each beside its feature map; the map is strongest, in red, along the "
-        "strokes that lean to the right.",
+        "A seven and a zero, each beside its feature map; the map is strongest, "
+        "in red, along the strokes that lean to the right.",
     )
 
 # %% [markdown]
@@ -189,14 +189,13 @@ for row in range(3):
     for column in range(3):
         merged[row : row + 3, column : column + 3] += second[row, column] * first
 
-# One bright pixel in the lower right corner meets the weight -1 of the first kernel there, and
-# the first map is negative at [2, 2], where the second kernel has the weight 2.
+# One bright pixel in the lower right corner meets the weight -1 of the first kernel,
+# so the first map is negative at [2, 2], where the second kernel has the weight 2.
 image = np.zeros((5, 5))
 image[4, 4] = 1
 first_map = slide(image, first)
-print(
-    "without ReLU:", slide(first_map, second), "with ReLU:", slide(np.maximum(first_map, 0), second)
-)
+with_relu = slide(np.maximum(first_map, 0), second)
+print("without ReLU:", slide(first_map, second).item(), "with ReLU:", with_relu.item())
 ### END SOLUTION
 
 # %%
@@ -249,7 +248,7 @@ for window, stride in ((5, 1), (2, 2), (3, 1), (2, 2), (3, 1)):
     step *= stride
     print(f"window {window}, stride {stride}: sees {field} pixels, next step {step}")
 
-layers_needed = -(-(28 - 1) // 2)  # each layer adds two pixels to the first one; rounded up
+layers_needed = -(-(28 - 1) // 2)  # two more pixels per layer; rounded up
 ### END SOLUTION
 
 # %%
@@ -396,7 +395,8 @@ if passed:
         net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
         net.fit(train_images, train_labels, epochs=6, batch_size=64, verbose=0)
         _, accuracy = net.evaluate(test_images, test_labels, verbose=0)
-        print(f"{name:<16}{net.count_params():>8,} parameters, test accuracy {accuracy:.1%}")
+        size = f"{net.count_params():,} parameters"
+        print(f"{name:<16}{size}, test accuracy {accuracy:.1%}")
 
 # %% [markdown]
 # **In your own words:** what does the network with global average pooling no longer know, and what
@@ -405,9 +405,10 @@ if passed:
 # %% [markdown]
 # ### BEGIN SOLUTION
 # It knows *that* a feature is there, and how much of it, but no longer *where* in the 3x3 map.
-# With only six epochs on 4,000 digits it falls behind the `Flatten` head: a six and a nine have
-# much the same strokes in different places, so position matters here, and the convolutions need
-# longer to learn features that carry it.
+# With only six epochs on 4,000 digits it falls behind the `Flatten` head, as the two lines above
+# say.
+# A likely reason: a six and a nine have much the same strokes in different places, so position
+# matters here, and the convolutions need longer to learn features that carry it.
 # What it buys is a head with a ninth of the weights, which has less to memorize and accepts images
 # of any size.
 # On photographs, where the cat may be anywhere, nearly all modern networks end this way.
@@ -481,8 +482,8 @@ for row, model in enumerate((linear, lenet)):
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(train_images, train_labels, epochs=5, batch_size=64, verbose=0)
     for pixels in range(7):
-        digits_moved = moved(test_images, pixels)
-        accuracies[row, pixels] = model.evaluate(digits_moved, test_labels, verbose=0)[1]
+        _, accuracy = model.evaluate(moved(test_images, pixels), test_labels, verbose=0)
+        accuracies[row, pixels] = accuracy
 ### END SOLUTION
 
 # %%
@@ -501,8 +502,8 @@ if passed:
     axis.set_title("Moved digits (MNIST sample)")
     plots.show(
         figure,
-        "Test accuracy against the distance from 0 to 6 pixels; the curve of the linear classifier "
-        "falls steeply from the first pixel, LeNet's bends down later.",
+        "Test accuracy against the distance from 0 to 6 pixels; the curve of the "
+        "linear classifier falls steeply, and LeNet's follows about one pixel later.",
     )
 
 # %% [markdown]
@@ -512,16 +513,17 @@ if passed:
 # %% [markdown]
 # ### BEGIN SOLUTION
 # Because of what comes after the convolutions.
-# Each pooling forgives about one of its own steps, two pixels after the first and four after the
-# second, which is why LeNet's curve stays up for the first pixels while the linear classifier's
-# falls at once.
+# Look at the two curves: LeNet's has the shape of the linear classifier's, about one pixel later.
+# That pixel is what pooling buys.
+# A maximum over 2x2 numbers often stays the same when the digit moves by a pixel, so the first
+# step costs LeNet very little.
 # Beyond that, the features arrive at other places of the last 7x7 maps, and `Flatten` connects
 # every place with weights of its own: to the dense layer, a feature in column 3 and the same
 # feature in column 4 are two unrelated inputs.
 # It was trained on centered digits only, so it never had a reason to treat them alike.
-# At four pixels LeNet still reads more digits than the linear classifier, but it isn't immune.
-# Two remedies follow in the next chapters: moving the training digits at random, and replacing
-# `Flatten` by global pooling, as in exercise 01.6.
+# At four pixels it still reads more digits than the linear classifier, but it is far from immune.
+# Two remedies come up again later in the course: moving the training images at random, and
+# replacing `Flatten` by global pooling, as in exercise 01.6.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -587,7 +589,8 @@ if passed:
         small[place] = 1e-6
         wiggled[place] = (loss(kernel + small) - loss(kernel - small)) / 2e-6
     output = slide(image, kernel)[::2, ::2]
-    by_hand = weight_gradient(image, 2 * output, 3, 2)  # the gradient of a square is twice it
+    # The gradient of a squared output is twice the output.
+    by_hand = weight_gradient(image, 2 * output, 3, 2)
     print("by hand and by wiggling agree:", np.allclose(by_hand, wiggled))
 
 # %% [markdown]

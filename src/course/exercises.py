@@ -7,26 +7,31 @@ same without the solutions. A chapter without a file of solutions has no exercis
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jupytext
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
 from course.catalogue import NOTEBOOKS, Chapter
 from course.errors import CourseError
-from course.notebooks.digests import cells_digest
+from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 from course.notebooks.pairing import KEEP
+from helpers.digests import code_digest
+from helpers.exercises import exercises_of
+from helpers.places import ROOT
 
-STUBS = {"code": "pass  # your answer here", "markdown": "*Your answer here.*"}
+STUBS = {"code": "pass  # your code goes here", "markdown": "*Your answer goes here.*"}
 SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 SECONDS = 600  # that one cell of a solution may take
-_CHECKED = re.compile(r'check\("(\d+\.\d+)"')
+COLUMNS = 88  # of a line of code, so that it fits the page of the book
+_CELL = re.compile(r"# %%(?: |$)")
+_HEADING = re.compile(r"^## Exercise (\d+\.\d+):", re.MULTILINE)
 
 
 def solutions_source(chapter: Chapter) -> Path:
@@ -49,46 +54,74 @@ def has_exercises(chapter: Chapter) -> bool:
     return solutions_source(chapter).is_file()
 
 
-def _without(text: str, marks: tuple[str, str], stub: str | None, where: str) -> str:
-    """Return a cell's text without what stands between two marks.
+def _mark_faults(text: str, where: str) -> Iterator[str]:
+    """Yield one sentence for each mark in a ``.py`` that has no partner in its cell."""
+    partners = dict((SOLUTION, HIDDEN))
+    begun, begun_at = "", 0
+    for line, content in enumerate([*text.splitlines(), "# %%"], start=1):
+        mark = content.removeprefix("# ").strip()
+        if begun and (_CELL.match(content) or mark in partners):
+            yield (
+                f"{where}, line {begun_at}: {begun} is never closed; add the line "
+                f"{partners[begun]} in the same cell."
+            )
+            begun = ""
+        if mark in partners:
+            begun, begun_at = mark, line
+        elif mark in partners.values():
+            if partners.get(begun) != mark:
+                yield f"{where}, line {line}: {mark} closes nothing that was begun in its cell."
+            begun = ""
+
+
+def _without(text: str, marks: tuple[str, str], stub: str | None) -> str:
+    """Return a cell's text without what is between two marks, all of which have partners.
 
     Args:
         text: the source of a cell.
         marks: the lines that begin and end a part that goes.
         stub: what takes its place, at the same indentation; None for nothing.
-        where: the cell, for an error.
-
-    Raises:
-        CourseError: a mark has no partner.
     """
     kept, inside = [], False
     for line in text.split("\n"):
-        if line.strip() == marks[0] and not inside:
+        if line.strip() == marks[0]:
             inside = True
             if stub is not None:
                 kept.append(line.replace(marks[0], stub))
-        elif line.strip() == marks[1] and inside:
+        elif line.strip() == marks[1]:
             inside = False
-        elif line.strip() in marks:
-            raise CourseError(f"{where}: the line {line.strip()} has no partner.")
         elif not inside:
             kept.append(line)
-    if inside:
-        raise CourseError(f"{where}: {marks[0]} is never closed; add the line {marks[1]}.")
     return "\n".join(kept).strip("\n")
 
 
-def _nbgrader(cell: NotebookNode, number: int) -> dict[str, Any]:
-    """Return nbgrader's metadata of a cell, which follow from the marks in it."""
-    solves, tests = SOLUTION[0] in cell.source, HIDDEN[0] in cell.source
-    if not solves and not tests:
-        return {}
-    found = _CHECKED.search(cell.source)
-    name = f"check-{found[1].replace('.', '-')}" if tests and found else f"answer-{number:03d}"
-    graded = tests or cell.cell_type == "markdown"
-    facts = {"grade": graded, "grade_id": name, "locked": tests, "schema_version": 3}
-    facts |= {"solution": solves, "task": False}
-    return {"nbgrader": facts | ({"points": 1} if graded else {})}
+def _places(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
+    """Yield each cell with the number of its exercise, "" before the first."""
+    exercise = ""
+    for cell in notebook.cells:
+        if heading := _HEADING.search(cell.source):
+            exercise = heading[1]
+        yield cell, exercise
+
+
+def _add_grading(notebook: NotebookNode) -> None:
+    """Give the cells nbgrader's metadata, which follow from marks, headings and stars."""
+    stars: dict[str, int] = {}
+    used: Counter[str] = Counter()
+    for cell, exercise in _places(notebook):
+        stars.setdefault(exercise, cell.source.count("★"))
+        solves, tests = SOLUTION[0] in cell.source, HIDDEN[0] in cell.source
+        if not solves and not tests:
+            continue
+        words = cell.cell_type == "markdown"
+        name = f"exercise-{exercise.replace('.', '-')}-"
+        name += "check" if tests else "words" if words else "answer"
+        used[name] += 1
+        facts = {"grade": tests or words, "locked": tests, "schema_version": 3}
+        facts |= {"solution": solves, "task": False}
+        facts["grade_id"] = name if used[name] == 1 else f"{name}-{used[name]}"
+        points = {"points": stars[exercise] if tests else 1} if facts["grade"] else {}
+        cell.metadata["nbgrader"] = facts | points
 
 
 def read_solutions(chapter: Chapter) -> NotebookNode:
@@ -100,9 +133,12 @@ def read_solutions(chapter: Chapter) -> NotebookNode:
     path = solutions_source(chapter)
     where = f"notebooks/solutions/{path.name}"
     try:
-        notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py")
+        text = path.read_text(encoding="utf-8")
+        notebook = jupytext.reads(text, fmt="py")
     except (OSError, ValueError) as error:
         raise CourseError(f"{where} cannot be read: {error}.") from error
+    if unpaired := list(_mark_faults(text, where)):
+        raise CourseError("\n".join(unpaired))
     pairing = {
         key: value
         for key, value in notebook.metadata.get("jupytext", {}).items()
@@ -110,11 +146,10 @@ def read_solutions(chapter: Chapter) -> NotebookNode:
     }
     notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
     for number, cell in enumerate(notebook.cells):
-        for marks in (SOLUTION, HIDDEN):
-            _without(cell.source, marks, None, f"{where}, cell {number}")
         tags = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        cell.metadata = NotebookNode({**tags, **_nbgrader(cell, number)})
+        cell.metadata = NotebookNode(tags)
         cell["id"] = f"cell-{number:03d}"
+    _add_grading(notebook)
     return notebook
 
 
@@ -123,8 +158,8 @@ def cleared(solutions: NotebookNode) -> NotebookNode:
     notebook = copy.deepcopy(solutions)
     notebook.metadata = NotebookNode(copy.deepcopy(KEEP))
     for cell in notebook.cells:
-        cell.source = _without(cell.source, SOLUTION, STUBS[cell.cell_type], "solutions")
-        cell.source = _without(cell.source, HIDDEN, None, "solutions")
+        cell.source = _without(cell.source, SOLUTION, STUBS[cell.cell_type])
+        cell.source = _without(cell.source, HIDDEN, None)
         cell.metadata = NotebookNode({})
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -140,7 +175,7 @@ def sync(chapter: Chapter) -> None:
     notebook = read_solutions(chapter)
     path = solutions_notebook(chapter)
     old = read_notebook(path) if path.exists() else None
-    if old is not None and _code(old) == _code(notebook):
+    if old is not None and cells_digest(old.cells) == cells_digest(notebook.cells):
         for cell, before in zip(code_cells(notebook), code_cells(old), strict=True):
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
         if "course" in old.metadata:
@@ -150,58 +185,93 @@ def sync(chapter: Chapter) -> None:
     write_notebook(cleared(notebook), students_notebook(chapter))
 
 
-def _code(notebook: NotebookNode) -> list[str]:
-    return [cell.source for cell in code_cells(notebook)]
-
-
 def run(notebook: NotebookNode) -> NotebookNode:
-    """Execute a notebook of exercises in a kernel of its own.
+    """Execute a notebook of exercises in a kernel of its own, and fill in its outputs.
+
+    An error in a cell is one of its outputs. Nothing is written.
 
     Raises:
-        CourseError: a cell raises; the sentence names the cell and the error.
+        CourseError: the kernel ended, or a cell took longer than ``SECONDS``.
     """
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         allow_errors=True,
-    ).execute()
-    for number, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                raise CourseError(f"cell {number} raises {output.ename}: {output.evalue}")
-            output.pop("transient", None)
+        extra_arguments=["--log-level=ERROR"],  # or the kernel warns on the user's terminal
+    )
+    try:
+        client.execute()
+    except (DeadKernelError, CellTimeoutError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise CourseError(f"a notebook of exercises could not be executed: {said}") from error
+    for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.pop("transient", None)
     return notebook
 
 
+def printed(cell: NotebookNode) -> str:
+    """Return what a code cell printed, on one line."""
+    texts = [output.get("text", "") for output in cell.get("outputs", [])]
+    return " ".join("".join(texts).split())
+
+
+def _failures(notebook: NotebookNode, where: str, verdict: str) -> Iterator[str]:
+    """Yield one sentence for each cell that raised, and for each check that said something else.
+
+    Args:
+        notebook: with outputs.
+        where: what to call it.
+        verdict: how the sentence of each check must begin: "Right" or "Not yet".
+    """
+    for cell, exercise in _places(notebook):
+        if cell.cell_type != "code":
+            continue
+        place = f"{where}, exercise {exercise}" if exercise else f"{where}, its first cells"
+        if "passed = check(" in cell.source and not printed(cell).startswith(verdict):
+            what = "the solution fails its own" if verdict == "Right" else "an untouched starter's"
+            yield f"{place}: {what} check: {printed(cell) or 'it printed nothing'}"
+            continue
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"{place}: a cell raises {output.ename}: {output.evalue}"
+
+
+def _digests(chapter: Chapter, notebook: NotebookNode) -> dict[str, str]:
+    """Return the digests of the cells and of the modules that judge the answers."""
+    helpers = ROOT / "src" / "helpers"
+    judging = (helpers / "exercises.py", helpers / f"answers_{chapter.number}.py")
+    texts = [path.read_text(encoding="utf-8") for path in judging if path.is_file()]
+    return {
+        "cells": cells_digest(notebook.cells),
+        "answers": digest_of([code_digest(text, module=True) for text in texts]),
+    }
+
+
 def store(chapter: Chapter) -> None:
-    """Run a chapter's solutions, and store their outputs and the student's notebook.
+    """Run a chapter's solutions and its untouched starters; store the solutions' outputs.
 
     Raises:
-        CourseError: a solution raises, or fails its own check.
+        CourseError: a solution raises or fails its own check, or a starter raises or isn't told
+            "Not yet". Nothing is stored then.
     """
-    where = f"notebooks/solutions/{chapter.source.name}"
-    try:
-        notebook = run(read_solutions(chapter))
-    except (CourseError, CellExecutionError) as error:
-        raise CourseError(f"{where}: {error}") from error
-    notebook.metadata["course"] = {"cells": cells_digest(notebook.cells)}
-    if failed := list(_failed_checks(notebook)):
-        raise CourseError(f"{where}: {failed[0]}")
+    notebook = run(read_solutions(chapter))
+    starters = run(cleared(notebook))
+    solved, untouched = (
+        f"notebooks/{folder}/{chapter.name}" for folder in ("solutions", "exercises")
+    )
+    failed = [
+        *_failures(notebook, f"{solved}.py", "Right"),
+        *_failures(starters, f"{untouched}.ipynb, untouched", "Not yet"),
+    ]
+    if failed:
+        raise CourseError("\n".join(failed))
+    notebook.metadata["course"] = _digests(chapter, notebook)
     write_notebook(notebook, solutions_notebook(chapter))
     sync(chapter)
-
-
-def _failed_checks(notebook: NotebookNode) -> Iterator[str]:
-    for number, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                yield f"cell {number} raises {output.ename}: {output.evalue}."
-            elif output.get("text", "").startswith("Not yet"):
-                said = " ".join(output.text.split())
-                yield f"cell {number}: the solution fails its own check ({said})"
 
 
 def faults(chapter: Chapter) -> list[str]:
@@ -215,16 +285,33 @@ def faults(chapter: Chapter) -> list[str]:
         stored = read_notebook(solutions_notebook(chapter))
         student = read_notebook(students_notebook(chapter))
     except CourseError as error:
-        return [str(error).replace("`course sync` to make it from its .py", f"`{renew[5:-1]}`")]
-    found = []
+        said = str(error).replace("`course sync` to make it from its .py", f"`{renew[5:-1]}`")
+        return said.split("\n")
+    found = list(_source_faults(chapter, wanted))
     if [cell.source for cell in stored.cells] != [cell.source for cell in wanted.cells]:
         found.append(f"{where} isn't what its .py describes: {renew}.")
-    elif stored.metadata.get("course", {}).get("cells") != cells_digest(stored.cells):
-        found.append(f"{where}: its outputs don't belong to its code: {renew}.")
-    found += [f"{where}, {fault}" for fault in _failed_checks(stored)]
+    elif stored.metadata.get("course") != _digests(chapter, stored):
+        found.append(f"{where}: its outputs belong to other code than there is now: {renew}.")
+    found += _failures(stored, where, "Right")
     if student != cleared(wanted):
         found.append(f"notebooks/exercises/{chapter.notebook.name} is out of date: {renew}.")
     return found
+
+
+def _source_faults(chapter: Chapter, notebook: NotebookNode) -> Iterator[str]:
+    where = f"notebooks/solutions/{chapter.source.name}"
+    asked = list(dict.fromkeys(exercise for _, exercise in _places(notebook) if exercise))
+    known = list(exercises_of(chapter.number))
+    if asked != known:
+        answers = f"helpers.answers_{chapter.number} has {', '.join(known) or 'none'}"
+        yield f"{where} has the exercises {', '.join(asked) or 'none'}, but {answers}."
+    for cell, exercise in _places(notebook):
+        for line in cell.source.split("\n") if cell.cell_type == "code" else []:
+            if len(line) > COLUMNS:
+                yield (
+                    f"{where}, exercise {exercise}: a line of code has {len(line)} columns, more "
+                    f"than the {COLUMNS} allowed: {line.strip()[:40]} ..."
+                )
 
 
 def page(chapter: Chapter) -> NotebookNode:
@@ -243,12 +330,12 @@ def page(chapter: Chapter) -> NotebookNode:
         shown = copy.deepcopy(cell)
         shown.metadata = NotebookNode({})
         if solved:
-            starter = _without(cell.source, SOLUTION, "...", "solutions")
+            starter = _without(cell.source, SOLUTION, "...")
             fenced = f"```python\n{starter}\n```"
             cells.append(v4.new_markdown_cell(fenced, id=f"starter-{number:03d}"))
             lines = [x for x in cell.source.split("\n") if x.strip() not in SOLUTION]
             shown.source = "\n".join(lines)
-        shown.source = _without(shown.source, HIDDEN, None, "solutions")
+        shown.source = _without(shown.source, HIDDEN, None)
         if solved or HIDDEN[0] in cell.source:
             shown.metadata["tags"] = ["hide-cell"]
         cells.append(shown)

@@ -3,9 +3,9 @@
 The same code and seed give other last digits on another machine, and training amplifies them; so
 a repeat is one more draw from what seeds show. A number must lie in the prediction interval of
 its kept values (Student's t). With three to five seeds a number's own variance is itself a rough
-estimate, so it is pooled with the median variance of the chapter's numbers of its kind, weighted by
-degrees of freedom (Smyth, "Linear models and empirical Bayes methods", 2004). The median is used
-because a few bimodal numbers must not widen all intervals.
+estimate, so it is pooled with a variance below which three in four of the chapter's numbers of its
+kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical Bayes methods",
+2004). A quantile is used because a few bimodal numbers must not widen all intervals.
 """
 
 import ast
@@ -25,17 +25,18 @@ from nbformat import NotebookNode
 from course.catalogue import Chapter
 from course.compare import EXACT, NUMBER, differences, value_of
 from course.notebooks.digests import cells_digest
-from course.results import Curve, KeptRun, Record, quick_seeds
+from course.results import KeptRun, Record, quick_seeds
 from helpers import claims
 
 LEVEL = 0.001  # share of sound numbers that fail, at each number
-FREEDOM = 3  # degrees of freedom of the pooled variance
+FREEDOM = 2  # degrees of freedom of the pooled variance
 FEWEST = 3  # numbers of a kind that make a pool
 POINTS = 0.002  # floors: of a fraction, and of other numbers relative to their size
 SHARE = 0.005
 SMALL = 100  # a count up to this may agree in all seeds by chance
-OFFSETS = {"loss": 0.01, "spread": 0.002}  # kinds whose logarithm varies evenly, unless tiny
-WIDE = {"fraction": 0.15, "loss": math.log(5), "spread": math.log(5)}  # for a single seed
+# Kinds whose logarithm varies evenly; the offset keeps tiny values from varying by large factors.
+OFFSETS = {"loss": 0.01, "first loss": 0.01, "spread": 0.002}
+WIDE = {"fraction": 0.15} | dict.fromkeys(OFFSETS, math.log(5))  # for a single seed
 WIDE_SHARE = 1.0  # the same for other numbers, relative to their size
 
 Values = tuple[float, ...]
@@ -102,7 +103,7 @@ def interval(values: Values, kind: str, pooled: float | None) -> tuple[float, fl
 
 
 def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
-    """Return the median variance of each kind, of numbers that vary."""
+    """Return the third quartile of the variances of each kind, of numbers that vary."""
     ordered = sorted(found, key=lambda pair: pair[0])
     pools = {}
     for kind, members in groupby(ordered, key=lambda pair: pair[0]):
@@ -112,16 +113,25 @@ def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
                 even, scale = _spread_evenly(values, kind)
                 variances.append(statistics.variance(even) / scale**2)
         if len(variances) >= FEWEST:
-            pools[kind] = statistics.median(variances)
+            pools[kind] = sorted(variances)[3 * len(variances) // 4]
     return pools
 
 
-def _ends(curve: Curve) -> dict[str, float]:
-    return {measure: values[-1] for measure, values in curve.history.items() if values}
+def _points(history: dict[str, list[float]]) -> dict[str, float]:
+    """Return the last values of learning curves, and the first losses, each in words.
+
+    First losses vary least between seeds, so they tell most of a wrong rate or preprocessing.
+    """
+    last = {f"last {measure}": values[-1] for measure, values in history.items()}
+    first = {f"first {m}": values[0] for m, values in history.items() if "loss" in m}
+    return last | first
 
 
-def _measure(name: str) -> str:
-    return "loss" if "loss" in name else "fraction" if "acc" in name else ""
+def _measure(point: str) -> str:
+    """Return what a point of a learning curve is pooled with."""
+    if "loss" in point:
+        return "first loss" if point.startswith("first") else "loss"
+    return "fraction" if "acc" in point else ""
 
 
 def words(text: str) -> tuple[list[str], list[str]]:
@@ -152,7 +162,7 @@ class Noise:
     Attributes:
         seeds: of the runs that it is made from.
         records: values by name.
-        ends: last values of trainings by cell, place among the cell's trainings, and measure.
+        ends: first losses and last values of trainings, by cell, place in it, and words.
         texts: by cell and place among the cell's texts.
         vocabulary: words that a verdict may be made of.
         pools: variance by kind.
@@ -181,13 +191,13 @@ class Noise:
         return self._outside(f"the record {name}", kind, values, stored["value"], fresh["value"])
 
     def training(self, cell: int, place: int, stored: Any, fresh: Any) -> str | None:
-        """Return what is wrong with the end of a training, or None."""
-        old, new = ({m: v[-1] for m, v in body["history"].items()} for body in (stored, fresh))
+        """Return what is wrong with the learning curves of a training, or None."""
+        old, new = (_points(body["history"]) for body in (stored, fresh))
         if old.keys() != new.keys():
             return f"a training measured {', '.join(sorted(old))}, now {', '.join(sorted(new))}"
         for measure, was in old.items():
             values = self.ends.get((cell, place, measure), ())
-            name = f"{measure} at the end of training {place}"
+            name = f"the {measure} of training {place}"
             if said := self._outside(name, _measure(measure), values, was, new[measure]):
                 return said
         return None
@@ -251,7 +261,7 @@ def of_chapter(chapter: Chapter, notebook: NotebookNode, runs: Iterable[KeptRun]
         for record in run.records:
             measured.setdefault(Record(record.name, 0, record.unit), []).append(record.value)
         for (cell, place), curve in _placed(run.curves):
-            for measure, value in _ends(curve).items():
+            for measure, value in _points(curve.history).items():
                 ends.setdefault((cell, place, measure), []).append(value)
         for where, printed in _placed(run.printed):
             texts.setdefault(where, []).append(printed.text)

@@ -113,6 +113,16 @@ EXERCISES = {
                 (
                     (When(lambda k: not k.any()), "a kernel of zeros answers to nothing at all"),
                     (
+                        When(
+                            lambda k: (
+                                k[[2, 1, 0], [0, 1, 2]].sum() < 0
+                                and strongest(-k) == "leaning right"
+                            )
+                        ),
+                        "your kernel is darkest where it should be brightest; change the sign of "
+                        "every weight",
+                    ),
+                    (
                         When(lambda k: strongest(k) == "leaning left"),
                         "your kernel is strongest on strokes that lean to the left; row 0 is at "
                         "the top, so mirror it",
@@ -126,11 +136,6 @@ EXERCISES = {
                         When(lambda k: strongest(k) == "horizontal"),
                         "your kernel is strongest on horizontal strokes; put the large weights on "
                         "the diagonal instead of in one row",
-                    ),
-                    (
-                        When(lambda k: strongest(-k) == "leaning right"),
-                        "your kernel is darkest where it should be brightest; change the sign of "
-                        "every weight",
                     ),
                     (
                         When(lambda k: abs(k.sum()) >= 1e-6),

@@ -1,8 +1,9 @@
-"""The arithmetic of convolution: output sizes, parameters, multiplications, receptive fields.
+"""Output sizes, parameters, multiplications and receptive fields of convolutions.
 
-Every formula is the one of Dumoulin and Visin, "A guide to convolution arithmetic for deep
-learning" (2016), in the naming of Keras: padding is "valid", "same" or a number of zeros added at
-each end.
+Chapter 01 defines the formulas in a few lines each. These are the same formulas with every case of
+Keras and with checked arguments, for the chapters after it. They follow Dumoulin and Visin, "A
+guide to convolution arithmetic for deep learning" (2016). Padding is "valid" or "same", as in
+Keras, or the number of zeros added at each end.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,10 +23,10 @@ def _whole(value: int, name: str, least: int) -> None:
 def padding_amounts(
     size: int, window: int, stride: int = 1, padding: Padding = "valid"
 ) -> tuple[int, int]:
-    """Zeros added before and after one axis.
+    """Compute how many zeros are added before and after one axis.
 
-    "same" adds what makes the output ``ceil(size / stride)`` long; where that is an odd number the
-    extra zero goes to the end, as in TensorFlow.
+    "same" adds as many as make the output ``ceil(size / stride)`` long; if their number is odd,
+    the extra zero goes to the end, as in TensorFlow.
 
     Args:
         size: length of the input along the axis, in pixels.
@@ -34,11 +35,16 @@ def padding_amounts(
         padding: "valid" (none), "same", or the number of zeros at each end.
 
     Returns:
-        Zeros before and zeros after.
+        The zeros before the axis and those after it.
 
     Raises:
         TypeError: a number is not whole.
-        ValueError: a number is too small, or padding is none of the three.
+        ValueError: a number is too small, or the padding isn't one of the three.
+
+    >>> padding_amounts(28, 5, padding="same")
+    (2, 2)
+    >>> padding_amounts(5, 2, stride=2, padding="same")
+    (0, 1)
     """
     _whole(size, "The input size", 1)
     _whole(window, "The window", 1)
@@ -55,7 +61,9 @@ def padding_amounts(
 
 
 def output_size(size: int, window: int, stride: int = 1, padding: Padding = "valid") -> int:
-    """Length of the output along one axis: ``floor((W - F + P) / S) + 1``, P zeros in all.
+    """Compute the length of the output along one axis.
+
+    It is ``floor((W - F + P) / S) + 1``, where P counts the zeros of both ends.
 
     Args:
         size: length W of the input along the axis, in pixels.
@@ -64,11 +72,14 @@ def output_size(size: int, window: int, stride: int = 1, padding: Padding = "val
         padding: "valid" (none), "same", or the number of zeros at each end.
 
     Returns:
-        Positions that the window takes along the axis.
+        The number of positions that the window takes along the axis.
 
     Raises:
         TypeError: a number is not whole.
-        ValueError: the window does not fit into the padded input, or an argument is impossible.
+        ValueError: the window does not fit into the padded input, or an argument is out of range.
+
+    >>> output_size(28, 3), output_size(28, 3, stride=2), output_size(28, 3, padding="same")
+    (26, 13, 28)
     """
     before, after = padding_amounts(size, window, stride, padding)
     padded = before + size + after
@@ -80,36 +91,10 @@ def output_size(size: int, window: int, stride: int = 1, padding: Padding = "val
     return (padded - window) // stride + 1
 
 
-def transposed_output_size(
-    size: int, window: int, stride: int = 1, padding: Padding = "valid"
-) -> int:
-    """Length of the output of a transposed convolution along one axis, as in Keras.
-
-    Args:
-        size: length of the input along the axis, in pixels.
-        window: length of the filter, in pixels.
-        stride: step of the window in the output, in pixels.
-        padding: "valid" or "same".
-
-    Returns:
-        ``size * stride`` for "same", ``size * stride + max(window - stride, 0)`` for "valid".
-
-    Raises:
-        TypeError: a number is not whole.
-        ValueError: a number is too small or padding is neither of the two.
-    """
-    padding_amounts(size, window, stride, padding)
-    if padding == "same":
-        return size * stride
-    if padding == "valid":
-        return size * stride + max(window - stride, 0)
-    raise ValueError(f'The padding must be "valid" or "same", not {padding!r}.')
-
-
 def convolution_parameters(
     window: Sequence[int], channels_in: int, channels_out: int, bias: bool = True
 ) -> int:
-    """Weights of a convolution: ``(F * F * D_in + 1) * D_out``.
+    """Count the parameters of a convolution: ``(F * F * D_in + 1) * D_out``.
 
     Args:
         window: lengths of the filter along each axis, such as ``(3, 3)``.
@@ -118,11 +103,14 @@ def convolution_parameters(
         bias: whether each filter has one bias.
 
     Returns:
-        Number of trainable parameters.
+        The number of trainable parameters.
 
     Raises:
         TypeError: a number is not whole.
         ValueError: a number is below 1.
+
+    >>> convolution_parameters((5, 5), 3, 20)
+    1520
     """
     for length in window:
         _whole(length, "The window", 1)
@@ -132,50 +120,30 @@ def convolution_parameters(
 
 
 def dense_parameters(inputs: int, units: int, bias: bool = True) -> int:
-    """Weights of a dense layer: ``(inputs + 1) * units``.
+    """Count the parameters of a dense layer: ``(inputs + 1) * units``.
 
     Args:
-        inputs: numbers that go in.
-        units: numbers that come out.
+        inputs: how many numbers go in.
+        units: how many numbers come out.
         bias: whether each unit has one bias.
 
     Returns:
-        Number of trainable parameters.
+        The number of trainable parameters.
 
     Raises:
         TypeError: a number is not whole.
         ValueError: a number is below 1.
+
+    >>> dense_parameters(784, 10)
+    7850
     """
     _whole(inputs, "The number of inputs", 1)
     _whole(units, "The number of units", 1)
     return (inputs + int(bias)) * units
 
 
-def convolution_multiplications(
-    window: Sequence[int], channels_in: int, channels_out: int, output: Sequence[int]
-) -> int:
-    """Multiplications of a convolution of one example: ``F * F * D_in * W_out * H_out * D_out``.
-
-    Args:
-        window: lengths of the filter along each axis.
-        channels_in: depth of the input.
-        channels_out: number of filters.
-        output: lengths of the output along each axis.
-
-    Returns:
-        Number of multiplications; the zeros of the padding are counted like other inputs.
-
-    Raises:
-        TypeError: a number is not whole.
-        ValueError: a number is below 1.
-    """
-    for length in output:
-        _whole(length, "The output size", 1)
-    return convolution_parameters(window, channels_in, channels_out, bias=False) * prod(output)
-
-
 def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
-    """Length of the part of the input, along one axis, that one output position can see.
+    """Compute how much of the input, along one axis, one output position can see.
 
     ``r = 1 + sum_i (F_i - 1) * prod_{j < i} S_j`` over the layers from the input on.
 
@@ -183,11 +151,14 @@ def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
         layers: (window, stride) of each convolution or pooling, from the input on.
 
     Returns:
-        Pixels of the input.
+        The length of the receptive field, in pixels of the input.
 
     Raises:
         TypeError: a number is not whole.
         ValueError: a number is below 1.
+
+    >>> receptive_field([(3, 1), (2, 2), (3, 1)])
+    8
     """
     field, jump = 1, 1
     for window, stride in layers:
@@ -199,7 +170,7 @@ def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
 
 
 class LayerCount(NamedTuple):
-    """One layer of a model: its name, kind, output shape, parameters and multiplications."""
+    """Describe one layer of a model by its output shape, parameters and multiplications."""
 
     name: str
     kind: str
@@ -214,8 +185,7 @@ def _multiplications(layer: Any) -> int:
     shape = tuple(layer.output.shape[1:])
     channels_in = layer.input.shape[-1] if hasattr(layer.input, "shape") else 0
     if kind in ("Conv1D", "Conv2D", "Conv3D"):
-        grouped = channels_in // layer.groups
-        return convolution_multiplications(layer.kernel_size, grouped, shape[-1], shape[:-1])
+        return prod(layer.kernel_size) * (channels_in // layer.groups) * prod(shape)
     if kind in ("DepthwiseConv1D", "DepthwiseConv2D"):
         return prod(layer.kernel_size) * prod(shape)
     if kind in ("SeparableConv1D", "SeparableConv2D"):
@@ -227,16 +197,16 @@ def _multiplications(layer: Any) -> int:
 
 
 def count(model: Any) -> list[LayerCount]:
-    """Parameters and multiplications of each layer of a built Keras model, nested models included.
+    """Count parameters and multiplications of each layer of a built Keras model, nested ones too.
 
-    The multiplications are those of convolutions and dense layers for one example; a
-    normalisation after a convolution can be folded into it and counts none.
+    The multiplications are those of convolutions and dense layers for one example. A normalization
+    after a convolution can be folded into it, so it counts as none.
 
     Args:
         model: a functional or built sequential Keras model.
 
     Returns:
-        One row a layer, in the order of the model; their sums are the model's totals.
+        One row per layer, in the order of the model; their sums are the model's totals.
 
     Raises:
         ValueError: the model has not been built, so its shapes are not known.

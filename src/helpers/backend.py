@@ -117,6 +117,23 @@ def set_precision(precision: str) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(not exact)
 
 
+@contextlib.contextmanager
+def _only_the_backend() -> Iterator[None]:
+    """Hide TensorFlow from Keras on another backend.
+
+    To seed it, Keras would import it wherever it is installed, which takes seconds and writes to
+    the error stream.
+    """
+    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
+
+
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and the backend.
 
@@ -124,7 +141,8 @@ def set_seed(seed: int) -> None:
     same machine with the same number of threads gives identical weights. With "fast" arithmetic
     they may run in any order, and Keras compiles the training with XLA.
     """
-    keras.utils.set_random_seed(seed)
+    with _only_the_backend():
+        keras.utils.set_random_seed(seed)
     exact = keras.config.dtype_policy().name == "float32"
     if keras.backend.backend() == "torch":
         torch.use_deterministic_algorithms(exact, warn_only=True)
@@ -268,7 +286,12 @@ def _gathered(order: Any, arrays: tuple[Any, ...], batch_size: int) -> Any:
 
 
 class _Batches(keras.utils.PyDataset):
-    """Batches of arrays, shuffled anew by NumPy at the beginning of every epoch."""
+    """Batches of arrays in the order of `_numpy_order`.
+
+    Keras may ask for the batches of an epoch in any order (``fit`` shuffles them unless it is told
+    not to), and it looks at the first one to build a model. So batches are handed out one after
+    the other whatever their index, and only an epoch that was handed out whole changes the order.
+    """
 
     def __init__(self, arrays: tuple[Any, ...], batch_size: int, seed: int | None) -> None:
         super().__init__()
@@ -279,20 +302,31 @@ class _Batches(keras.utils.PyDataset):
             self.arrays = tuple(keras.ops.convert_to_tensor(np.array(array)) for array in arrays)
         self.order = np.arange(len(arrays[0]))
         self.random = None if seed is None else np.random.default_rng(seed)
+        self._begin_pass()
+
+    def _begin_pass(self) -> None:
+        self.handed = 0
+        if self.random is not None:
+            self.order = self.random.permutation(len(self.order))
 
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self.order[self.handed * self.batch_size : (self.handed + 1) * self.batch_size]
+        self.handed += 1
         if self.on_device:
             return tuple(keras.ops.take(array, rows, axis=0) for array in self.arrays)
         return tuple(array[rows] for array in self.arrays)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        self.on_epoch_begin()
-        return super().__iter__()
+        self.handed = 0
+        yield from super().__iter__()
+        self._begin_pass()
 
     def on_epoch_begin(self) -> None:
-        if self.random is not None:
-            self.order = self.random.permutation(len(self.order))
+        self.handed = 0
+
+    def on_epoch_end(self) -> None:
+        if self.handed >= len(self):
+            self._begin_pass()

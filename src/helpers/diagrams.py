@@ -117,7 +117,7 @@ def convolution(image: np.ndarray, kernel: np.ndarray, row: int = 0, column: int
     )
     tall = max(image.shape[0], size, height)
     columns = (0.6, image.shape[1] + 2.1, image.shape[1] + size + 3.6)
-    figure, axis = _canvas(columns[2] + width + 0.6, tall + 4.0)
+    figure, axis = _canvas(columns[2] + width + 0.6, tall + 3.1)
     middle = 1.3 + tall / 2
     window = (row, column, size, size)
     _grid(axis, image, columns[0], middle - image.shape[0] / 2, marked=window)
@@ -138,7 +138,7 @@ def convolution(image: np.ndarray, kernel: np.ndarray, row: int = 0, column: int
         for pixels, weights in zip(patch, kernel, strict=True)
     ]
     total = _number(float(maps[row, column]))
-    _label(axis, columns[2] / 2 + width / 2, tall + 2.75, " +  ".join(terms) + f" = {total}", 9)
+    _label(axis, columns[2] / 2 + width / 2, tall + 2.25, " + ".join(terms) + f" = {total}", 9.5)
     return figure
 
 

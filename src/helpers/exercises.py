@@ -10,6 +10,7 @@ were read in the same way.
 import copy
 import importlib
 import numbers
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -203,7 +204,7 @@ def described(value: Any) -> str:
         return str(value)
     if callable(value) and hasattr(value, "__name__"):
         return f"the function {value.__name__}"
-    return f"of the type {type(value).__name__}"
+    return f"an object of the type {type(value).__name__}"
 
 
 def is_empty(answer: Any) -> bool:
@@ -281,15 +282,17 @@ def judge(exercise: str, *answers: Any) -> Verdict:
     Returns:
         The verdict. Every fault of an answer is a sentence in it, and never an exception.
     """
-    known = exercises_of(str(exercise).partition(".")[0])
-    if exercise not in known:
-        listed = f"use one of {', '.join(known)}" if known else "its chapter has none"
+    chapter = str(exercise).partition(".")[0]
+    known = exercises_of(chapter) if re.fullmatch(r"[0-9]{2}", chapter) else {}
+    found = known.get(exercise) if isinstance(exercise, str) else None
+    if found is None:
+        listed = f"use one of {', '.join(known)}" if known else 'write a number such as "01.1"'
         return Verdict(False, f"Not yet: there is no exercise {exercise!r}; {listed}.")
-    found = known[exercise]
     names = [question.name for question in found.questions]
     if len(answers) != len(names):
-        wanted = f"check({exercise!r}, {', '.join(names)})"
-        return Verdict(False, f"Not yet: call `{wanted}`, with {len(names)} after the number.")
+        wanted = f'check("{exercise}", {", ".join(names)})'
+        given = f"{len(answers)} answer" + "s" * (len(answers) != 1)
+        return Verdict(False, f"Not yet: `check` got {given}; call `{wanted}`.")
     for question, answer in zip(found.questions, answers, strict=True):
         try:
             wrong = _what_is_wrong(question, answer)

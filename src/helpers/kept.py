@@ -23,12 +23,12 @@ def records(name: str) -> dict[str, float]:
     """Read the records of a kept run: each value by the record's name.
 
     Args:
-        name: of the run, such as "01-full".
+        name: of the run, such as "07-full".
 
     Raises:
         ValueError: there is no kept run of this name.
 
-    >>> 0.99 < records("01-full")["mnist.convnet.test_accuracy"] < 1
+    >>> 0.5 < records("02-quick")["cifar10.simple.test_accuracy"] < 1
     True
     """
     return {record["name"]: record["value"] for record in _read(name)["records"]}
@@ -38,7 +38,7 @@ def curves(name: str) -> list[tuple[str, dict[str, list[float]]]]:
     """Read the learning curves of a kept run, one training after another.
 
     Args:
-        name: of the run, such as "01-full".
+        name: of the run, such as "07-full".
 
     Returns:
         For each training the name of its model and, by measure, the values after each epoch; the

@@ -148,8 +148,8 @@ def measured(claim: Claim, judgment: Judgment) -> str:
 
 def differs(claim: Claim, judgment: Judgment) -> str:
     """What a reader should know of our figure: what differs, and which runs it is from."""
-    near = ("this run", "the stored run")
-    labels = [label for label in dict.fromkeys(judgment.labels) if label not in near]
+    near = judgment.labels[:1] in (("this run",), ("the stored run",))
+    labels = [] if near else list(dict.fromkeys(judgment.labels))
     parts = [
         claim.differs if judgment.verdict == NOT_RUN else "",
         claim.note,

@@ -21,7 +21,8 @@ def drawing(run: KeptRun) -> str:
     curves = [curve for curve in run.curves if _length(curve) > 1]
     if not curves:
         return ""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # slow, and few commands draw
+    from matplotlib import rc_context  # slow, and few commands draw
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -31,13 +32,15 @@ def drawing(run: KeptRun) -> str:
             values = curve.history.get(f"val_{measure}") or curve.history.get(measure) or []
             epochs = range(1, len(values) + 1)
             axis.plot(epochs, values, label=curve.model, color=f"C{number % 10}", linewidth=1.2)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("epoch", fontsize=8)
         axis.set_ylabel(measure, fontsize=8)
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
     right.legend(fontsize=6, loc="upper right", ncols=1 + len(curves) // 8)
     held = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(held, metadata={"Date": None, "Creator": None})
+    with rc_context({"svg.fonttype": "none"}):  # words stay words, and small
+        FigureCanvasSVG(figure).print_svg(held, metadata={"Date": None, "Creator": None})
     body = held.getvalue().partition("<svg")[2]
     models = ", ".join(dict.fromkeys(curve.model for curve in curves))
     label = html.escape(f"Accuracy and loss by epoch of {models} on validation data.", quote=True)
