@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from helpers.places import ROOT
@@ -197,6 +199,37 @@ def test_a_second_process_waits_for_the_first(
     second.join(timeout=30)
     assert not second.is_alive()
     assert installer.steps.count("venv") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a lock with the process that took it")
+def test_a_step_that_outlives_the_tool_keeps_others_waiting(
+    tool: ModuleType, tmp_path: Path
+) -> None:
+    folder, log = tool.ROOT / ".venv", tmp_path / "log"
+    step = "import sys; sys.stdin.read()"
+    holder = (
+        "import importlib.util, os, pathlib, sys\n"
+        f"spec = importlib.util.spec_from_file_location('environment', {str(TOOL)!r})\n"
+        "tool = importlib.util.module_from_spec(spec); spec.loader.exec_module(tool)\n"
+        f"with tool.alone(pathlib.Path({str(folder)!r})):\n"
+        "    print('locked', flush=True)\n"
+        f"    tool.call([sys.executable, '-c', {step!r}], pathlib.Path({str(log)!r}))\n"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdin is not None and first.stdout is not None
+    assert first.stdout.readline() == "locked\n"
+    while not psutil.Process(first.pid).children():
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    with folder.with_name(".venv.lock").open("w") as file:
+        assert not tool._take(file.fileno()), "the step goes on, so the lock must hold"
+        first.stdin.close()  # The step reads the end of its input and ends.
+        while not tool._take(file.fileno()):
+            time.sleep(0.05)
+    first.stdout.close()
 
 
 @pytest.mark.parametrize("version", [(3, 9, 18), (3, 10, 2), (3, 14, 0)])

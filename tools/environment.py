@@ -106,6 +106,8 @@ def alone(folder: Path) -> Iterator[None]:
                 print(f"Another process is making {folder.name}: waiting for it.", flush=True)
             waited = True
             time.sleep(0.5)
+        # A command that outlives this process, because only this one was killed, keeps the lock.
+        os.set_inheritable(file.fileno(), True)
         yield
 
 
@@ -133,7 +135,11 @@ def call(words: list[str | Path], log: Path, more: dict[str, str] | None = None)
     """
     with log.open("wb") as file:
         process = subprocess.Popen(
-            words, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **(more or {})}
+            words,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(more or {})},
+            close_fds=False,
         )
         try:
             while True:
