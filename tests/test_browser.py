@@ -22,7 +22,7 @@ import jupytext
 import nbformat
 import pytest
 
-from course import book
+from course.book import build, context
 from course.catalogue import chapters
 from helpers.places import ROOT
 
@@ -46,7 +46,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     if not MATHJAX.is_file():
         pytest.skip("MathJax comes from npm, and npm is not installed")
     began = time.monotonic()
-    site = book.build(tmp_path_factory.mktemp("book"))
+    site = build.build(tmp_path_factory.mktemp("book"))
     return site, time.monotonic() - began
 
 
@@ -145,7 +145,7 @@ def test_every_picture_says_what_it_shows(pages: dict[str, _Page]) -> None:
 def test_the_alt_texts_are_those_of_the_notebooks(pages: dict[str, _Page]) -> None:
     for chapter in chapters().values():
         stored = nbformat.read(chapter.notebook, as_version=4)
-        wanted = {alt for cell in stored.cells for _, alt, _ in book._pictures(cell)}
+        wanted = {picture.alt for picture in context.pictures_of(stored)}
         shown = {image["alt"] for image in pages[f"{chapter.name}.html"].images}
         assert wanted <= shown
 
