@@ -12,11 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlparse
+from urllib.request import urlopen
 
 import jupytext
 import nbformat
@@ -404,9 +406,126 @@ def test_it_prints_without_the_menu(address: str, browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+PROSE = """\
+It makes 71<!-- net.errors --> mistakes, **fewer**.<!-- net.errors
+< 0.5 * dense.errors --> The end.
+
+<details><summary>Answer</summary>
+
+It is $x^2$, 95.0 %<!-- net.accuracy --> of it.
+
+</details>
+
+> **Predict.** Which one?
+>
+> <details><summary>Think first</summary>
+>
+> It is $y^2$.
+> </details>
+"""
+SHOWN = ["It makes 71 mistakes, fewer. The end.", "Answer", "Predict. Which one?", "Think first"]
+OPENED = ["95.0 % of it."]
+
+
+def prose_notebook() -> nbformat.NotebookNode:
+    """A notebook of living prose alone."""
+    cells = [nbformat.v4.new_markdown_cell(f"# Prose\n\n{PROSE}")]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def assert_prose_is_read_without_comments(browser: Any, selector: str) -> None:
+    """Read an element that shows ``PROSE``, with its folded answers closed and open."""
+    text = f"return document.querySelector({selector!r}).innerText"
+
+    def shown() -> str:
+        return " ".join(browser.execute_script(text).split())
+
+    assert all(part in shown() for part in SHOWN)
+    assert not any(part in shown() for part in OPENED)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert all(part in shown() for part in OPENED)
+    assert not any(part in shown() for part in ("<!--", "-->", "net.errors", "$"))
+
+
+def test_the_server_extension_is_installed_with_the_course() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert shared["jupyterlab/server.json"].startswith("etc/jupyter/jupyter_server_config.d/")
+    settings = json.loads((ROOT / "jupyterlab" / "server.json").read_text(encoding="utf-8"))
+    assert settings["ServerApp"]["jpserver_extensions"] == {"course.lab": True}
+
+
+@needs_browser
+def test_comments_are_invisible_and_answers_fold_in_the_book(tmp_path: Path, browser: Any) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "index.md").write_text("# Start\n\n```{toctree}\nprose\n```\n", "utf-8")
+    nbformat.write(prose_notebook(), tmp_path / "source" / "prose.ipynb")
+    folders = [str(tmp_path / "source"), str(tmp_path / "html")]
+    subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-c", str(ROOT / "docs"), *folders],
+        check=True,
+        env=environment(ROOT),
+    )
+    sized(browser, WIDE)
+    browser.get((tmp_path / "html" / "prose.html").as_uri())
+    maths = "return document.querySelectorAll('article details .math').length"
+    assert browser.execute_script(maths) == 2
+    browser.execute_script("document.querySelectorAll('.math').forEach(m => m.remove())")
+    assert_prose_is_read_without_comments(browser, "article")
+
+
+@needs_browser
+def test_comments_are_invisible_and_answers_fold_in_jupyterlab(
+    lab: tuple[str, Path], browser: Any
+) -> None:
+    address, _ = lab
+    opened(browser, address, "prose.ipynb")
+    rendered = ".jp-Notebook .jp-RenderedMarkdown"
+    maths = f"return document.querySelectorAll('{rendered} details mjx-container').length == 2"
+    wait(lambda: browser.execute_script(maths), 60, "the formulas")
+    assert_prose_is_read_without_comments(browser, rendered)
+
+
+@needs_browser
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_opening_and_saving_a_chapter_in_jupyterlab_changes_no_file(
+    lab: tuple[str, Path], browser: Any, suffix: str
+) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    address, folder = lab
+    pair = [folder / chapters()["02"].source.name, folder / chapters()["02"].notebook.name]
+    before = [path.read_bytes() for path in pair]
+    opened(browser, address, pair[0].with_suffix(suffix).name)
+    # JupyterLab describes the kernel in the notebook a moment after the kernel is ready.
+    time.sleep(5)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".lm-TabBar-tab.jp-mod-dirty")
+    stamp = pair[1].stat().st_mtime_ns
+    webdriver_actions(browser).key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
+    wait(lambda: pair[1].stat().st_mtime_ns != stamp, 30, "the saved file")
+    time.sleep(1)
+    assert [path.read_bytes() for path in pair] == before
+
+
+def opened(browser: Any, address: str, name: str) -> None:
+    """Open a notebook in JupyterLab and wait for its kernel, which is idle only once it started."""
+    sized(browser, WIDE)
+    wait(lambda: listening(address), 60, "JupyterLab")
+    browser.get(address.replace("/tree/", f"/tree/{name}"))
+    kernels = address.replace("/lab/tree/", "/api/kernels")
+
+    def ready() -> bool:
+        with urlopen(kernels, timeout=10) as answer:
+            return any(kernel["execution_state"] == "idle" for kernel in json.load(answer))
+
+    wait(ready, 90, "the kernel")
+
+
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """JupyterLab on a copy of the notebooks; chapter 01 is set to sample data."""
+    """JupyterLab on chapter 01 set to sample data, chapter 02 as stored, and a page of prose."""
     root = tmp_path / "checkout"
     for folder in ("src", "data"):
         skipped = shutil.ignore_patterns("__pycache__", "cache", "*.egg-info")
@@ -418,6 +537,9 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
         assert changed == 1, name
     (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")
+    for path in (chapters()["02"].source, chapters()["02"].notebook):
+        shutil.copy(path, root / "notebooks")
+    nbformat.write(prose_notebook(), root / "notebooks" / "prose.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -428,6 +550,7 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root / 'notebooks'}",
         f"--LabApp.workspaces_dir={tmp_path}",
+        "--ServerApp.jpserver_extensions=course.lab=True",  # as in jupyterlab/server.json
     ]
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings],
@@ -465,6 +588,7 @@ def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browse
 
     address, folder = lab
     source = folder / chapters()["01"].source.name
+    typed = source.read_text(encoding="utf-8")
     sized(browser, WIDE)
     wait(lambda: listening(address), 60, "JupyterLab")
     browser.get(address)
@@ -501,6 +625,7 @@ def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browse
     outputs = [o for cell in executed.cells for o in cell.get("outputs", [])]
     assert [o.evalue for o in outputs if o.output_type == "error"] == []
     assert sum("image/png" in o.get("data", {}) for o in outputs) > 5
+    assert source.read_text(encoding="utf-8") == typed
     written = jupytext.read(source)
     assert [c.source for c in written.cells] == [c.source for c in executed.cells]
 

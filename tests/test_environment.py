@@ -27,6 +27,7 @@ class Installer:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.steps: list[str] = []
+        self.commands: list[str] = []
         self.fails: set[str] = set()
         self.interrupted_at = ""
 
@@ -48,6 +49,7 @@ class Installer:
             step = ("uv " if " -m uv " in said else "pip ") + Path(str(words[-1])).name
             assert "--require-hashes" in words
         self.steps.append(step)
+        self.commands.append(said)
         log.write_text(f"the log of {step}", encoding="utf-8")
         if step == self.interrupted_at:
             raise KeyboardInterrupt
@@ -82,6 +84,16 @@ def test_an_environment_is_made_once(tool: ModuleType, installer: Installer) -> 
     assert installer.steps == ["venv", "uv itself", "uv requirements.lock", "course"]
     assert tool.main([]) == 0
     assert len(installer.steps) == 4
+
+
+@pytest.mark.parametrize("forbidden", [True, False])
+def test_packages_are_compiled_at_once_only_where_python_may_not_do_it_later(
+    tool: ModuleType, installer: Installer, forbidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", forbidden)
+    assert tool.main([]) == 0
+    [command] = [said for said in installer.commands if said.endswith("requirements.lock")]
+    assert ("--compile-bytecode" in command) == forbidden
 
 
 def test_uv_is_installed_by_the_hash_that_the_lock_gives(tool: ModuleType) -> None:

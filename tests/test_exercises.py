@@ -207,6 +207,8 @@ def test_the_page_of_the_book_folds_every_solution(copied: Chapter) -> None:
     assert len(checks) == len(exercises_of(copied.number))
     solved = [cell for cell in page.cells if cell.source.startswith("```python")]
     assert len(folded) == len(checks) + len(solved)
+    titles = [cell.metadata["mystnb"]["code_prompt_show"] for cell in folded]
+    assert titles.count("Solution") == len(solved)
     assert any("Right:" in output.get("text", "") for cell in folded for output in cell.outputs)
 
 

@@ -241,6 +241,9 @@ def install_packages(folder: Path, lock: str, log: Path) -> None:
     hashed: list[str | Path] = ["--require-hashes", "--requirement"]
     by_pip: list[str | Path] = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     by_uv: list[str | Path] = [python, "-m", "uv", "pip", "install", "--python", python]
+    if sys.dont_write_bytecode:
+        # Python would compile every package anew in each process: 10 s more per start of Keras.
+        by_uv.append("--compile-bytecode")
     done = call([*by_pip, "--no-deps", *hashed, only_uv], log) and call(
         [*by_uv, *hashed, ROOT / lock], log, sources_of_packages(python)
     )

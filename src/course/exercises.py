@@ -330,7 +330,7 @@ def page(chapter: Chapter) -> NotebookNode:
         shown = copy.deepcopy(cell)
         shown.metadata = NotebookNode({})
         if solved:
-            starter = _without(cell.source, SOLUTION, "...")
+            starter = _without(cell.source, SOLUTION, STUBS["code"])
             fenced = f"```python\n{starter}\n```"
             cells.append(v4.new_markdown_cell(fenced, id=f"starter-{number:03d}"))
             lines = [x for x in cell.source.split("\n") if x.strip() not in SOLUTION]
@@ -338,6 +338,8 @@ def page(chapter: Chapter) -> NotebookNode:
         shown.source = _without(shown.source, HIDDEN, None)
         if solved or HIDDEN[0] in cell.source:
             shown.metadata["tags"] = ["hide-cell"]
+            what = "Solution" if solved else "What check says to it"
+            shown.metadata["mystnb"] = {"code_prompt_show": what, "code_prompt_hide": what}
         cells.append(shown)
     made = copy.deepcopy(stored)
     made.cells = cells
