@@ -34,7 +34,7 @@ class Term:
     @property
     def anchor(self) -> str:
         """Its place on the glossary page, as Sphinx names it."""
-        return "term-" + re.sub(r"[^\w]+", "-", self.name).strip("-")
+        return "term-" + re.sub(r"[^\w]+", "-", re.sub(r"['’]", "", self.name)).strip("-")
 
 
 def terms() -> tuple[Term, ...]:

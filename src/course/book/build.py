@@ -153,6 +153,7 @@ def _finish(context: Context, site: Path, mathjax: Path) -> None:
     for path in site.rglob("*.html"):
         _replace(path, rf"(_images/(?:{changed}))\.png", r"\1.webp")
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
+        _replace(path, r'<summary aria-label="Toggle hidden content">', "<summary>")
         _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
         _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
     for path in (site / "_sources").rglob("*.ipynb"):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,7 +84,9 @@ def pictures_of(notebook: NotebookNode) -> Iterator[Picture]:
                 if not kind.startswith("image/"):
                     continue
                 drawn = kind == "image/svg+xml"
-                data = stored.encode() if drawn else base64.b64decode(stored)
+                # As myst-nb stores them, since it names files after the hash of their content.
+                lines = os.linesep.join(stored.splitlines())
+                data = lines.encode() if drawn else base64.b64decode(stored)
                 described = output.metadata.get(kind, {})
                 size = described.get("width"), described.get("height")
                 yield Picture(
