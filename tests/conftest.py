@@ -171,6 +171,7 @@ def little(tmp_path: Path) -> Little:
     shutil.copy(ROOT / "data" / "datasets.toml", root / "data")
     (root / "data" / "claims.toml").write_text("claim = []\nmistake = []\n", encoding="utf-8")
     (root / "data" / "sources.toml").write_text(SOURCE, encoding="utf-8")
+    (root / "data" / "glossary.toml").write_text("term = []\n", encoding="utf-8")
     (root / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
     made = Little(root)
     made.write(CHAPTER)

@@ -130,7 +130,7 @@ def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:
     while time.monotonic() < until and len(kernels_of(little)) < 2:
         time.sleep(0.1)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     while time.monotonic() < until and kernels_of(little):
         time.sleep(0.1)
     assert not kernels_of(little)
@@ -138,7 +138,7 @@ def test_a_killed_batch_goes_on_where_it_stopped(little: Little) -> None:
     process = little.start("run", "--profile", "sample", "-p", "seed=0,1", "--jobs", "1")
     wait_until_asleep(little)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "01_little-sample: reused" in errors
     assert statuses(little) == {
