@@ -20,6 +20,19 @@ def test_unchanged_outputs_pass_and_are_counted(stored: Little) -> None:
     assert "5 code cells compared with their stored outputs, 0 executed only" in answer.stdout
 
 
+def test_a_stream_that_was_stored_in_two_pieces_is_one_text(stored: Little) -> None:
+    def split(notebook: nbformat.NotebookNode) -> None:
+        [output] = notebook.cells[3].outputs
+        first, second = output.text.split(" are ")
+        stream = {"output_type": "stream", "name": "stdout"}
+        texts = (first, f" are {second}")
+        notebook.cells[3].outputs = [nbformat.from_dict({**stream, "text": x}) for x in texts]
+
+    edit(stored, split)
+    answer = stored.pytest("notebooks")
+    assert answer.returncode == 0, answer.stdout
+
+
 def test_on_sample_data_measured_cells_are_executed_only(stored: Little) -> None:
     answer = stored.pytest("notebooks", "--course-profile", "sample")
     assert answer.returncode == 0, answer.stdout
