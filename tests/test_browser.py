@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import unquote, urljoin, urlparse
 from urllib.request import urlopen
 
@@ -522,8 +523,11 @@ def wait_for_kernel(address: str) -> None:
     kernels = address.replace("/lab/tree/", "/api/kernels")
 
     def ready() -> bool:
-        with urlopen(kernels, timeout=10) as answer:
-            return any(kernel["execution_state"] == "idle" for kernel in json.load(answer))
+        try:
+            with urlopen(kernels, timeout=10) as answer:
+                return any(kernel["execution_state"] == "idle" for kernel in json.load(answer))
+        except HTTPError:  # the server can't describe a kernel that is just starting
+            return False
 
     wait(ready, 90, "the kernel")
 
