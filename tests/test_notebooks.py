@@ -48,7 +48,7 @@ class Pair:
     def store(self, body: str, change: Callable[[NotebookNode], None] = lambda done: None) -> None:
         """Write a chapter and store what its cells would leave."""
         self.write(body)
-        executed = pairing.without_outputs(self.chapter)
+        executed = pairing.described(self.chapter)
         code = [cell for cell in executed.cells if cell.cell_type == "code"]
         for number, cell in enumerate(code, 1):
             cell.execution_count = number
@@ -134,7 +134,7 @@ def test_syncing_or_storing_twice_changes_nothing(stored: Pair, course: Course) 
 
 
 def test_a_run_of_other_source_is_not_stored(stored: Pair) -> None:
-    executed = pairing.without_outputs(stored.chapter)
+    executed = pairing.described(stored.chapter)
     before = stored.notebook.read_bytes()
     stored.write(CHAPTER.replace("2 + 2", "2 + 3"))
     with pytest.raises(CourseError, match="changed while it ran"):

@@ -1,7 +1,7 @@
 import pytest
 
 from course import prose
-from course.expressions import ExpressionError, holds, parse, value_of
+from helpers.expressions import ExpressionError, holds, parse, value_of
 
 RECORDS = {
     "net.accuracy": 0.9504,

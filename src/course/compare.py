@@ -12,9 +12,8 @@ from itertools import zip_longest
 from typing import Any, Protocol
 
 from helpers.datasets import MIME_TYPE as DATA
+from helpers.outputs import HISTORY
 from helpers.records import MIME_TYPE as RECORD
-
-HISTORY = "application/vnd.course.history+json"
 
 # A comma separates thousands only between groups of three digits after one to three.
 NUMBER = re.compile(

@@ -18,9 +18,10 @@ from nbformat import NotebookNode, v4
 
 from course.catalogue import NOTEBOOKS, Chapter
 from course.errors import CourseError
+from course.notebooks.check import SECOND
 from course.notebooks.digests import cells_digest, digest_of
-from course.notebooks.files import code_cells, read_notebook, write_notebook
-from course.notebooks.pairing import KEEP
+from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
+from course.notebooks.pairing import KEEP, paired_metadata
 from helpers.digests import code_digest
 from helpers.exercises import exercises_of
 from helpers.places import ROOT
@@ -29,7 +30,6 @@ STUBS = {"code": "pass  # your code goes here", "markdown": "*Your answer goes h
 SOLUTION = ("### BEGIN SOLUTION", "### END SOLUTION")
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 SECONDS = 600  # that one cell of a solution may take
-COLUMNS = 88  # of a line of code, so that it fits the page of the book
 _CELL = re.compile(r"# %%(?: |$)")
 _HEADING = re.compile(r"^## Exercise (\d+\.\d+):", re.MULTILINE)
 
@@ -139,12 +139,7 @@ def read_solutions(chapter: Chapter) -> NotebookNode:
         raise CourseError(f"{where} cannot be read: {error}.") from error
     if unpaired := list(_mark_faults(text, where)):
         raise CourseError("\n".join(unpaired))
-    pairing = {
-        key: value
-        for key, value in notebook.metadata.get("jupytext", {}).items()
-        if key != "text_representation"
-    }
-    notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
+    notebook.metadata = paired_metadata(notebook)
     for number, cell in enumerate(notebook.cells):
         tags = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         cell.metadata = NotebookNode(tags)
@@ -155,14 +150,12 @@ def read_solutions(chapter: Chapter) -> NotebookNode:
 
 def cleared(solutions: NotebookNode) -> NotebookNode:
     """Return a student's notebook: no solutions, hidden tests, outputs or marks for grading."""
-    notebook = copy.deepcopy(solutions)
+    notebook = without_outputs(solutions)
     notebook.metadata = NotebookNode(copy.deepcopy(KEEP))
     for cell in notebook.cells:
         cell.source = _without(cell.source, SOLUTION, STUBS[cell.cell_type])
         cell.source = _without(cell.source, HIDDEN, None)
         cell.metadata = NotebookNode({})
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     return notebook
 
 
@@ -307,11 +300,16 @@ def _source_faults(chapter: Chapter, notebook: NotebookNode) -> Iterator[str]:
         yield f"{where} has the exercises {', '.join(asked) or 'none'}, but {answers}."
     for cell, exercise in _places(notebook):
         for line in cell.source.split("\n") if cell.cell_type == "code" else []:
-            if len(line) > COLUMNS:
+            if len(line) > SECOND.columns:
                 yield (
                     f"{where}, exercise {exercise}: a line of code has {len(line)} columns, more "
-                    f"than the {COLUMNS} allowed: {line.strip()[:40]} ..."
+                    f"than the {SECOND.columns} allowed: {line.strip()[:40]} ..."
                 )
+
+
+def _unmarked(text: str) -> str:
+    """Return a cell's text with its solution, without the lines that mark it."""
+    return "\n".join(line for line in text.split("\n") if line.strip() not in SOLUTION)
 
 
 def page(chapter: Chapter) -> NotebookNode:
@@ -323,7 +321,7 @@ def page(chapter: Chapter) -> NotebookNode:
         if cell.cell_type == "markdown":
             text = cell.source
             if solved:
-                text = "\n".join(x for x in text.split("\n") if x.strip() not in SOLUTION)
+                text = _unmarked(text)
                 text = f"<details><summary>Solution</summary>\n\n{text}\n\n</details>"
             cells.append(v4.new_markdown_cell(text, id=f"text-{number:03d}"))
             continue
@@ -333,8 +331,7 @@ def page(chapter: Chapter) -> NotebookNode:
             starter = _without(cell.source, SOLUTION, STUBS["code"])
             fenced = f"```python\n{starter}\n```"
             cells.append(v4.new_markdown_cell(fenced, id=f"starter-{number:03d}"))
-            lines = [x for x in cell.source.split("\n") if x.strip() not in SOLUTION]
-            shown.source = "\n".join(lines)
+            shown.source = _unmarked(shown.source)
         shown.source = _without(shown.source, HIDDEN, None)
         if solved or HIDDEN[0] in cell.source:
             shown.metadata["tags"] = ["hide-cell"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
-from course.expressions import (
+from helpers.expressions import (
     Expression,
     ExpressionError,
     holds,

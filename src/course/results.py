@@ -14,13 +14,14 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course.catalogue import chapters, defaults, parse_parameters
-from course.compare import HISTORY, is_text, pieces
+from course.compare import is_text, pieces
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, records_of
 from course.running.run import to_json
 from course.running.store import Attempt, read_attempts
 from helpers.files import write_atomically
+from helpers.outputs import HISTORY
 from helpers.places import ROOT
 
 RESULTS = ROOT / "results"

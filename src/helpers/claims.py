@@ -5,15 +5,13 @@ about a trained system names the system, its recipe and the parameters that a ru
 count. A run that used others is our own related figure, and never confirms or refutes the source.
 """
 
-import ast
 import functools
-import operator
-import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
+from helpers.expressions import ExpressionError, names_in, parse, value_of
 from helpers.places import TableError, read_table
 
 REPRODUCED = "reproduced"
@@ -26,13 +24,6 @@ COMPARISONS = ("equal", "about", "at least", "at most", "more than", "less than"
 UNITS = ("fraction", "count", "seconds", "")
 
 _TYPES: dict[Any, Any] = {str: str, int: int, float: (int, float), bool: bool}
-_NAME = re.compile(r"(?<![\w.])[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ class Claim:
     @property
     def records(self) -> set[str]:
         """The names of all records that the claim is measured by."""
-        return set(_NAME.findall(f"{self.measure} {self.related}"))
+        return {*names_in(self.measure), *names_in(self.related)}
 
 
 @dataclass(frozen=True)
@@ -195,27 +186,17 @@ def evaluate(expression: str, records: Mapping[str, float]) -> float | None:
     0.25
     >>> evaluate("net.accuracy - dense.accuracy", {"net.accuracy": 0.75})
     """
-    names = _NAME.findall(expression)
-    if not expression or any(name not in records for name in names):
+    if not expression:
         return None
-    text = _NAME.sub(lambda match: f"({float(records[match[0]])!r})", expression)
     try:
-        return _number(ast.parse(text, mode="eval").body)
-    except (SyntaxError, TypeError) as error:
+        parsed = parse(expression)
+        if any(name not in records for name in parsed.names):
+            return None
+        return float(value_of(parsed, records))
+    except ExpressionError as error:
         raise ValueError(
             f'"{expression}" is not an expression of records: use names, numbers and + - * /.'
         ) from error
-
-
-def _number(node: ast.expr) -> float:
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_number(operand)
-        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATORS:
-            return _OPERATORS[type(sign)](_number(left), _number(right))
-    raise TypeError(f"unexpected {type(node).__name__}")
 
 
 def agrees(claim: Claim, value: float) -> bool:
@@ -322,8 +303,7 @@ def claims() -> tuple[Claim, ...]:
         TableError: the file cannot be read or an entry is wrong.
     """
     found = []
-    for number, table in enumerate(_entries("claim"), start=1):
-        where = f"data/claims.toml, claim {number}"
+    for where, table in _entries("claim"):
         claim = _parsed(Claim, table, where)
         if fault := _claim_fault(claim):
             raise TableError(f"{where} ({claim.statement}): {fault}.")
@@ -339,8 +319,7 @@ def mistakes() -> tuple[Mistake, ...]:
         TableError: the file cannot be read or an entry is wrong.
     """
     found = []
-    for number, table in enumerate(_entries("mistake"), start=1):
-        where = f"data/claims.toml, mistake {number}"
+    for where, table in _entries("mistake"):
         mistake = _parsed(Mistake, {**table, "sources": tuple(table.get("sources", ()))}, where)
         if not mistake.sources:
             raise TableError(f"{where}: sources must name at least one source.")
@@ -350,11 +329,13 @@ def mistakes() -> tuple[Mistake, ...]:
     return tuple(sorted(found, key=lambda mistake: mistake.number))
 
 
-def _entries(kind: str) -> list[dict[str, Any]]:
+def _entries(kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return every table of a kind in ``data/claims.toml``, each with what to call it."""
     listed = read_table("data/claims.toml").get(kind, [])
     if not isinstance(listed, list):
         raise TableError(f"data/claims.toml must list each {kind} under [[{kind}]].")
-    return [_table(entry, f"data/claims.toml, {kind} {n}") for n, entry in enumerate(listed, 1)]
+    places = [f"data/claims.toml, {kind} {number}" for number in range(1, len(listed) + 1)]
+    return [(where, _table(entry, where)) for where, entry in zip(places, listed, strict=True)]
 
 
 def _table(entry: Any, where: str) -> dict[str, Any]:
@@ -402,9 +383,9 @@ def _claim_fault(claim: Claim) -> str:
         return "no run counts for it, so differs must say how ours differs"
     for expression in (claim.measure, claim.related):
         try:
-            evaluate(expression, dict.fromkeys(_NAME.findall(expression), 1.0))
+            evaluate(expression, dict.fromkeys(names_in(expression), 1.0))
         except ValueError as error:
             return str(error).rstrip(".")
-    if claim.measure and claim.kind != "computed" and not _NAME.search(claim.measure):
+    if claim.measure and claim.kind != "computed" and not names_in(claim.measure):
         return f"measure must name a record, not {claim.measure!r}"
     return ""

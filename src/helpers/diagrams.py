@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-# Okabe and Ito's colors, which color-blind readers can tell apart.
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+from helpers.plots import COLORS
+
+BLUE, ORANGE, GREEN, _, PURPLE, *_ = COLORS
 INK, PAPER, SHADE = "#222222", "#ffffff", "#eef1f4"
 QUARTERS = ("#cfe5f3", "#fbe3b5", "#c9ebdf", "#f3dbe7")
 _SCALE = 0.42  # inches per cell

@@ -66,7 +66,7 @@ def of_chapter(number: str) -> list[dict[str, Any]]:
     >>> {run["chapter"] for run in of_chapter("01")}
     {'01'}
     """
-    found = [{"name": name, **_read(name)} for name in names()]
+    found = [{"name": name, **_content(path)} for name, path in sorted(_files().items())]
     return [run for run in found if (run["chapter"], run["backend"]) == (number, "tensorflow")]
 
 
@@ -80,5 +80,9 @@ def _read(name: str) -> dict[str, Any]:
     found = _files()
     if name not in found:
         raise ValueError(f'There is no kept run "{name}": results/ has {", ".join(sorted(found))}.')
-    content: dict[str, Any] = json.loads(found[name].read_text(encoding="utf-8"))
+    return _content(found[name])
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content

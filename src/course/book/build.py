@@ -16,7 +16,7 @@ from course import exercises, glossary, prose
 from course.book import pages
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
-from course.notebooks.files import write_notebook
+from course.notebooks.files import without_outputs, write_notebook
 from course.results import RESULTS
 from helpers.places import ROOT
 
@@ -182,15 +182,6 @@ def _replace(path: Path, pattern: str, by: str) -> None:
     changed = re.sub(pattern, by, text)
     if changed != text:
         path.write_text(changed, encoding="utf-8", errors="surrogateescape")
-
-
-def without_outputs(notebook: NotebookNode) -> NotebookNode:
-    """Copy a notebook without its outputs."""
-    bare = copy.deepcopy(notebook)
-    for cell in bare.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return bare
 
 
 def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:

@@ -120,7 +120,7 @@ class Story:
         refuted: all claims that were not reproduced.
         open: number of claims that were not run here.
         compared: claims not run here for which we have a related figure, the README's first.
-        idle: claims for which there is no figure of ours at all.
+        idle: claims without any figure of our own.
     """
 
     total: int

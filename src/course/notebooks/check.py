@@ -16,8 +16,8 @@ from course.notebooks.living import Records, cell_faults
 from course.notebooks.pairing import (
     NOTEBOOK_METADATA,
     STORED_METADATA,
+    described,
     stored_metadata,
-    without_outputs,
 )
 
 TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
@@ -138,7 +138,7 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
     Raises:
         CourseError: one of the pair cannot be read at all.
     """
-    source, stored = without_outputs(chapter), read_notebook(chapter.notebook)
+    source, stored = described(chapter), read_notebook(chapter.notebook)
     name = f"notebooks/{chapter.notebook.name}"
     edition = FIRST if chapter.number in IN_FIRST_EDITION else SECOND
     found = list(_pair_faults(source, stored, (f"notebooks/{chapter.source.name}", name)))

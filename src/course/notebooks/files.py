@@ -1,5 +1,6 @@
 """Notebook files: read, written in one step, and what their outputs store."""
 
+import copy
 import os
 import tempfile
 from pathlib import Path
@@ -60,6 +61,14 @@ def write_text(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise CourseError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy of a notebook without its outputs."""
+    bare = copy.deepcopy(notebook)
+    for cell in code_cells(bare):
+        cell.outputs, cell.execution_count = [], None
+    return bare
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:

@@ -26,12 +26,22 @@ KEEP = {
 }
 
 
+def paired_metadata(notebook: NotebookNode) -> NotebookNode:
+    """Return the metadata that the ``.ipynb`` of a pair gets, from those of its ``.py``."""
+    pairing = {
+        key: value
+        for key, value in notebook.metadata.get("jupytext", {}).items()
+        if key != "text_representation"
+    }
+    return NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
+
+
 def stored_metadata(cell: NotebookNode) -> dict[str, Any]:
     """Return what the ``.ipynb`` keeps of a cell's metadata; the ``.py`` keeps the tags alone."""
     return {key: value for key, value in cell.metadata.items() if key in STORED_METADATA and value}
 
 
-def without_outputs(chapter: Chapter) -> NotebookNode:
+def described(chapter: Chapter) -> NotebookNode:
     """Return the notebook that a chapter's ``.py`` describes, without outputs.
 
     Raises:
@@ -41,12 +51,7 @@ def without_outputs(chapter: Chapter) -> NotebookNode:
         notebook = jupytext.reads(source(chapter), fmt="py")
     except ValueError as error:
         raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
-    pairing = {
-        key: value
-        for key, value in notebook.metadata.get("jupytext", {}).items()
-        if key != "text_representation"
-    }
-    notebook.metadata = NotebookNode({**copy.deepcopy(KEEP), "jupytext": pairing})
+    notebook.metadata = paired_metadata(notebook)
     for number, cell in enumerate(notebook.cells):
         kept = {key: value for key, value in cell.metadata.items() if key in STORED_METADATA}
         if FOLDED & set(kept.get("tags", [])):
@@ -72,7 +77,7 @@ def sync_pair(chapter: Chapter) -> int:
     Returns:
         The number of code cells that lost their outputs or never had any.
     """
-    notebook = without_outputs(chapter)
+    notebook = described(chapter)
     old = read_notebook(chapter.notebook) if chapter.notebook.exists() else None
     old_code = [] if old is None else code_cells(old)
     lost, holds = 0, True
@@ -105,7 +110,7 @@ def store(chapter: Chapter, executed: NotebookNode) -> None:
     Raises:
         CourseError: the chapter's source changed while it ran.
     """
-    notebook = without_outputs(chapter)
+    notebook = described(chapter)
     ran, code = code_cells(executed), code_cells(notebook)
     if [cell.source for cell in ran] != [cell.source for cell in code]:
         raise CourseError(

@@ -18,7 +18,6 @@ import nbformat
 import psutil
 
 from course.catalogue import NOTEBOOKS, chapters
-from course.compare import HISTORY
 from course.machine import CARD_VARIABLES, environment, used_bytes
 from course.notebooks.files import records_of
 from course.running.processes import (
@@ -32,6 +31,7 @@ from course.running.processes import (
 from course.running.run import Failure, Progress, Run
 from course.running.store import file_hash, tail_of
 from helpers.datasets import MIME_TYPE as DATA
+from helpers.outputs import HISTORY
 
 CARD_INTERVAL = 2.0  # seconds between two looks at the memory of a graphics card
 

@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons of records, as the comments in prose write them; nothing is run.
+"""Arithmetic and comparisons of records, as comments in prose and claims write them; none is run.
 
 An expression holds names of records, numbers, ``+ - * /``, ``abs``, ``min`` and ``max``. A test
 compares such values with ``< <= > >= == !=``, chained if need be, and joins comparisons by ``and``,
@@ -39,7 +39,7 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Expression:
-    """What a comment says.
+    """An expression that was read.
 
     Attributes:
         text: as written.
@@ -66,7 +66,7 @@ def parse(text: str) -> Expression:
     """Parse an expression without evaluating it.
 
     Raises:
-        ExpressionError: the text is anything else, or names no record.
+        ExpressionError: the text is anything else.
 
     >>> parse("a.b < 0.5 * c.d").is_test
     True
@@ -78,8 +78,6 @@ def parse(text: str) -> Expression:
         tree = ast.parse(plain.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ExpressionError(f"cannot be parsed: {text}") from error
-    if not names:
-        raise ExpressionError(f"names no record: {text}")
     is_test = _is_test(tree)
     expression = Expression(text, names, is_test, tree)
     _check(tree, is_test, expression)
