@@ -53,6 +53,8 @@ def test_pictures_count_but_are_not_compared() -> None:
     picture, other = shown(**{"image/png": "AAAA"}), shown(**{"image/png": "BBBB"})
     assert differences(picture, other) == []
     assert "nothing" in differences(picture, [])[0]
+    drawn = shown(**{"image/svg+xml": "<svg/>", "image/png": "AAAA"})
+    assert differences(picture, drawn) == []
 
 
 def test_html_is_compared_where_nothing_is_measured() -> None:

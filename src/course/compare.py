@@ -113,13 +113,15 @@ def pieces(outputs: list[Any], measured: bool) -> list[Piece]:
             found.append(Piece("error", f"{output['ename']}: {output['evalue']}"))
             continue
         data = output["data"]
+        if any(kind.startswith("image/") for kind in data):
+            # Whether a figure is stored as SVG or as pixels depends on its size alone.
+            found.append(Piece("picture", "a picture"))
         for kind in sorted(data):
             if kind == DATA or (kind == "text/plain" and (RECORD in data or HISTORY in data)):
                 continue
             if kind.startswith("image/"):
-                # Whether a figure is stored as SVG or as pixels depends on its size alone.
-                found.append(Piece("picture", "a picture"))
-            elif kind == "text/html" and measured:
+                continue
+            if kind == "text/html" and measured:
                 found.append(Piece(kind, "a picture"))
             elif kind in (RECORD, HISTORY) or isinstance(data[kind], str):
                 found.append(Piece(kind, data[kind]))

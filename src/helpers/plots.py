@@ -46,8 +46,9 @@ _LARGEST_SVG = 150_000
 def show(figure: Figure, alt: str) -> None:
     """Show a figure with a text for those who cannot see it, and close it.
 
-    Line art is stored as SVG. Photographs are stored in full color at twice the size at which they
-    are displayed, as JPEG or PNG, whichever is smaller.
+    Line art is stored as SVG, with a small PNG beside it, because JupyterLab shows no SVG of a
+    notebook that wasn't run on this machine. Photographs are stored in full color at twice the
+    size at which they are displayed, as JPEG or PNG, whichever is smaller.
 
     Args:
         figure: a Matplotlib figure.
@@ -66,11 +67,12 @@ def show(figure: Figure, alt: str) -> None:
             axis.grid(visible=False)
     drawn = None if _is_photograph(figure) else _svg(figure, alt)
     if drawn is not None and len(drawn) <= _LARGEST_SVG:
-        data, kind, size = drawn, "image/svg+xml", {}
+        data, sizes = {"image/svg+xml": drawn, "image/png": _small_png(figure)}, {}
     else:
-        data, kind, size = _pixels(figure)
+        content, kind, sizes = _pixels(figure)
+        data = {kind: content}
     plt.close(figure)
-    put({kind: data, "text/plain": alt}, metadata={kind: {"alt": alt, **size}})
+    put({**data, "text/plain": alt}, metadata={kind: {"alt": alt, **sizes} for kind in data})
 
 
 def _is_photograph(figure: Figure) -> bool:
@@ -86,6 +88,16 @@ def _svg(figure: Figure, alt: str) -> str:
     text = text[text.index("<svg") :]
     start, end = text.split(">", 1)
     return f'{start} role="img"><title>{html.escape(alt)}</title>{end}'
+
+
+def _small_png(figure: Figure) -> str:
+    """Draw line art in pixels of the page and few colors, and return it as base64."""
+    held = io.BytesIO()
+    figure.savefig(held, format="png", dpi=_SCREEN, bbox_inches="tight")
+    file = io.BytesIO()
+    picture = Image.open(held).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture.save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:

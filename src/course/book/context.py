@@ -16,6 +16,7 @@ from course.notebooks.digests import cells_digest, outputs_digest
 from course.notebooks.files import read_notebook
 from course.results import BACKEND, KeptRun, Record, kept_runs
 from helpers.claims import Evidence
+from helpers.outputs import PICTURES
 from helpers.records import MIME_TYPE
 
 
@@ -80,10 +81,9 @@ def pictures_of(notebook: NotebookNode) -> Iterator[Picture]:
     """Return the pictures that the cells of a notebook show, in order."""
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
-            for kind, stored in output.get("data", {}).items():
-                if not kind.startswith("image/"):
-                    continue
-                drawn = kind == "image/svg+xml"
+            shown = output.get("data", {})
+            for kind in [each for each in PICTURES if each in shown][:1]:
+                stored, drawn = shown[kind], kind == "image/svg+xml"
                 # As myst-nb stores them, since it names files after the hash of their content.
                 lines = os.linesep.join(stored.splitlines())
                 data = lines.encode() if drawn else base64.b64decode(stored)
