@@ -194,8 +194,8 @@ if passed:
     both = np.concatenate([alternate(images[:6], tosses, epoch) for epoch in (0, 1)])
     plots.show(
         plots.image_grid(both, None, "Above: epoch 0. Below: epoch 1", columns=6),
-        "Six drawn images in two rows; each image in the lower row is the mirror image of the "
-        "one above it.",
+        "Six drawn images in two rows; each image in the lower row is the mirror image "
+        "of the one above it.",
     )
 
 # %% [markdown]
