@@ -1,65 +1,61 @@
-"""Drawings of the blocks that networks are made of: boxes for layers, arrows for feature maps."""
+"""A drawing of a block whose input feeds several branches, such as an Inception module."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+_INPUT, _LAYER, _JOIN = "#eef1f4", "#cfe5f3", "#f3dbe7"
+_WIDE, _TALL = 2.2, 1.1  # distance between neighbors, in inches
 
-def draw_block(
-    boxes: Mapping[str, tuple[float, float]],
-    arrows: Sequence[tuple[str, str] | tuple[str, str, float]],
-    title: str,
-) -> Figure:
-    """A block as a drawing that is read from the bottom up.
+
+def draw_branches(start: str, branches: Sequence[Sequence[str]], end: str) -> Figure:
+    """Draw a block from top to bottom: an input, branches side by side, and where they join.
 
     Args:
-        boxes: place of the middle of each box by its text, as (column, row) with row 0 at the
-            bottom; neighbours are 1 apart.
-        arrows: texts of the boxes where an arrow begins and ends, and for a curved arrow how far
-            it bends to the right, as a share of its length.
-        title: of the drawing.
+        start: text of the box at the top.
+        branches: for each branch the texts of its boxes, from the input on, at least one.
+        end: text of the box at the bottom.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: an arrow begins or ends at a box that is not there.
+        ValueError: there is no branch, or one is empty.
+
+    >>> figure = draw_branches("in", [["1 x 1"], ["1 x 1", "3 x 3"]], "out")
+    >>> [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    ['in', 'out', '1 x 1', '1 x 1', '3 x 3']
     """
-    for first, last, *_ in arrows:
-        for end in (first, last):
-            if end not in boxes:
-                raise ValueError(f'An arrow names the box "{end}", but there is only {set(boxes)}.')
-    columns = [column for column, _ in boxes.values()]
-    rows = [row for _, row in boxes.values()]
-    wide, high = max(columns) - min(columns) + 1.3, max(rows) - min(rows) + 0.8
-    figure, axis = plt.subplots(figsize=(1.75 * wide, 0.85 * high + 0.4), layout="constrained")
-    for text, (column, row) in boxes.items():
-        axis.text(
-            column,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=9,
-            zorder=3,
-            bbox={"boxstyle": "round,pad=0.45", "facecolor": "#e8f0fa", "edgecolor": "#33608f"},
-        )
-    for first, last, *bend in arrows:
-        axis.annotate(
-            "",
-            xy=(boxes[last][0], boxes[last][1] - (0 if bend else 0.22)),
-            xytext=(boxes[first][0], boxes[first][1] + (0 if bend else 0.22)),
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": "#444444",
-                "shrinkA": 22 if bend else 0,
-                "shrinkB": 22 if bend else 0,
-                "connectionstyle": f"arc3,rad={bend[0] if bend else 0}",
-            },
-        )
-    axis.set_xlim(min(columns) - 0.65, max(columns) + 0.65)
-    axis.set_ylim(min(rows) - 0.4, max(rows) + 0.4)
+    if not branches or not all(branches):
+        raise ValueError("A block needs at least one branch, and each branch at least one layer.")
+    rows = max(len(branch) for branch in branches)
+    middle = (len(branches) - 1) / 2
+    figure, axis = plt.subplots(
+        figsize=(_WIDE * len(branches), _TALL * (rows + 2)), layout="constrained"
+    )
+    _box(axis, middle, 0, start, _INPUT)
+    _box(axis, middle, rows + 1, end, _JOIN)
+    for column, branch in enumerate(branches):
+        first = 1 + (rows - len(branch)) / 2  # a short branch is centered
+        heights = [first + number for number in range(len(branch))]
+        for height, text in zip(heights, branch, strict=True):
+            _box(axis, column, height, text, _LAYER)
+        places = [(middle, 0.0), *((column, height) for height in heights), (middle, rows + 1.0)]
+        for (x0, y0), (x1, y1) in pairwise(places):
+            _arrow(axis, (x0, y0 + 0.24), (x1, y1 - 0.24))
+    axis.set(xlim=(-0.55, len(branches) - 0.45), ylim=(rows + 1.4, -0.4))
     axis.set_axis_off()
-    axis.set_title(title)
     return figure
+
+
+def _box(axis: Axes, x: float, y: float, text: str, color: str) -> None:
+    style = {"boxstyle": "round,pad=0.5", "facecolor": color, "edgecolor": "#6b7680"}
+    axis.text(x, y, text, ha="center", va="center", fontsize=10, bbox=style)
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = {"arrowstyle": "-|>", "color": "#4a545e", "shrinkA": 0, "shrinkB": 0}
+    axis.annotate("", xy=end, xytext=start, arrowprops=style)
