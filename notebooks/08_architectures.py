@@ -489,27 +489,14 @@ for name, values in reached.items():
 
 # %% tags=["measured", "hide-input"]
 millions = {name: cost["macs"] / 1e6 for name, cost in costs.items()}
-panels = {
-    "million MACs per image": millions,
-    "seconds": {name: 60 * np.mean(runs) for name, runs in minutes.items()},
-}
-figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-for axis, (label, places) in zip(axes, panels.items(), strict=True):
-    for name, place in places.items():
-        height = np.mean(reached[name])
-        axis.plot(place, height, "o", color=COLORS[name])
-        text = name.replace("_", " ")
-        style = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
-        axis.annotate(text, (place, height), (0, 7), color=COLORS[name], **style)
-    axis.set(xlabel=label, xlim=(0, 1.25 * max(places.values())))
-axes[0].set_ylabel("validation accuracy")
-axes[0].yaxis.set_major_formatter("{x:.0%}")
-axes[0].margins(y=0.15)
-figure.suptitle(f"Two ways to count the cost ({cifar10.label})")
-
-# %% tags=["measured", "hide-input"]
+seconds = {name: 60 * np.mean(runs) for name, runs in minutes.items()}
+accuracies = {name: np.mean(values) for name, values in reached.items()}
 plots.show(
-    figure,
+    architectures.draw_costs(
+        {"million MACs per image": millions, "seconds of training": seconds},
+        *(accuracies, COLORS),
+        f"Two ways to count the cost ({cifar10.label})",
+    ),
     "Two panels with the six networks. Left, accuracy against multiply-adds: the "
     "separable net is the cheapest by far. Right, against the seconds of the training: "
     "it takes about as long as the others, and the bottleneck net longest.",
@@ -665,18 +652,18 @@ layer_numbers = range(1, len(norms["plain"][0]) + 1)
 architectures.draw_with_runs(axis, layer_numbers, norms, SHADES)
 axis.set(xlabel="3 x 3 convolution, from the input on", ylabel="norm of its gradient")
 axis.set_title(f"One batch, before any training ({cifar10.label})")
-for name, runs in norms.items():
-    middle = np.exp(np.mean(np.log(runs), axis=0))
-    slug = f"architectures.gradients.{name.replace(' ', '_')}.first_over_last"
-    record(slug, middle[0] / middle[-1])
-
-# %% tags=["measured", "hide-input"]
 plots.show(
     figure,
     "Gradient norm of every convolution on a logarithmic axis. Plain: low and level. "
     "Batch norm alone: falling steeply from the first layer to the last. Shortcuts "
     "alone: very high. Both: level, in the middle.",
 )
+
+# %% tags=["measured", "hide-input"]
+for name, runs in norms.items():
+    middle = np.exp(np.mean(np.log(runs), axis=0))
+    slug = f"architectures.gradients.{name.replace(' ', '_')}.first_over_last"
+    record(slug, middle[0] / middle[-1])
 
 # %% [markdown]
 # In the plain network the gradients of the first and the last convolution are about equal:
@@ -1084,11 +1071,11 @@ record("architectures.inception_naive.channels", naive.output_shape[-1], "count"
 # Now you know the blocks, and the famous networks are quickly built. Each function below is a
 # whole network from its paper.
 #
-# **LeNet-5** (1998) set the pattern: convolve, pool, convolve, pool, then dense layers. In the
+# *LeNet-5* (1998) set the pattern: convolve, pool, convolve, pool, then dense layers. In the
 # paper each of the later kernels reads only some of the six maps; as everyone does today, we let
 # them read all.
 #
-# **AlexNet** (2012) is LeNet made large, with ReLUs, dropout and a thousand classes. It was
+# *AlexNet* (2012) is LeNet made large, with ReLUs, dropout and a thousand classes. It was
 # trained on two graphics cards, so three of its layers are split into two `groups` that don't see
 # each other. (The paper speaks of images of 224 pixels. Its map sizes come out with 227 pixels, or
 # with 224 and a little padding.) We leave out its local response normalization, which has no
@@ -1129,11 +1116,11 @@ def alexnet():
 
 
 # %% [markdown]
-# **ZFNet** (2013) came from *looking* at AlexNet's first kernels, with methods like those of
+# *ZFNet* (2013) came from *looking* at AlexNet's first kernels, with methods like those of
 # chapter 6, and finding them too coarse. It uses 7 x 7 with stride 2 in place of 11 x 11 with
 # stride 4.
 #
-# **VGG** (2014) went all the way to 3 x 3. We build the variant with 16 layers: five groups of
+# *VGG* (2014) went all the way to 3 x 3. We build the variant with 16 layers: five groups of
 # 3 x 3 convolutions, a pooling after each, and the channels double until they reach 512.
 
 
@@ -1160,7 +1147,7 @@ def vgg16():
 
 
 # %% [markdown]
-# **GoogLeNet** (2014) is a stack of nine Inception modules, in three groups with a pooling between
+# *GoogLeNet* (2014) is a stack of nine Inception modules, in three groups with a pooling between
 # them. It has no large dense layers: global average pooling hands 1,024 numbers to the classifier.
 # (We leave out the two helper classifiers that the paper uses in training only.)
 
@@ -1193,7 +1180,7 @@ def googlenet():
 
 
 # %% [markdown]
-# **ResNet** (2015) is a stack of residual blocks. The variant with 50 layers uses the bottleneck
+# *ResNet* (2015) is a stack of residual blocks. The variant with 50 layers uses the bottleneck
 # that we defined above, so it takes a dozen lines.
 
 
@@ -1311,22 +1298,22 @@ tables.show_table(header, lines, "Six networks, built and called here")
 # %% [markdown]
 # Read the table from top to bottom.
 #
-# * **The parameters** rise up to VGG-16 and then fall sharply. In VGG-16,
+# * *The parameters* rise up to VGG-16 and then fall sharply. In VGG-16,
 #   89 %<!-- architectures.vgg16.dense_share --> of them are in dense layers. GoogLeNet and ResNet
 #   replace these by global average pooling and keep
 #   15 %<!-- architectures.googlenet.dense_share --> and
 #   8 %<!-- architectures.resnet50.dense_share --> there.
-# * **The MACs** tell another story. VGG-16 needs
+# * *The MACs* tell another story. VGG-16 needs
 #   15.5 billion<!-- architectures.vgg16.multiplications --> per image, ResNet-50 only
 #   3.9 billion<!-- architectures.resnet50.multiplications -->, with three times as many layers.
 #   AlexNet has more than twice the parameters of ResNet-50 and less than a third of its
 #   MACs.<!-- architectures.alexnet.parameters > 2 * architectures.resnet50.parameters and
 #   architectures.alexnet.multiplications < 0.33 * architectures.resnet50.multiplications -->
-# * **Pooling** hasn't gone away, although you may read that. GoogLeNet has
+# * *Pooling* hasn't gone away, although you may read that. GoogLeNet has
 #   13<!-- architectures.googlenet.poolings --> pooling layers, more than any other here: four
 #   between the stages and one in each of its nine modules. ResNet-50 has
 #   1<!-- architectures.resnet50.poolings -->, and both end in a global one besides.
-# * **The depth** counts layers with weights on the longest path, except for LeNet-5, whose authors
+# * *The depth* counts layers with weights on the longest path, except for LeNet-5, whose authors
 #   counted the pooling layers, too. GoogLeNet has many more convolutions than 22, because its
 #   branches lie side by side.
 
@@ -1405,12 +1392,12 @@ record("architectures.efficientnet.macs", efficientnet_macs, "count")
 # ResNet isn't the end of the story. Three later blocks show where it went; each is again a
 # handful of lines.
 #
-# * **DenseNet** (Huang and others, 2016) doesn't add the input to the output, it *concatenates*
+# * *DenseNet* (Huang and others, 2016) doesn't add the input to the output, it *concatenates*
 #   them. Every layer sees the maps of all layers before it, and adds a few of its own.
-# * **MobileNetV2** (Sandler and others, 2018) turns the bottleneck inside out. The **inverted
+# * *MobileNetV2* (Sandler and others, 2018) turns the bottleneck inside out. The **inverted
 #   residual block** carries *few* channels along the shortcut, widens them inside with a cheap
 #   1 x 1, looks around with a depthwise convolution, and squeezes again.
-# * **ConvNeXt** (Liu and others, 2022) borrows from the transformers that had overtaken
+# * *ConvNeXt* (Liu and others, 2022) borrows from the transformers that had overtaken
 #   convnets: a depthwise window of 7 x 7, layer normalization, one smooth activation (GELU) per
 #   block.
 
@@ -1552,25 +1539,12 @@ print(f"{mosaic.shape} -> {answers.shape}")
 # large image is a mosaic of sixteen photographs, and its answer is a map of 13 by 13:
 
 # %% tags=["measured", "hide-input"]
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
-axes[0].imshow(mosaic)
-axes[0].set_title("the large image")
-drawn = axes[1].imshow(answers.argmax(axis=-1), cmap="tab10", vmin=-0.5, vmax=9.5)
-axes[1].set_title("the class at each position")
-for axis in axes:
-    axis.set_xticks([])
-    axis.set_yticks([])
-for number in range(16):
-    row, column = divmod(number, 4)
-    name = cifar10.classes[val_labels[number]]
-    axes[1].text(*(4 * column, 4 * row, name), ha="center", va="center", fontsize=7)
-bar = figure.colorbar(drawn, ax=axes[1], ticks=range(10), shrink=0.9)
-bar.ax.set_yticklabels(cifar10.classes)
-figure.suptitle(f"One pass over a mosaic of sixteen images ({cifar10.label})")
-
-# %% tags=["measured", "hide-input"]
 plots.show(
-    figure,
+    architectures.draw_class_map(
+        *(mosaic, answers.argmax(axis=-1), cifar10.classes),
+        [cifar10.classes[label] for label in val_labels[:16]],
+        f"One pass over a mosaic of sixteen images ({cifar10.label})",
+    ),
     "A mosaic of sixteen small photographs, and beside it a map of 13 by 13 colored "
     "squares, the class that the network sees at each position; the true classes are "
     "written at the places of the photographs.",

@@ -169,7 +169,7 @@ if passed:
     for window, channels in ((3, 8), (3, 64), (3, 512), (7, 64)):
         ordinary = 8 * 8 * window * window * channels * channels
         left = separable_macs(8, window, channels, channels) / ordinary
-        print(f"{window}x{window}, {channels} channels: {left:.1%} of the MACs are left")
+        print(f"{window}x{window}, {channels} channels: {left:.1%} of the MACs")
 
 # %% [markdown]
 # ## Exercise 08.4: A block that begins by doing nothing
@@ -336,7 +336,11 @@ def train_deep(block, norm):
     x = layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
     rate = training.one_cycle(0.003, training.steps_in(len(train_images), 32, 4))
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     batches = training.batches(train_images, train_labels, 32, seed=0)
     curve = model.fit(batches, epochs=4, callbacks=[training.Progress()], verbose=0)
     return curve.history["accuracy"][-1]
@@ -344,7 +348,9 @@ def train_deep(block, norm):
 
 accuracies = ...
 ### BEGIN SOLUTION
-accuracies = np.array([train_deep(plain_block, norm=False), train_deep(residual_block, norm=True)])
+plain = train_deep(plain_block, norm=False)
+residual = train_deep(residual_block, norm=True)
+accuracies = np.array([plain, residual])
 ### END SOLUTION
 
 # %%

@@ -124,3 +124,79 @@ def draw_with_runs(
             axis.annotate(name, place, (8, 0), va="center", color=line.get_color(), **style)
     else:
         label_ends(axis, lines, list(runs))
+
+
+def draw_costs(
+    costs: Mapping[str, Mapping[str, float]],
+    accuracies: Mapping[str, float],
+    colors: Mapping[str, str],
+    title: str,
+) -> Figure:
+    """Draw the accuracy of networks against several measures of cost, one panel each.
+
+    Args:
+        costs: for each measure, by its name, the cost of every network.
+        accuracies: of every network, between 0 and 1.
+        colors: of every network.
+        title: of the figure.
+
+    >>> figure = draw_costs({"seconds": {"a": 2}}, {"a": 0.5}, {"a": "C0"}, "Time")
+    >>> float(figure.axes[0].get_xlim()[0])
+    0.0
+    """
+    figure, axes = plt.subplots(
+        *(1, len(costs)), figsize=(5.5 * len(costs), 4), sharey=True, squeeze=False
+    )
+    for axis, (label, places) in zip(axes[0], costs.items(), strict=True):
+        for name, place in places.items():
+            axis.plot(place, accuracies[name], "o", color=colors[name])
+            style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
+            spot = (place, accuracies[name])
+            axis.annotate(name.replace("_", " "), spot, (0, 7), color=colors[name], **style)
+        axis.set(xlabel=label, xlim=(0, 1.25 * max(places.values())))
+        axis.margins(y=0.15)
+    axes[0, 0].set_ylabel("validation accuracy")
+    axes[0, 0].yaxis.set_major_formatter("{x:.0%}")
+    figure.suptitle(title)
+    figure.set_layout_engine("constrained")
+    return figure
+
+
+def draw_class_map(
+    image: np.ndarray,
+    answers: np.ndarray,
+    classes: Sequence[str],
+    truth: Sequence[str],
+    title: str,
+) -> Figure:
+    """Draw a mosaic of square images beside the classes that a network sees in it.
+
+    Args:
+        image: the mosaic, shape (H, W, 3), uint8.
+        answers: a label at each position, integers of shape (h, w), at most ten classes.
+        classes: name of each label.
+        truth: the true class of each image of the mosaic, row by row; their number is a square.
+        title: of the figure.
+
+    >>> image, answers = np.zeros((64, 64, 3), "uint8"), np.zeros((5, 5), int)
+    >>> figure = draw_class_map(image, answers, ["cat", "dog"], ["cat"] * 4, "A mosaic")
+    >>> len(figure.axes[1].texts)
+    4
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+    axes[0].imshow(image)
+    axes[0].set_title("the large image")
+    drawn = axes[1].imshow(answers, cmap="tab10", vmin=-0.5, vmax=9.5)
+    axes[1].set_title("the class at each position")
+    side = round(len(truth) ** 0.5)
+    step = (len(answers) - 1) / (side - 1)
+    for number, name in enumerate(truth):
+        row, column = divmod(number, side)
+        axes[1].text(column * step, row * step, name, ha="center", va="center", fontsize=8)
+    for axis in axes:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    bar = figure.colorbar(drawn, ax=axes[1], ticks=range(len(classes)), shrink=0.9)
+    bar.ax.set_yticklabels(classes)
+    figure.suptitle(title)
+    return figure
