@@ -49,9 +49,10 @@
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of the first training; others count on from it
-images: int = 10000  # 200 to 45000: training images for each net of the comparison
+images: int = 8000  # 200 to 45000: training images for each net of the comparison
 epochs: int = 2  # 1 to 200: passes over them
 seeds: int = 3  # 1 to 10: trainings per net
+blocks: int = 3  # 1 to 9: blocks per stage in the nets of the comparison
 width: int = 16  # 8 to 128: channels in the first stage of every net, a multiple of 8
 batch_size: int = 64  # 8 to 512: images per step
 peak: float = 0.003  # 0.0001 to 0.1: highest learning rate of a training
@@ -59,9 +60,9 @@ long_epochs: int = 0  # 0 to 300: train every net this long on all images, too (
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: built-in data, real data, long recipes
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
-depth_images: int = 5000  # 100 to 45000: training images where depths are compared
+depth_images: int = 4000  # 100 to 45000: training images where depths are compared
 depth_blocks: int = 8  # 2 to 27: blocks per stage in the deepest net
-window_images: int = 10000  # 100 to 45000: training images where windows are compared
+window_images: int = 6000  # 100 to 45000: training images where windows are compared
 tested: int = 5000  # 100 to 10000: test images for the verdict at the end
 
 # %% [markdown]
@@ -69,6 +70,7 @@ tested: int = 5000  # 100 to 10000: test images for the verdict at the end
 # 2,000 validation images to compare with, and test images for the end.
 
 # %% tags=["measured"]
+from functools import partial
 import time
 
 from helpers import architectures, arithmetic, datasets, diagrams, kept, plots
@@ -115,10 +117,11 @@ def plain(x, filters, strides):
 
 
 # %%
-def make_net(block, blocks=3, size=32):
+def make_net(block, blocks=blocks, size=32):
     x = inputs = keras.Input((size, size, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(x)
-    x = conv(x, width, 3, 2, norm=block is not plain)
+    normalized = block.__name__ not in ("plain", "bare_shortcuts")
+    x = conv(x, width, 3, 2, norm=normalized)
     x = layers.MaxPooling2D(2)(x)
     for stage in range(2):
         for number in range(blocks):
@@ -133,34 +136,46 @@ def make_net(block, blocks=3, size=32):
 # The weights start at random, with the spread that He and others worked out for layers with
 # ReLUs, so that the signal is neither amplified nor damped on average (`he_normal`).
 #
-# Training is the same for all: Adam with one cycle of the learning rate, as in chapters 1 and 2.
-# Each seed draws its own training images, weights and order, so that the three trainings of a
-# network are as different as three people's would be. Two networks with the same seed see the
-# same images.
+# Training is the same for all: Adam with one cycle of the learning rate, as in chapters 1 and 2,
+# and three seeds. Each seed draws its own training images, weights and order, so that the three
+# trainings of a network are as different as three people's would be. Two networks with the same
+# seed see the same images. (We compile a network once and start it again for each seed, with
+# fresh weights and an optimizer set back to zero. Keras takes seconds to prepare a deep network
+# for training, and so we wait for that once.)
 
 
 # %%
-def train(model, count, epochs, seed, **options):
+def draw(count, seed):
     chosen = np.random.default_rng(seed).permutation(len(all_images))[:count]
-    x, y = all_images[chosen], all_labels[chosen]
-    steps = training.steps_in(len(x), batch_size, epochs)
-    model.compile(
+    return all_images[chosen], all_labels[chosen]
+
+
+# %%
+def train(make, count, epochs, runs=seeds, **options):
+    net, curves, trained = make(), [], []
+    steps = training.steps_in(count, batch_size, epochs)
+    net.compile(
         optimizer=keras.optimizers.Adam(training.one_cycle(peak, steps)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    return model.fit(
-        training.batches(x, y, batch_size, seed=seed),
-        epochs=epochs,
-        callbacks=[training.Progress()],
-        verbose=0,
-        **options,
-    ).history
+    for number in range(seed, seed + runs):
+        training.start(number)
+        net.set_weights(make().get_weights())
+        for variable in net.optimizer.variables:
+            variable.assign(ops.zeros_like(variable))
+        batches = training.batches(*draw(count, number), batch_size, seed=number)
+        progress = training.Progress()
+        options |= {"epochs": epochs, "callbacks": [progress], "verbose": 0}
+        curve = net.fit(batches, **options).history
+        curves.append(curve | {"seconds": progress.seconds})
+        trained.append(net.get_weights())
+    return net, curves, trained
 
 
 # %% [markdown]
 # > **Predict.** We train a plain network with 2 blocks per stage and one with 8, on the same
-# > 5,000 images. The deeper one has more than three times the layers and parameters. Which one
+# > 4,000 images. The deeper one has more than three times the layers and parameters. Which one
 # > gets more of its *training* images right after two epochs?
 # >
 # > <details><summary>Think first, then open</summary>
@@ -173,10 +188,9 @@ def train(model, count, epochs, seed, **options):
 
 # %% tags=["measured"]
 hook = {}
-for blocks in (2, depth_blocks):
-    training.start(seed)
-    model = make_net(plain, blocks)
-    curve = train(model, depth_images, 2, seed)
+for count in (2, depth_blocks):
+    make = partial(make_net, plain, count)
+    model, [curve], _ = train(make, depth_images, epochs=2, runs=1)
     weighted = sum(isinstance(layer, layers.Conv2D) for layer in model.layers) + 1
     hook[weighted] = curve["accuracy"][-1]
     print(f"{weighted} layers, {model.count_params():,} parameters")
@@ -233,13 +247,9 @@ def shortcuts(x, filters, strides):
 
 
 # %% tags=["hide-input"]
-def draw(block, shape=(8, 8, 16), filters=16):
-    x = keras.Input(shape)
-    return diagrams.network(keras.Model(x, block(x, filters, 1)))
-
-
+x = keras.Input((8, 8, 16))
 plots.show(
-    draw(shortcuts),
+    diagrams.network(keras.Model(x, shortcuts(x, 16, 1))),
     "A residual block as a column of layers: convolution, batch normalization, ReLU, "
     "convolution, batch normalization; an arc leads from the input around them to an "
     "addition, and a ReLU follows.",
@@ -432,17 +442,12 @@ for name, cost in costs.items():
 # > </details>
 
 # %% tags=["measured"]
-nets, curves, minutes = {}, {}, {}
+nets, curves, trained = {}, {}, {}
 validation = training.batches(val_images, val_labels, 256)
 for name, block in BLOCKS.items():
-    for number in range(seeds):
-        training.start(seed + number)
-        net = make_net(block)
-        began = time.perf_counter()
-        history = train(net, images, epochs, seed + number, validation_data=validation)
-        minutes.setdefault(name, []).append((time.perf_counter() - began) / 60)
-        curves.setdefault(name, []).append(history)
-        nets.setdefault(name, []).append(net)
+    nets[name], curves[name], trained[name] = train(
+        partial(make_net, block), images, epochs, validation_data=validation
+    )
 
 # %% tags=["measured", "hide-input"]
 COLORS = {name: f"C{number}" for number, name in enumerate(BLOCKS)}
@@ -459,11 +464,14 @@ plots.show(
 )
 
 # %% tags=["measured", "hide-input"]
+seconds = {}
+for name, runs in curves.items():
+    seconds[name] = np.mean([curve["seconds"][-1] for curve in runs])
 for name, values in reached.items():
     record(f"architectures.{name}.validation_accuracy", np.mean(values), "fraction")
     record(f"architectures.{name}.lowest", min(values), "fraction")
     record(f"architectures.{name}.highest", max(values), "fraction")
-    record(f"architectures.{name}.seconds", 60 * np.mean(minutes[name]), "seconds")
+    record(f"architectures.{name}.seconds", seconds[name], "seconds")
 
 # %% [markdown]
 # Each step shows. The plain network reaches
@@ -489,11 +497,10 @@ for name, values in reached.items():
 
 # %% tags=["measured", "hide-input"]
 millions = {name: cost["macs"] / 1e6 for name, cost in costs.items()}
-seconds = {name: 60 * np.mean(runs) for name, runs in minutes.items()}
 accuracies = {name: np.mean(values) for name, values in reached.items()}
 plots.show(
     architectures.draw_costs(
-        {"million MACs per image": millions, "seconds of training": seconds},
+        {"million MACs per image": millions, "seconds of the last epoch": seconds},
         *(accuracies, COLORS),
         f"Two ways to count the cost ({cifar10.label})",
     ),
@@ -504,9 +511,9 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# Measured in seconds it takes 9.0 s<!-- architectures.separable.seconds --> against
-# 9.0 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions, although
-# it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
+# But one pass over the training images takes it 4.0 s<!-- architectures.separable.seconds -->,
+# against 4.0 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
+# although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is
 # the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
 #
@@ -514,7 +521,7 @@ plots.show(
 # A depthwise convolution does nine multiplications per number that it reads and writes, so it
 # waits for memory most of the time. Batch norm, ReLU and addition do hardly any arithmetic, but
 # each of them reads and writes whole maps, and the wide maps of the bottleneck are four times
-# as large. Even batch norm, which has no MACs, takes the training from
+# as large. Even batch norm, which has no MACs, brings a pass from
 # 5.0 s<!-- architectures.plain.seconds --> to
 # 8.0 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
 # architectures.plain.seconds --> On a phone, or with other libraries, the balance is different:
@@ -556,15 +563,15 @@ for name, block in BLOCKS.items() if long_epochs else ():
 
 # %% tags=["measured", "hide-input"]
 if "architectures_longer" in kept.names():
-    long_curves = dict(kept.curves("architectures_longer")[-len(BLOCKS) :])
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
-    for name, curve in long_curves.items():
-        if name in BLOCKS:
-            passes = range(1, len(curve["val_accuracy"]) + 1)
-            axis.plot(passes, curve["val_accuracy"], color=COLORS[name])
+    for name, curve in kept.curves("architectures_longer"):
+        reached_then = curve.get("val_accuracy", [])
+        if name in COLORS and len(reached_then) > epochs:
+            axis.plot(range(1, len(reached_then) + 1), reached_then, color=COLORS[name])
+            axis.lines[-1].set_label(name.replace("_", " "))
     axis.set(xlabel="epoch", ylabel="validation accuracy", title="The long run")
     axis.yaxis.set_major_formatter("{x:.0%}")
-    plots.label_ends(axis, axis.lines, [name.replace("_", " ") for name in long_curves])
+    plots.label_ends(axis, axis.lines, [line.get_label() for line in axis.lines])
     plots.show(figure, "Validation accuracy against the epoch, one line per network.")
 else:
     print("No long run has been kept yet.")
@@ -614,7 +621,8 @@ def gradient_norms(model, x, y):
         if isinstance(layer, layers.Conv2D) and layer.kernel_size == (3, 3)
     ]
     before = [np.array(as_array(kernel)) for kernel in kernels]
-    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=True)
     model.train_on_batch(x, y)
     after = [as_array(kernel) for kernel in kernels]
     return [np.linalg.norm(a - b) for a, b in zip(after, before, strict=True)]
@@ -704,7 +712,7 @@ def correlation(first, second):
 
 def similarity(model, x, noisy):
     activations = [layer for layer in model.layers if isinstance(layer, layers.ReLU)]
-    viewer = keras.Model(model.inputs, [layer.output for layer in activations[::2]])
+    viewer = keras.Model(model.input, [layer.output for layer in activations[::2]])
     found = []
     for maps in viewer(np.concatenate([x, noisy]), training=True):
         clean, disturbed = np.split(as_array(maps), 2)
@@ -791,29 +799,27 @@ for name, runs in alike.items():
 depths = sorted({2, depth_blocks // 2, depth_blocks})
 losses = {"batch norm": {}, "both": {}}
 for name, found in losses.items():
-    for blocks in depths:
-        for number in range(seeds):
-            training.start(seed + number)
-            net = make_net(VARIANTS[name], blocks)
-            curve = train(net, depth_images, 2, seed + number)
-            found.setdefault(blocks, []).append(curve["loss"][-1])
+    for count in depths:
+        make = partial(make_net, VARIANTS[name], count)
+        _, runs, _ = train(make, depth_images, epochs=2)
+        found[count] = [curve["loss"][-1] for curve in runs]
 
 # %% tags=["measured", "hide-input"]
 for kind, found in (("plain", losses["batch norm"]), ("residual", losses["both"])):
-    for where, blocks in (("shallow", depths[0]), ("deep", depths[-1])):
+    for where, count in (("shallow", depths[0]), ("deep", depths[-1])):
         name = f"architectures.depth.{kind}_{where}"
-        record(f"{name}.training_loss", np.mean(found[blocks]))
-        record(f"{name}.highest", max(found[blocks]))
-        record(f"{name}.lowest", min(found[blocks]))
+        record(f"{name}.training_loss", np.mean(found[count]))
+        record(f"{name}.highest", max(found[count]))
+        record(f"{name}.lowest", min(found[count]))
 difference = np.subtract(losses["batch norm"][depths[-1]], losses["both"][depths[-1]])
 record("architectures.depth.plain_minus_residual", np.mean(difference))
 
 # %% tags=["measured", "hide-input"]
 figure, axis = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
-weighted = [4 * blocks + 2 for blocks in depths]
+weighted = [4 * count + 2 for count in depths]
 runs = {}
 for name, found in losses.items():
-    runs[name] = np.transpose([found[blocks] for blocks in depths])
+    runs[name] = np.transpose([found[count] for count in depths])
 architectures.draw_with_runs(axis, weighted, runs, SHADES)
 axis.set(xlabel="layers with weights", ylabel="training loss after two epochs")
 axis.set_xticks(weighted)
@@ -946,12 +952,9 @@ def make_window_net(windows):
 WINDOWS = {"5 x 5": [5], "two 3 x 3": [3] * 2, "7 x 7": [7], "three 3 x 3": [3] * 3}
 window_scores = {}
 for name, windows in WINDOWS.items():
-    for number in range(seeds):
-        training.start(seed + number)
-        net = make_window_net(windows)
-        train(net, window_images, 2, seed + number)
-        score = training.evaluate(net, val_images, val_labels)["accuracy"]
-        window_scores.setdefault(name, []).append(score)
+    make = partial(make_window_net, windows)
+    _, runs, _ = train(make, window_images, epochs=2, validation_data=validation)
+    window_scores[name] = [curve["val_accuracy"][-1] for curve in runs]
 
 # %% tags=["measured", "hide-input"]
 figure = architectures.draw_dots(
@@ -1510,22 +1513,22 @@ plots.show(
 
 
 # %%
-def fully_convolutional(net):
+def fully_convolutional(weights):
     whole = make_net(shortcuts, size=None)
-    whole.set_weights(net.get_weights())
+    whole.set_weights(weights)
     maps = layers.AveragePooling2D(4, strides=1)(whole.get_layer("pool").input)
     kernel, bias = whole.get_layer("classes").get_weights()
     classes = layers.Conv2D(10, 1, activation="softmax")
     answer = classes(maps)
     classes.set_weights([kernel[None, None], bias])
-    return keras.Model(whole.inputs, answer)
+    return keras.Model(whole.input, answer)
 
 
 # %% tags=["measured"]
-chosen_net = nets["shortcuts"][0]
-slider = fully_convolutional(chosen_net)
+classifier = nets["shortcuts"]
+slider = fully_convolutional(classifier.get_weights())
 few = np.asarray(val_images[:16])
-as_classifier = chosen_net.predict(few, verbose=0)
+as_classifier = classifier.predict(few, verbose=0)
 as_map = slider.predict(few, verbose=0)
 np.testing.assert_allclose(as_map[:, 0, 0], as_classifier, atol=tolerance)
 rows = [np.concatenate(few[i : i + 4], axis=1) for i in (0, 4, 8, 12)]
@@ -1574,11 +1577,12 @@ record("architectures.sliding.saving", windows * costs["shortcuts"]["macs"] / on
 
 # %% tags=["measured"]
 test_images, test_labels = (array[:tested] for array in cifar10.test)
+test_batches = training.batches(test_images, None, 256)
 right = {}
-for name, runs in nets.items():
-    for net in runs:
-        batches = training.batches(test_images, None, 256)
-        predicted = net.predict(batches, verbose=0).argmax(axis=1)
+for name, net in nets.items():
+    for weights in trained[name]:
+        net.set_weights(weights)
+        predicted = net.predict(test_batches, verbose=0).argmax(axis=1)
         right.setdefault(name, []).append(predicted == test_labels)
 
 

@@ -102,7 +102,7 @@ def test_correlation(chapter: dict[str, Any]) -> None:
 def test_fully_convolutional_net_slides_the_classifier(chapter: dict[str, Any]) -> None:
     training.start(0)
     net = chapter["make_net"](chapter["shortcuts"])
-    slider = chapter["fully_convolutional"](net)
+    slider = chapter["fully_convolutional"](net.get_weights())
     image = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     answer = slider.predict(image, verbose=0)
     assert answer.shape == (1, 1, 1, 10)
