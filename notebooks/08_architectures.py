@@ -49,8 +49,8 @@
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of the first training; others count on from it
-images: int = 8000  # 200 to 45000: training images for each net of the comparison
-epochs: int = 2  # 1 to 200: passes over them
+images: int = 6000  # 200 to 45000: training images for each net of the comparison
+epochs: int = 3  # 1 to 200: passes over them
 seeds: int = 3  # 1 to 10: trainings per net
 blocks: int = 3  # 1 to 9: blocks per stage in the nets of the comparison
 width: int = 16  # 8 to 128: channels in the first stage of every net, a multiple of 8
@@ -257,8 +257,8 @@ plots.show(
 
 # %% [markdown]
 # A block with a shortcut is a **residual block**. If the weights of its convolutions are zero,
-# it returns its input unchanged, as long as that has no negative numbers, and behind a ReLU it
-# hasn't. Doing nothing is now the easy case:
+# it returns its input unchanged, as long as that has no negative numbers, and after a ReLU it has
+# none. Doing nothing is now the easy case:
 
 # %%
 x = keras.Input((8, 8, 16))
@@ -371,9 +371,9 @@ print("One separable layer gives the same numbers as its two steps.")
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > $1/16 + 1/9$ is about a sixth, and $1/32 + 1/9$ about a seventh, so the network needs between a
-# > fifth and a sixth of the MACs (the first layer and the shortcuts don't change). But don't count
-# > on the time. A depthwise convolution does so little arithmetic per number that the processor
+# > $1/16 + 1/9$ is about a sixth, and $1/32 + 1/9$ about a seventh. The first layer and the
+# > shortcuts don't change, so the network needs about a fifth of the MACs. But don't count on the
+# > time. A depthwise convolution does so little arithmetic per number that the processor
 # > mostly waits for memory. We'll measure it in a minute.
 # > </details>
 
@@ -427,8 +427,8 @@ for name, cost in costs.items():
 # %% [markdown]
 # ## What each idea buys
 #
-# Now we train them: six networks, three seeds each, the same two passes over the same images. It
-# is a short training, and so the question is an honest but narrow one: *which network learns most
+# Now we train them: six networks, three seeds each, three passes over the same images. It is a
+# short training, and so the question is an honest but narrow one: *which network learns most
 # in its first few hundred steps?* Who wins in the long run is another question, to which we come
 # back below.
 #
@@ -472,6 +472,14 @@ for name, values in reached.items():
     record(f"architectures.{name}.lowest", min(values), "fraction")
     record(f"architectures.{name}.highest", max(values), "fraction")
     record(f"architectures.{name}.seconds", seconds[name], "seconds")
+
+# %% tags=["measured", "hide-input"]
+first_runs = {name.replace("_", " "): runs[0] for name, runs in curves.items()}
+plots.show(
+    plots.learning_curves(first_runs, f"The first seed of each ({cifar10.label})"),
+    "Loss and accuracy after each epoch for the six networks, on training and "
+    "validation images. The plain net is behind from the first epoch on.",
+)
 
 # %% [markdown]
 # Each step shows. The plain network reaches
@@ -530,7 +538,7 @@ plots.show(
 # %% [markdown]
 # ### Early and late
 #
-# Two passes over a part of the data show who *starts* fast. With `long_epochs` above zero the
+# Three passes over a part of the data show who *starts* fast. With `long_epochs` above zero the
 # next cell trains the same networks on all 45,000 images, with mirrored and slightly shifted
 # copies, until they improve no longer. That takes hours, so by default it does nothing.
 
