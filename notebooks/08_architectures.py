@@ -188,7 +188,8 @@ def train(make, count, epochs, runs=seeds, **options):
 
 # %% tags=["measured"]
 hook = {}
-for count in (2, depth_blocks):
+shallowest = max(1, depth_blocks // 4)
+for count in (shallowest, depth_blocks):
     make = partial(make_net, plain, count)
     model, [curve], _ = train(make, depth_images, epochs=2, runs=1)
     weighted = sum(isinstance(layer, layers.Conv2D) for layer in model.layers) + 1
@@ -764,8 +765,8 @@ for name, runs in alike.items():
 # Here is the answer. In the plain network the features of two *different* images have a
 # correlation of 0.90<!-- architectures.signal.plain.different --> at the end. Whatever you show
 # it, it sees almost the same.<!-- architectures.signal.plain.different > 0.7 --> The gradients
-# arrive in full size, but they are the same for every image, and so all the network can learn
-# is how frequent the classes are. That is why it guessed.
+# arrive, but they say nearly the same for every image, and so there is little to learn but how
+# frequent the classes are. That is why it guessed.
 #
 # Batch norm repairs exactly this: it subtracts from every channel what all images have in
 # common. The correlation of different images stays at
@@ -804,7 +805,7 @@ for name, runs in alike.items():
 # > </details>
 
 # %% tags=["measured"]
-depths = sorted({2, depth_blocks // 2, depth_blocks})
+depths = sorted({shallowest, depth_blocks // 2, depth_blocks})
 losses = {"batch norm": {}, "both": {}}
 for name, found in losses.items():
     for count in depths:
@@ -1332,7 +1333,7 @@ tables.show_table(header, lines, "Six networks, built and called here")
 # How good were they? The errors below are those of the papers, on ImageNet's thousand classes. The
 # **top-1 error** is the share of images whose first guess is wrong, the **top-5 error** the share
 # whose true class isn't among the best five guesses. Contest entries average several networks,
-# which helps by one or two points, so single networks must be compared with single networks.
+# which helps by one to three points, so single networks must be compared with single networks.
 
 # %% tags=["hide-input"]
 tables.show_table(
@@ -1349,12 +1350,12 @@ tables.show_table(
 )
 
 # %% [markdown]
-# From AlexNet to ResNet the errors fall in each column, and GoogLeNet's best ensemble is just
-# ahead of VGG's. Be careful with the cause, though. Depth grew along with the years, and so did
-# the data augmentation, the training tricks and the computers. That is why we did experiments
-# of our own. (For ZFNet you'll often find `11.7 %`, the winning figure of 2013. It belongs to
-# larger networks that Zeiler entered for his company, Clarifai. And LeNet-5 isn't in the table
-# because it read digits, ten classes of them.)
+# From AlexNet to ResNet the errors fall from row to row, with one exception: a single GoogLeNet
+# is a little behind VGG, and its ensemble a little ahead. Be careful with the cause, though.
+# Depth grew along with the years, and so did the data augmentation, the training tricks and the
+# computers. That is why we did experiments of our own. (For ZFNet you'll often find `11.7 %`,
+# the winning figure of 2013. It belongs to larger networks that Zeiler entered for his company,
+# Clarifai. And LeNet-5 isn't in the table because it read digits, ten classes of them.)
 
 # %% [markdown]
 # ### What a trained one answers
