@@ -1567,12 +1567,12 @@ record("architectures.sliding.positions", windows, "count")
 record("architectures.sliding.saving", windows * costs["shortcuts"]["macs"] / one_pass)
 
 # %% [markdown]
-# Each photograph covers 4 x 4 cells of the map, and most regions show one color in the middle
-# of it. Between two photographs the window sees half of each, and the answer is a compromise.
-# One pass over the mosaic gives 169<!-- architectures.sliding.positions --> answers. To cut out
-# each window and classify it alone would take 11<!-- architectures.sliding.saving --> times as
-# many MACs, because neighboring windows share most of their
-# convolutions.<!-- architectures.sliding.saving > 5 -->
+# The names are written where the window covers exactly one photograph, so there the color
+# should be that of the name. Between two photographs the window sees a part of each, and the
+# answer is a compromise. One pass over the mosaic gives
+# 169<!-- architectures.sliding.positions --> answers. To cut out each window and classify it
+# alone would take 11<!-- architectures.sliding.saving --> times as many MACs, because
+# neighboring windows share most of their convolutions.<!-- architectures.sliding.saving > 5 -->
 #
 # This is how convnets left classification: a map of answers is the beginning of **detection**
 # (what is where?) and of **segmentation** (which pixel belongs to what?).
