@@ -150,6 +150,37 @@ def gradient(side: int, top: Colour, bottom: Colour) -> Image.Image:
     return Image.fromarray(np.broadcast_to(rows, (side, side, 3)).astype(np.uint8))
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the parts of a cat's or dog's face look like; the shapes stay as they are.
+
+    Attributes:
+        nose: colors of the nose: "own", those of its kind; "other", those of the other kind;
+            "shared", those of either kind, at random; "none" leaves the nose out.
+        eyes: the same for the irises and what surrounds them.
+        ears: "own", or "none" to leave them out.
+        tongue: "own", or "none"; only dogs show one.
+    """
+
+    nose: str = "own"
+    eyes: str = "own"
+    ears: str = "own"
+    tongue: str = "own"
+
+    def __post_init__(self) -> None:
+        for part, allowed in (
+            ("nose", ("own", "other", "shared", "none")),
+            ("eyes", ("own", "other", "shared", "none")),
+            ("ears", ("own", "none")),
+            ("tongue", ("own", "none")),
+        ):
+            if getattr(self, part) not in allowed:
+                raise ValueError(
+                    f"the look of the {part} must be one of {', '.join(allowed)}, "
+                    f'not "{getattr(self, part)}"'
+                )
+
+
 # Backgrounds ---------------------------------------------------------------------------------
 
 
@@ -291,18 +322,48 @@ def marks(
         sheet.fill(where, patch)
 
 
-def cat_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, nod: float) -> dict:
+IRISES = ((150, 190, 80), (220, 190, 70), (120, 180, 200), (190, 130, 60))
+
+
+def whose(kind: str, look: str, chooser: np.random.Generator) -> str:
+    """The kind, "cat" or "dog", whose colors a part wears."""
+    other = "dog" if kind == "cat" else "cat"
+    if look == "shared":
+        return str(chooser.choice(CATS_VS_DOGS_CLASSES))
+    return other if look == "other" else kind
+
+
+def nose_color(kind: str, coat: Colour, rng: np.random.Generator) -> Colour:
+    """The color of a cat's or a dog's nose."""
+    if kind == "cat":
+        return mix(pick(rng, ((225, 140, 140), (120, 80, 75))), coat, 0.1)
+    return (34, 28, 30)
+
+
+def eye_colors(kind: str, coat: Colour, rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """The colors around and in a cat's or a dog's iris."""
+    if kind == "cat":
+        return shade(coat, 0.5), pick(rng, IRISES)
+    return mix(coat, (250, 245, 238), 0.45), jitter(rng, (78, 50, 32), 14)
+
+
+def cat_head(
+    sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, nod: float, look: Look
+) -> dict:
     """Draw a cat's head; the local positions of its parts, by name."""
     parts = {}
+    # A generator of its own chooses other colors, so that a look leaves all shapes as they are.
+    chooser = rng.spawn(1)[0]
     spread, height = rng.uniform(0.85, 1.1), rng.uniform(1.2, 1.5)
     fold = rng.random() < 0.12
     for side, width in sides(rng, turn):
         x = side * 0.66 * width + 0.12 * turn
         tip = (x + side * 0.18 * spread, -height if not fold else -0.85)
         ear = np.array([(x - side * 0.42, -0.62), tip, (x + side * 0.28, -0.22)])
-        sheet.fill(ear, shade(coat, 0.9))
-        inner = ear.mean(0) + (ear - ear.mean(0)) * 0.55
-        sheet.fill(inner, mix(coat, (225, 150, 150), 0.6))
+        if look.ears != "none":
+            sheet.fill(ear, shade(coat, 0.9))
+            inner = ear.mean(0) + (ear - ear.mean(0)) * 0.55
+            sheet.fill(inner, mix(coat, (225, 150, 150), 0.6))
         parts[f"{'left' if side < 0 else 'right'} ear"] = tuple(ear.mean(0))
     chin = rng.uniform(0.7, 0.85)
     cheek = rng.uniform(0.95, 1.08)
@@ -310,21 +371,27 @@ def cat_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, 
     outline += [(-x, y) for x, y in outline[3:0:-1]]
     sheet.fill(smooth(outline), coat)
     marks(sheet, rng, coat, (0.1 * turn, -0.5))
-    iris = pick(rng, ((150, 190, 80), (220, 190, 70), (120, 180, 200), (190, 130, 60)))
+    around, iris = eye_colors("cat", coat, rng)
+    if look.eyes != "own":
+        around, iris = eye_colors(whose("cat", look.eyes, chooser), coat, chooser)
     slit = rng.uniform(0.03, 0.11)
     for side, width in sides(rng, turn):
         x, y = side * 0.4 * width + 0.3 * turn, -0.08 + nod
-        sheet.fill(ellipse(x, y, 0.23 * width, 0.185, side * -0.25), shade(coat, 0.5))
-        sheet.fill(ellipse(x, y, 0.2 * width, 0.155, side * -0.25), iris)
-        sheet.fill(ellipse(x, y, slit, 0.15), (20, 18, 18))
-        sheet.fill(ellipse(x + 0.05, y - 0.06, 0.035, 0.035), (245, 245, 240))
+        if look.eyes != "none":
+            sheet.fill(ellipse(x, y, 0.23 * width, 0.185, side * -0.25), around)
+            sheet.fill(ellipse(x, y, 0.2 * width, 0.155, side * -0.25), iris)
+            sheet.fill(ellipse(x, y, slit, 0.15), (20, 18, 18))
+            sheet.fill(ellipse(x + 0.05, y - 0.06, 0.035, 0.035), (245, 245, 240))
         parts[f"{'left' if side < 0 else 'right'} eye"] = (x, y)
     x, y = 0.42 * turn, 0.26 + 1.2 * nod
     light = mix(coat, (250, 245, 238), rng.uniform(0.2, 0.7))
     for side, width in sides(rng, turn):
         sheet.fill(ellipse(x + side * 0.17, y + 0.2, 0.23 * width, 0.17), light)
-    nose = mix(pick(rng, ((225, 140, 140), (120, 80, 75))), coat, 0.1)
-    sheet.fill(np.array([(x - 0.12, y - 0.06), (x + 0.12, y - 0.06), (x, y + 0.09)]), nose)
+    nose = nose_color("cat", coat, rng)
+    if look.nose != "own":
+        nose = nose_color(whose("cat", look.nose, chooser), coat, chooser)
+    if look.nose != "none":
+        sheet.fill(np.array([(x - 0.12, y - 0.06), (x + 0.12, y - 0.06), (x, y + 0.09)]), nose)
     mouth = [(x - 0.17, y + 0.25), (x, y + 0.17), (x + 0.17, y + 0.25)]
     sheet.stroke([(x, y + 0.08), (x, y + 0.18)], shade(coat, 0.4), 0.03)
     sheet.stroke(mouth, shade(coat, 0.4), 0.03)
@@ -337,9 +404,12 @@ def cat_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, 
     return parts
 
 
-def dog_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, nod: float) -> dict:
+def dog_head(
+    sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, nod: float, look: Look
+) -> dict:
     """Draw a dog's head; the local positions of its parts, by name."""
     parts = {}
+    chooser = rng.spawn(1)[0]
     breadth, jaw = rng.uniform(0.78, 0.95), rng.uniform(0.88, 1.08)
     outline = [(0, -0.86), (0.5, -0.78), (breadth, -0.2), (0.62, 0.5), (0.3, jaw)]
     outline += [(-x, y) for x, y in outline[4:0:-1]]
@@ -373,7 +443,8 @@ def dog_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, 
             ear = np.array(
                 [(x - side * 0.32, -0.66), (x + side * 0.12, -1.3), (x + side * 0.26, -0.3)]
             )
-        sheet.fill(ear, shade(eared, 0.82))
+        if look.ears != "none":
+            sheet.fill(ear, shade(eared, 0.82))
         parts[f"{'left' if side < 0 else 'right'} ear"] = tuple(ear.mean(0))
 
     if ears != "floppy":
@@ -384,23 +455,31 @@ def dog_head(sheet: Sheet, rng: np.random.Generator, coat: Colour, turn: float, 
     if ears == "floppy":
         for side, width in sides(rng, turn):
             draw_ear(side, width)
+    worn = eye_colors(whose("dog", look.eyes, chooser), coat, chooser)
     for side, width in sides(rng, turn):
         x, y = side * 0.36 * width + 0.3 * turn, -0.2 + nod
-        sheet.fill(ellipse(x, y, 0.165 * width, 0.15), mix(coat, (250, 245, 238), 0.45))
-        sheet.fill(ellipse(x, y, 0.13 * width, 0.125), jitter(rng, (78, 50, 32), 14))
-        sheet.fill(ellipse(x, y, 0.075, 0.085), (16, 14, 14))
-        sheet.fill(ellipse(x + 0.05, y - 0.05, 0.032, 0.032), (245, 245, 240))
+        around, iris = eye_colors("dog", coat, rng)
+        if look.eyes != "own":
+            around, iris = worn
+        if look.eyes != "none":
+            sheet.fill(ellipse(x, y, 0.165 * width, 0.15), around)
+            sheet.fill(ellipse(x, y, 0.13 * width, 0.125), iris)
+            sheet.fill(ellipse(x, y, 0.075, 0.085), (16, 14, 14))
+            sheet.fill(ellipse(x + 0.05, y - 0.05, 0.032, 0.032), (245, 245, 240))
         parts[f"{'left' if side < 0 else 'right'} eye"] = (x, y)
     x, y = 0.55 * turn, 0.26 + 1.4 * nod
     light = mix(coat, (250, 245, 238), rng.uniform(0.15, 0.7))
-    if rng.random() < 0.35:
+    if rng.random() < 0.35 and look.tongue != "none":
         sheet.fill(
             smooth([(x - 0.14, y + 0.42), (x + 0.16, y + 0.42), (x + 0.08, y + 0.9)]),
             (224, 110, 120),
         )
     sheet.fill(ellipse(x, y + 0.2, 0.42, rng.uniform(0.32, 0.42)), light)
-    sheet.fill(ellipse(x, y, 0.2, 0.14), (34, 28, 30))
-    sheet.fill(ellipse(x - 0.06, y - 0.05, 0.05, 0.03), (120, 115, 115))
+    if look.nose != "none":
+        nose = nose_color(whose("dog", look.nose, chooser), coat, chooser)
+        sheet.fill(ellipse(x, y, 0.2, 0.14), nose)
+        shine = (120, 115, 115) if look.nose == "own" else mix(nose, (245, 240, 240), 0.4)
+        sheet.fill(ellipse(x - 0.06, y - 0.05, 0.05, 0.03), shine)
     sheet.stroke([(x, y + 0.12), (x, y + 0.32)], (50, 40, 40), 0.035)
     mouth = [(x - 0.26, y + 0.3), (x - 0.12, y + 0.39), (x, y + 0.32)]
     mouth += [(2 * x - u, v) for u, v in mouth[1::-1]]
@@ -469,16 +548,18 @@ def animal_body(
             sheet.fill(ellipse(x * slim, 3.08, 0.32, 0.16), shade(coat, 1.1))
 
 
-def draw_animal(sheet: Sheet, rng: np.random.Generator, kind: str, pose: str) -> np.ndarray:
+def draw_animal(
+    sheet: Sheet, rng: np.random.Generator, kind: str, pose: str, look: Look
+) -> np.ndarray:
     """Draw a cat or a dog; the local positions (5, 2) of `PARTS`."""
     coat = jitter(rng, COATS[rng.integers(len(COATS))], 10)
     turn, nod = rng.uniform(-0.8, 0.8), rng.uniform(-0.1, 0.1)
     if kind == "cat":
         animal_body(sheet, rng, coat, pose, rng.uniform(0.8, 1.05), "long")
-        parts = cat_head(sheet, rng, coat, turn, nod)
+        parts = cat_head(sheet, rng, coat, turn, nod, look)
     else:
         animal_body(sheet, rng, coat, pose, rng.uniform(0.9, 1.25), "short")
-        parts = dog_head(sheet, rng, coat, turn, nod)
+        parts = dog_head(sheet, rng, coat, turn, nod, look)
     return np.array([parts[name] for name in PARTS])
 
 
@@ -548,7 +629,7 @@ def expose(sheet: Sheet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def draw_cat_or_dog(
-    rng: np.random.Generator, kind: str, size: int
+    rng: np.random.Generator, kind: str, size: int, look: Look
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One cat or dog: picture uint8 (size, size, 3), `PARTS` in pixels (5, 2), mask bool."""
     side = size * OVERSAMPLING
@@ -561,7 +642,7 @@ def draw_cat_or_dog(
     scale = {"face": (0.2, 0.38), "sitting": (0.13, 0.21), "standing": (0.12, 0.19)}[pose]
     matrix = placing(rng, side, scale, 0.45 if pose == "face" else 0.2, reach)
     sheet = Sheet(background, Image.new("L", (side, side)), matrix)
-    parts = sheet.place(draw_animal(sheet, rng, kind, pose)) / OVERSAMPLING
+    parts = sheet.place(draw_animal(sheet, rng, kind, pose, look)) / OVERSAMPLING
     if np.linalg.det(matrix[:, :2]) < 0:
         # A mirror image: what was drawn as the left ear or eye is now on the right.
         parts = parts[[1, 0, 3, 2, 4]]
@@ -816,7 +897,7 @@ def draw_pet(kind: str) -> Callable[[Sheet, np.random.Generator], None]:
     """A function that draws a cat or a dog, its head in the middle of a body from the front."""
 
     def draw(sheet: Sheet, rng: np.random.Generator) -> None:
-        draw_animal(sheet, rng, kind, "face" if rng.random() < 0.6 else "sitting")
+        draw_animal(sheet, rng, kind, "face" if rng.random() < 0.6 else "sitting", Look())
 
     return draw
 
@@ -870,7 +951,12 @@ def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def sample_cats_vs_dogs(
-    size: int = 64, seed: int = 0, train: int = 400, validation: int = 200, test: int = 200
+    size: int = 64,
+    seed: int = 0,
+    train: int = 400,
+    validation: int = 200,
+    test: int = 200,
+    **look: str,
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Drawn cats (0) and dogs (1), half and half, with the ground truth of where their parts are.
 
@@ -889,7 +975,10 @@ def sample_cats_vs_dogs(
         y = np.arange(count) % len(CATS_VS_DOGS_CLASSES)
         drawn = [
             draw_cat_or_dog(
-                np.random.default_rng([seed, 3, number, i]), CATS_VS_DOGS_CLASSES[label], size
+                np.random.default_rng([seed, 3, number, i]),
+                CATS_VS_DOGS_CLASSES[label],
+                size,
+                Look(**look),
             )
             for i, label in enumerate(y)
         ]
