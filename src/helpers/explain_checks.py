@@ -1,5 +1,6 @@
 """Are the maps of ``helpers.explain`` true? The pointing game, correlation, deletion, insertion."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,14 +51,25 @@ def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.divide((one * other).sum(axis=1), scale, out=np.zeros(len(one)), where=scale > 0)
 
 
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """Turn class scores of shape (N, classes) into probabilities (softmax).
+
+    >>> probabilities(np.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
 def deletion(
     model: Any,
     pictures: np.ndarray,
     classes: np.ndarray,
     heat: np.ndarray,
     *,
-    cells: int = 14,
-    steps: int = 7,
+    cells: int = 12,
+    shares: Sequence[float] = (0.1, 0.2, 0.4, 0.6),
     insert: bool = False,
 ) -> np.ndarray:
     """Cover the hottest parts of pictures first, and watch the probability of a class fall.
@@ -72,12 +84,11 @@ def deletion(
         classes: the class of each, shape (N,).
         heat: a map for each, shape (N, H, W), larger where a pixel matters more.
         cells: cells per row and column; the height and the width must be multiples of it.
-        steps: how many times more cells are covered, until all are.
+        shares: of the cells that are covered, one after the other, from 0 to 1.
         insert: begin with the covered picture instead, and uncover the hottest cells first.
 
     Returns:
-        Probability of the class with none, 1, ..., all ``steps`` parts covered (or uncovered),
-        shape (N, steps + 1), float32.
+        Probability of the class at each share, shape (N, len(shares)), float32.
 
     Raises:
         ValueError: shapes do not fit, or the cells do not divide the picture.
@@ -89,10 +100,10 @@ def deletion(
             f"There are {number} pictures of {height} x {width}: give one map of that size and one "
             f"class for each, not {np.shape(heat)} and {np.shape(classes)}."
         )
-    if height % cells or width % cells or steps < 1:
+    if height % cells or width % cells:
         raise ValueError(
             f"{cells} x {cells} cells do not divide pictures of {height} x {width}: choose a "
-            "common divisor, and at least one step."
+            "common divisor."
         )
     tall, wide = height // cells, width // cells
     means = np.asarray(heat).reshape(number, cells, tall, cells, wide).mean(axis=(2, 4))
@@ -100,12 +111,10 @@ def deletion(
     rank = rank.reshape(number, cells, cells).repeat(tall, axis=1).repeat(wide, axis=2)
     plain = pictures.mean(axis=(1, 2), keepdims=True)
     found = []
-    for step in range(steps + 1):
-        hot = (rank < round(step / steps * cells**2))[..., None]
+    for share in shares:
+        hot = (rank < round(share * cells**2))[..., None]
         shown = np.where(hot == insert, pictures, plain).astype("float32")
-        scores = class_scores(model, shown)
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found.append(scores[np.arange(number), classes] / scores.sum(axis=1))
+        found.append(probabilities(class_scores(model, shown))[np.arange(number), classes])
     return np.stack(found, axis=1)
 
 
