@@ -30,7 +30,7 @@
 # >
 # > * show the feature maps of any layer with a Keras model that has many outputs;
 # > * write Grad-CAM, occlusion, integrated gradients and gradient ascent, each in a few lines;
-# > * turn a suspicion into an experiment, and find a **shortcut** in a data set;
+# > * turn a suspicion into an experiment, and find a shortcut in a data set;
 # > * judge a heat map against fair rivals: the center of the image, a network that has learned
 # >   nothing, the map of another image;
 # > * say what each method can tell you, and what it can't.
@@ -51,7 +51,7 @@ drawn: int = 1000  # 100 to 4000: drawings that a small net is trained on
 epochs: int = 8  # 1 to 100: passes over them
 seeds: int = 3  # 1 to 10: trainings with the shortcut, and as many without
 photographs: int = 300  # 20 to 1000: photographs shown to the pretrained network
-steps: int = 80  # 2 to 1000: steps uphill for a pattern
+steps: int = 120  # 2 to 1000: steps uphill for a pattern
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: drawings, photographs, more
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
@@ -372,7 +372,7 @@ plots.show(
 # Look at the drawings again, and you see why. Our cats have pink or brown noses and bright eyes;
 # our dogs have black noses and dark eyes. We never meant to teach that. But it is in every training
 # image, it is easy to learn, and it is enough. Such a feature, which predicts the label in the data
-# and not in the world, is called a **shortcut**. Real data sets are full of them: hospitals that
+# and not in the world, is called a **shortcut feature**. Real data sets are full of them: hospitals that
 # mark the X-rays of their sickest patients, cows that always stand on grass, skin lesions
 # photographed beside a ruler. And a test set drawn from the same source has the same shortcut, so
 # test accuracy can't reveal it.
@@ -617,7 +617,7 @@ plots.show(
 # answer as right if it names any breed of the animal in the photograph.
 
 # %% tags=["measured"]
-size = 192
+size = 224
 counts = {"train": 2, "validation": 2, "test": photographs}
 photos = datasets.load("cats_vs_dogs", profile, size=size, **counts)
 photo_images, photo_labels = (np.asarray(array) for array in photos.test)
@@ -857,7 +857,7 @@ named = best[:explained]
 question = (large, looked_at, named)
 attributions = {
     "Grad-CAM": explain.grad_cam(*question),
-    "occlusion": explain.occlusion(*question, patch=size // 3, stride=size // 6),
+    "occlusion": explain.occlusion(*question, patch=64, stride=32),
     "integrated gradients": explain.integrated_gradients(*question, steps=8),
     "SmoothGrad": explain.smooth_grad(*question, samples=8, seed=seed),
 }
@@ -1080,9 +1080,9 @@ plots.show(
 # Books say that first layers keep nearly all of the image and later ones grow abstract and sparse.
 # We measure it, layer by layer:
 #
-# * What share of the values is exactly **zero**, and how many channels are silent, zero all over an
+# * What share of the values is exactly zero, and how many channels are silent, zero all over an
 #   image?
-# * How much of the image can be **read back**? A linear map, the same at every position, guesses
+# * How much of the image can be *read back*? A linear map, the same at every position, guesses
 #   the pixels from the channels; it is fitted on some images and judged on others.
 # * How well does a **linear probe** on the channel means predict the class? A probe is a linear
 #   classifier, here a logistic regression, trained on what a layer holds. If it does well, the
@@ -1118,7 +1118,7 @@ small_profile = explain_depth.depth_profile(
 )
 fitted = photographs * 3 // 5
 large_profile = explain_depth.depth_profile(
-    large, photo_images, photo_labels, entry.activations, fitted=fitted, detail=24
+    large, photo_images, photo_labels, entry.activations, fitted=fitted, detail=28
 )
 profiles = {
     f"The small net ({opened_label})": small_profile,
@@ -1166,9 +1166,9 @@ plots.show(
 
 # %% tags=["measured", "hide-input"]
 originals = photo_images[fitted : fitted + 6]
-cell = size // 24
-reduced = originals.reshape(-1, 24, cell, 24, cell, 3).mean(axis=(2, 4)) / 255
-read_rows = {"photograph": originals, "24 x 24\npixels": reduced}
+cell = size // 28
+reduced = originals.reshape(-1, 28, cell, 28, cell, 3).mean(axis=(2, 4)) / 255
+read_rows = {"photograph": originals, "28 x 28\npixels": reduced}
 for name in entry.activations[::2]:
     short = name.removesuffix("_activation").replace("_", "\n", 1)
     read_rows[short] = large_profile.read[name][:6]
@@ -1177,7 +1177,7 @@ figure = explain_plots.picture_rows(
 )
 plots.show(
     figure,
-    "Rows of the same six photographs: the original, the original in 24 by 24 pixels, "
+    "Rows of the same six photographs: the original, the original in 28 by 28 pixels, "
     "then as read back from deeper and deeper layers, until only patches of light and "
     "dark remain.",
 )
@@ -1269,7 +1269,7 @@ print("Three steps by hand and by the helper lead to the same image.")
 
 # %% tags=["measured"]
 compared = list(range(1, 4))
-options = {"steps": max(2, steps // 2), "size": 128, "seed": seed}
+options = {"steps": max(2, steps // 3), "size": 128, "seed": seed}
 
 
 def fourier(**switches):
@@ -1409,7 +1409,7 @@ plots.show(
 #
 # ## What to remember
 #
-# * High test accuracy doesn't say *why* a network is right. A **shortcut** in the data is in the
+# * High test accuracy doesn't say *why* a network is right. A shortcut in the data is in the
 #   test set, too.
 # * A heat map raises a suspicion; an intervention settles it. Change one thing, and see whether the
 #   answer changes.

@@ -68,7 +68,7 @@ def deletion(
     classes: np.ndarray,
     heat: np.ndarray,
     *,
-    cells: int = 12,
+    cells: int = 14,
     shares: Sequence[float] = (0.1, 0.2, 0.4, 0.6),
     insert: bool = False,
 ) -> np.ndarray:
