@@ -20,11 +20,11 @@
 #
 # **Your network is right. But is it right for the right reason?**
 #
-# A network can score 97 % and still know nothing of what you wanted to teach it. To find out, you
-# have to open it. The values inside a convnet are arranged like images, so we can look at them, ask
-# which pixels an answer depends on, and even ask what a single channel would like to see best. The
-# pictures that come out are persuasive, and that is their danger. In this chapter we look, form a
-# suspicion, and then do what is usually left out: we test it.
+# A network can score 97 % and still know nothing of what you wanted to teach it. To find out,
+# you have to open it. The values inside a convnet are arranged like images, so we can look at
+# them, ask which pixels an answer depends on, and even ask what a single channel would like to
+# see best. The pictures that come out are persuasive, and that is their danger. In this chapter
+# we look, form a suspicion, and then do what is usually left out: we test it.
 #
 # > **What you'll be able to do**
 # >
@@ -35,13 +35,13 @@
 # >   nothing, the map of another image;
 # > * say what each method can tell you, and what it can't.
 # >
-# > **What you should know:** chapters 1 to 4: convolutions, training in Keras, networks that were
-# > trained on ImageNet.
+# > **What you should know:** chapters 1 to 4: convolutions, training in Keras, networks that
+# > were trained on ImageNet.
 # >
 # > **Time:** an hour and a half to read, with the questions; about five minutes to run.
 #
-# Numbers in the text come from the stored run, made in November 2026 on two CPU cores. Your own run
-# prints its own numbers, and they may differ a little.
+# Numbers in the text come from the stored run, made in November 2026 on two CPU cores. Your own
+# run prints its own numbers, and they may differ a little.
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of the weights, the noise and the shuffling
@@ -82,10 +82,10 @@ test_images, test_labels = (np.asarray(array) for array in drawings.test)
 # %% [markdown]
 # ## The perfect student
 #
-# We begin with images whose truth we know: cats and dogs that our own code has drawn, in many poses
-# and places, before rooms and gardens, half hidden behind planks and leaves. Coats and scenes are
-# the same for both animals. The network is as plain as can be: four convolutions, a global average,
-# one score per class, and a softmax.
+# We begin with images whose truth we know: cats and dogs that our own code has drawn, in many
+# poses and places, before rooms and gardens, half hidden behind planks and leaves. Coats and
+# scenes are the same for both animals. The network is as plain as can be: four convolutions, a
+# global average, one score per class, and a softmax.
 
 
 # %%
@@ -131,12 +131,12 @@ right = is_right(suspect, test_images, test_labels)
 print(f"{right.mean():.1%} of {tested} new drawings are right.")
 
 # %% [markdown]
-# On drawings that it has never met, the network is right in
-# 97.5 %<!-- shortcut.with.test_accuracy --> of cases. It looks as if it had learned what a cat is.
+# On drawings that it has never met, the network is right in 97.5 %<!--
+# shortcut.with.test_accuracy --> of cases. It looks as if it had learned what a cat is.
 #
-# Now we take the same test drawings and change something small in each of them. The animals stay
-# where they are, with the same shapes, and you'll still name every one. Don't open the folded cell
-# yet: it says what we changed.
+# Now we take the same test drawings and change something small in each of them. The animals
+# stay where they are, with the same shapes, and you'll still name every one. Don't open the
+# folded cell yet: it says what we changed.
 
 # %% tags=["measured", "hide-input"]
 altered = drawing.sample_cats_vs_dogs(
@@ -161,11 +161,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The network that was right in 97.5 %<!-- shortcut.with.test_accuracy --> of cases is now right in
-# 20.0 %<!-- shortcut.recolored.test_accuracy -->.<!-- shortcut.recolored.test_accuracy < 0.6 -->
-# Tossing a coin would do better.<!-- shortcut.recolored.test_accuracy < 0.5 --> Somewhere in these
-# images is something that the network relies on and you don't. Our case is open: *what did it
-# really learn?*
+# The network that was right in 97.5 %<!-- shortcut.with.test_accuracy --> of cases is now right
+# in 20.0 %<!-- shortcut.recolored.test_accuracy -->.<!-- shortcut.recolored.test_accuracy < 0.6
+# --> Tossing a coin would do better.<!-- shortcut.recolored.test_accuracy < 0.5 --> Somewhere
+# in these images is something that the network relies on and you don't. Our case is open: *what
+# did it really learn?*
 #
 # ## First lead: what the layers make of an image
 #
@@ -198,9 +198,9 @@ plots.show(
 # %% [markdown]
 # Bright means that a channel found what it looks for. In the first layer every map is still a
 # drawing of the animal, as if made with another pencil: edges, and patches of one color. By the
-# last layer a map is eight by eight coarse cells, each saying "something like this, roughly here".
-# That is beautiful, and for our case it is useless: there are 64 maps in the last layer, and
-# nothing says which of them the answer depends on.
+# last layer a map is eight by eight coarse cells, each saying "something like this, roughly
+# here". That is beautiful, and for our case it is useless: there are 64 maps in the last layer,
+# and nothing says which of them the answer depends on.
 #
 # ## Second lead: where does the answer come from?
 #
@@ -208,13 +208,14 @@ plots.show(
 #
 # 1. Where did each channel $k$ of the last convolution find something? That is its feature map
 #    $A^k$.
-# 2. How much does the channel matter for class $c$? Nudge the map a little and see how the class
-#    score $s_c$ reacts. That is a gradient; averaged over the map's $Z$ positions it becomes the
-#    channel's weight, $w_k = \frac{1}{Z}\sum_{i,j} \partial s_c / \partial A^k_{ij}$.
+# 2. How much does the channel matter for class $c$? Nudge the map a little and see how the
+#    class score $s_c$ reacts. That is a gradient; averaged over the map's $Z$ positions it
+#    becomes the channel's weight, $w_k = \frac{1}{Z}\sum_{i,j} \partial s_c / \partial
+#    A^k_{ij}$.
 #
 # The heat map is the weighted sum of the maps. Only what speaks *for* the class is kept:
-# $\max(0, \sum_k w_k A^k)$. The score is taken *before* the softmax, which is flat where a network
-# is sure, so that its gradient would say nothing.
+# $\max(0, \sum_k w_k A^k)$. The score is taken *before* the softmax, which is flat where a
+# network is sure, so that its gradient would say nothing.
 #
 # We cut the network in two, from the pixels to the maps and from the maps to the scores.
 # `gradient(f, x)` returns the value and the gradient of `f` at `x`; in TensorFlow it is a
@@ -238,11 +239,11 @@ def grad_cam(model, layer, images, label):
 
 
 # %% [markdown]
-# Our network gives us a second way, and so a check. It ends in an average and a dense layer, so the
-# gradient of a score is the same at every position, and the weights are those of the dense layer,
-# divided by the number of positions. This special case is older than Grad-CAM and is called
-# **CAM**. The helper that we use from here on does Grad-CAM in compiled batches. All three must
-# agree.
+# Our network gives us a second way, and so a check. It ends in an average and a dense layer, so
+# the gradient of a score is the same at every position, and the weights are those of the dense
+# layer, divided by the number of positions. This special case is older than Grad-CAM and is
+# called **CAM**. The helper that we use from here on does Grad-CAM in compiled batches. All
+# three must agree.
 
 # %% tags=["measured"]
 by_hand = grad_cam(suspect, "relu_4", test_images[:8], label=1)
@@ -256,13 +257,14 @@ for other in (helper, cam):
 print("By hand, by the helper and by the dense weights: the same maps.")
 
 # %% [markdown]
-# > **Predict.** Which part of the animal will the maps of our suspect point at: the whole body, its
-# > outline, or something smaller?
+# > **Predict.** Which part of the animal will the maps of our suspect point at: the whole body,
+# > its outline, or something smaller?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Something smaller. A classifier keeps what tells the classes apart and ignores the rest, and the
-# > two bodies look much alike. The next figure shows that it looks into the middle of the face.
+# > Something smaller. A classifier keeps what tells the classes apart and ignores the rest, and
+# > the two bodies look much alike. The next figure shows that it looks into the middle of the
+# > face.
 # > </details>
 
 # %% tags=["measured", "hide-input"]
@@ -283,25 +285,26 @@ plots.show(
 
 # %% [markdown]
 # The maps glow in the middle of the face. Ears, the most catlike thing about a cat, stay mostly
-# dark, and so do body and tail. That is a lead. It isn't proof: a cell of the last layer is eight
-# pixels wide, so eyes, nose and mouth of a small animal fall into one or two cells, and a map this
-# coarse can't tell them apart. A heat map raises a suspicion. To settle it, we need an experiment.
+# dark, and so do body and tail. That is a lead. It isn't proof: a cell of the last layer is
+# eight pixels wide, so eyes, nose and mouth of a small animal fall into one or two cells, and a
+# map this coarse can't tell them apart. A heat map raises a suspicion. To settle it, we need an
+# experiment.
 #
 # ## Questioning the parts, one by one
 #
-# Nobody can take the nose off a photograph and leave everything else as it was. With drawings we
-# can. Our code draws the same animal in the same pose without its ears, without its eyes, without
-# its nose or tongue, or with the nose and the eyes of a dog's colors on a cat and the other way
-# around. Shapes stay as they are. If an answer depends on a part, changing the part must change the
-# answer.
+# Nobody can take the nose off a photograph and leave everything else as it was. With drawings
+# we can. Our code draws the same animal in the same pose without its ears, without its eyes,
+# without its nose or tongue, or with the nose and the eyes of a dog's colors on a cat and the
+# other way around. Shapes stay as they are. If an answer depends on a part, changing the part
+# must change the answer.
 #
 # > **Predict.** Which change will hurt most: no ears, no eyes, no nose, or a nose of the other
 # > animal's color?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > A recolored part can do more than a missing one. A missing nose is a witness who says nothing; a
-# > recolored nose is a witness who lies.
+# > A recolored part can do more than a missing one. A missing nose is a witness who says
+# > nothing; a recolored nose is a witness who lies.
 # > </details>
 
 # %%
@@ -364,25 +367,26 @@ plots.show(
 
 # %% [markdown]
 # Here is the confession. Take the ears away, and 95.0 %<!-- shortcut.with.no_ears --> of the
-# answers are still right. Recolor the nose, and only 60.0 %<!-- shortcut.with.nose_recolored -->
-# are; recolor the eyes as well, and it is 20.0 %<!-- shortcut.with.both_recolored -->. The network
-# doesn't miss the ears,<!-- shortcut.with.no_ears > shortcut.with.both_recolored + 0.2 --> but it
-# believes the colors.
+# answers are still right. Recolor the nose, and only 60.0 %<!-- shortcut.with.nose_recolored
+# --> are; recolor the eyes as well, and it is 20.0 %<!-- shortcut.with.both_recolored -->. The
+# network doesn't miss the ears,<!-- shortcut.with.no_ears > shortcut.with.both_recolored + 0.2
+# --> but it believes the colors.
 #
-# Look at the drawings again, and you see why. Our cats have pink or brown noses and bright eyes;
-# our dogs have black noses and dark eyes. We never meant to teach that. But it is in every training
-# image, it is easy to learn, and it is enough. Such a feature, which predicts the label in the data
-# and not in the world, is called a **shortcut feature**. Real data sets are full of them: hospitals that
-# mark the X-rays of their sickest patients, cows that always stand on grass, skin lesions
-# photographed beside a ruler. And a test set drawn from the same source has the same shortcut, so
-# test accuracy can't reveal it.
+# Look at the drawings again, and you see why. Our cats have pink or brown noses and bright
+# eyes; our dogs have black noses and dark eyes. We never meant to teach that. But it is in
+# every training image, it is easy to learn, and it is enough. Such a feature, which predicts
+# the label in the data and not in the world, is called a **shortcut feature**. Real data sets
+# are full of them: hospitals that mark the X-rays of their sickest patients, cows that always
+# stand on grass, skin lesions photographed beside a ruler. And a test set drawn from the same
+# source has the same shortcut, so test accuracy can't reveal it.
 #
 # ## Closing the case
 #
-# What would prove that the shortcut is to blame? Remove it from the data, change nothing else, and
-# train again. We draw the same thousand animals, but every animal gets the nose and the eyes of
-# either kind, at random, and no tongue. Now color says nothing about the class, and only shapes are
-# left. To see more than luck, we train three networks with the shortcut and three without.
+# What would prove that the shortcut is to blame? Remove it from the data, change nothing else,
+# and train again. We draw the same thousand animals, but every animal gets the nose and the
+# eyes of either kind, at random, and no tongue. Now color says nothing about the class, and
+# only shapes are left. To see more than luck, we train three networks with the shortcut and
+# three without.
 
 # %% tags=["measured"]
 no_clue = {"nose": "shared", "eyes": "shared", "tongue": "none"}
@@ -443,24 +447,22 @@ plots.show(
 )
 
 # %% [markdown]
-# Trained without the shortcut, the networks get
-# 95.0 %<!-- shortcut.retrained.test_accuracy --> of new drawings right, the worst of the three
-# 94.0 %<!-- shortcut.retrained.lowest -->. Recoloring no longer fools them:
-# 94.0 %<!-- shortcut.retrained.mean.both_recolored --> against
-# 20.0 %<!-- shortcut.with.mean.both_recolored --> for the networks with the
-# shortcut.<!-- shortcut.retrained.mean.both_recolored > shortcut.with.mean.both_recolored + 0.25
-# --> And now they need the ears: without them they fall to
-# 70.0 %<!-- shortcut.retrained.mean.no_ears -->, lower than the suspects, who keep
-# 90.0 %<!-- shortcut.with.mean.no_ears -->.<!-- shortcut.retrained.mean.no_ears <
-# shortcut.with.mean.no_ears -->
+# Trained without the shortcut, the networks get 95.0 %<!-- shortcut.retrained.test_accuracy -->
+# of new drawings right, the worst of the three 94.0 %<!-- shortcut.retrained.lowest -->.
+# Recoloring no longer fools them: 94.0 %<!-- shortcut.retrained.mean.both_recolored --> against
+# 20.0 %<!-- shortcut.with.mean.both_recolored --> for the networks with the shortcut.<!--
+# shortcut.retrained.mean.both_recolored > shortcut.with.mean.both_recolored + 0.25 --> And now
+# they need the ears: without them they fall to 70.0 %<!-- shortcut.retrained.mean.no_ears -->,
+# lower than the suspects, who keep 90.0 %<!-- shortcut.with.mean.no_ears -->.<!--
+# shortcut.retrained.mean.no_ears < shortcut.with.mean.no_ears -->
 #
-# So the shapes had been there to be learned all along. The shortcut was simply easier. Case closed,
-# and did you notice what closed it? The maps told us where to look. The *interventions*, changing
-# one part and watching the answer, told us what was true.
+# So the shapes had been there to be learned all along. The shortcut was simply easier. Case
+# closed, and did you notice what closed it? The maps told us where to look. The
+# *interventions*, changing one part and watching the answer, told us what was true.
 #
-# Do the maps show the change, too? Here are the drawings from before, seen by the suspect and by an
-# honest network. Scores of two networks have different units, so each map is scaled to its own
-# maximum.
+# Do the maps show the change, too? Here are the drawings from before, seen by the suspect and
+# by an honest network. Scores of two networks have different units, so each map is scaled to
+# its own maximum.
 
 # %% tags=["measured", "hide-input"]
 honest = honest_nets[0]
@@ -500,32 +502,33 @@ for kind, net in (("with", suspect), ("retrained", honest)):
 
 # %% [markdown]
 # They do. Within five pixels of the ears lie 5.0 %<!-- shortcut.with.heat_at_ears --> of the
-# suspect's heat and 12.0 %<!-- shortcut.retrained.heat_at_ears --> of the honest
-# network's,<!-- shortcut.retrained.heat_at_ears > shortcut.with.heat_at_ears --> while eyes and
-# nose go from 40.0 %<!-- shortcut.with.heat_at_eyes_and_nose --> to
-# 25.0 %<!-- shortcut.retrained.heat_at_eyes_and_nose -->.
+# suspect's heat and 12.0 %<!-- shortcut.retrained.heat_at_ears --> of the honest network's,<!--
+# shortcut.retrained.heat_at_ears > shortcut.with.heat_at_ears --> while eyes and nose go from
+# 40.0 %<!-- shortcut.with.heat_at_eyes_and_nose --> to 25.0 %<!--
+# shortcut.retrained.heat_at_eyes_and_nose -->.
 
 # %% [markdown]
 # ## Does a heat map point at the animal? Ask for rivals first
 #
-# A common use of Grad-CAM is to *locate* objects: the network was told only "cat", and the map says
-# where. To measure that, there is the **pointing game**: the hottest pixel of the map points, and
-# we look whether it lies on the animal. With drawings we know every pixel of the animal.
+# A common use of Grad-CAM is to *locate* objects: the network was told only "cat", and the map
+# says where. To measure that, there is the **pointing game**: the hottest pixel of the map
+# points, and we look whether it lies on the animal. With drawings we know every pixel of the
+# animal.
 #
 # > **Predict.** The honest networks hit the animal in nine drawings of ten. How often would a
 # > pointer hit that always points at the center of the image and never looks at it?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > In nearly eight of ten. Animals are usually in the middle, in drawings as in photographs. A hit
-# > rate means nothing until you know what such a blind pointer gets. It is by far the most
+# > In nearly eight of ten. Animals are usually in the middle, in drawings as in photographs. A
+# > hit rate means nothing until you know what such a blind pointer gets. It is by far the most
 # > important rival, and reports often leave it out.
 # > </details>
 #
 # So we let the maps compete: with the center, with the single pixel that was on most training
-# animals, with the map of *another* drawing, and with maps of networks that have learned nothing.
-# And because the center gives hits away, we also count only the drawings in which the center is
-# *not* on the animal.
+# animals, with the map of *another* drawing, and with maps of networks that have learned
+# nothing. And because the center gives hits away, we also count only the drawings in which the
+# center is *not* on the animal.
 
 # %% tags=["measured"]
 masks = np.asarray(honest_data.extra["test_mask"])
@@ -594,27 +597,27 @@ plots.show(
 )
 
 # %% [markdown]
-# The maps hit in 92.5 %<!-- gradcam.pointing_game --> of the drawings, the center in
-# 78.0 %<!-- gradcam.pointing_game.center -->. So what looked like a triumph is a lead of
-# 14.5 points<!-- gradcam.pointing_game - gradcam.pointing_game.center --> over a pointer that is
-# blind.<!-- gradcam.pointing_game > gradcam.pointing_game.center --> By McNemar's test the first
-# network is 6.0<!-- gradcam.pointing_game.against_center --> standard deviations
-# ahead.<!-- gradcam.pointing_game.against_center > 2 --> The honest test is the
-# 88<!-- gradcam.pointing_game.off_center.drawings --> drawings in which the center misses. There
-# the maps still hit in 80.0 %<!-- gradcam.pointing_game.off_center -->, the best fixed pixel in
-# 10.0 %<!-- gradcam.pointing_game.off_center.fixed -->.<!-- gradcam.pointing_game.off_center > 2 *
-# gradcam.pointing_game.off_center.fixed --> They do find the animal.
+# The maps hit in 92.5 %<!-- gradcam.pointing_game --> of the drawings, the center in 78.0 %<!--
+# gradcam.pointing_game.center -->. So what looked like a triumph is a lead of 14.5 points<!--
+# gradcam.pointing_game - gradcam.pointing_game.center --> over a pointer that is blind.<!--
+# gradcam.pointing_game > gradcam.pointing_game.center --> By McNemar's test the first network
+# is 6.0<!-- gradcam.pointing_game.against_center --> standard deviations ahead.<!--
+# gradcam.pointing_game.against_center > 2 --> The honest test is the 88<!--
+# gradcam.pointing_game.off_center.drawings --> drawings in which the center misses. There the
+# maps still hit in 80.0 %<!-- gradcam.pointing_game.off_center -->, the best fixed pixel in
+# 10.0 %<!-- gradcam.pointing_game.off_center.fixed -->.<!-- gradcam.pointing_game.off_center >
+# 2 * gradcam.pointing_game.off_center.fixed --> They do find the animal.
 #
-# Networks with random weights reach 55.7 %<!-- gradcam.pointing_game.random_weights -->, which is
-# more than you might expect of something that knows nothing. Even random filters react to edges and
-# to contrast, and an animal has plenty of both. That is why a map must be compared with an
-# untrained network before it is called an explanation.
+# Networks with random weights reach 55.7 %<!-- gradcam.pointing_game.random_weights -->, which
+# is more than you might expect of something that knows nothing. Even random filters react to
+# edges and to contrast, and an animal has plenty of both. That is why a map must be compared
+# with an untrained network before it is called an explanation.
 #
 # ## Photographs: nobody knows the truth
 #
-# Now a large network and real images. The network was trained on ImageNet and keeps its classifier
-# of a thousand classes, among them 118 breeds of dogs and five kinds of domestic cat. We count an
-# answer as right if it names any breed of the animal in the photograph.
+# Now a large network and real images. The network was trained on ImageNet and keeps its
+# classifier of a thousand classes, among them 118 breeds of dogs and five kinds of domestic
+# cat. We count an answer as right if it names any breed of the animal in the photograph.
 
 # %% tags=["measured"]
 size = 224
@@ -633,9 +636,10 @@ wrong = best != best_right
 record("visualization.pretrained.wrong", wrong.mean(), "fraction")
 
 # %% [markdown]
-# It is wrong about 13.0 %<!-- visualization.pretrained.wrong --> of the photographs. Wrong answers
-# are where explanations are most useful. Here are the first five of them, each with two maps on one
-# common scale: what spoke for the answer, and what spoke for the best class of the right animal.
+# It is wrong about 13.0 %<!-- visualization.pretrained.wrong --> of the photographs. Wrong
+# answers are where explanations are most useful. Here are the first five of them, each with two
+# maps on one common scale: what spoke for the answer, and what spoke for the best class of the
+# right animal.
 
 # %% tags=["measured", "hide-input"]
 mistaken = np.flatnonzero(wrong)[:5]
@@ -661,13 +665,13 @@ plots.show(
 )
 
 # %% [markdown]
-# Ask of each: is the heat of the answer on the animal, or on something else? On the animal means
-# that the network saw it and took it for another kind. Somewhere else means that it answered a
-# different question from ours, because the photograph shows more than one thing.
+# Ask of each: is the heat of the answer on the animal, or on something else? On the animal
+# means that the network saw it and took it for another kind. Somewhere else means that it
+# answered a different question from ours, because the photograph shows more than one thing.
 #
-# If the hot place really led to the answer, then covering it must cost the answer more of its score
-# than covering some other place. We cover a third of the width and height, once at the hottest
-# place, once at the center, once at random.
+# If the hot place really led to the answer, then covering it must cost the answer more of its
+# score than covering some other place. We cover a third of the width and height, once at the
+# hottest place, once at the center, once at random.
 
 # %% tags=["measured"]
 tried = np.flatnonzero(wrong)
@@ -697,21 +701,21 @@ record("gradcam.wrong.hot_against_center", gap.mean() / max(error, 1e-9))
 
 # %% [markdown]
 # Over the 39<!-- gradcam.wrong.images --> wrong answers, covering the hottest place lowers the
-# score by 1.71<!-- gradcam.wrong.fall_of_score.hot -->, covering the center by
-# 1.00<!-- gradcam.wrong.fall_of_score.center -->, and a random place by
-# 0.07<!-- gradcam.wrong.fall_of_score.random -->.<!-- gradcam.wrong.fall_of_score.hot >
-# gradcam.wrong.fall_of_score.random --> Pairing the covers photograph by photograph, the hot place
-# is 3.0<!-- gradcam.wrong.hot_against_center --> standard errors ahead of the
-# center.<!-- gradcam.wrong.hot_against_center > 2 --> So the map knows something about each
-# photograph that the center doesn't.
+# score by 1.71<!-- gradcam.wrong.fall_of_score.hot -->, covering the center by 1.00<!--
+# gradcam.wrong.fall_of_score.center -->, and a random place by 0.07<!--
+# gradcam.wrong.fall_of_score.random -->.<!-- gradcam.wrong.fall_of_score.hot >
+# gradcam.wrong.fall_of_score.random --> Pairing the covers photograph by photograph, the hot
+# place is 3.0<!-- gradcam.wrong.hot_against_center --> standard errors ahead of the center.<!--
+# gradcam.wrong.hot_against_center > 2 --> So the map knows something about each photograph that
+# the center doesn't.
 #
 # ### A cat and a dog in one image
 #
 # There is a case in which we do know what a map ought to show, even in photographs. We cut the
-# middle out of a photograph of a cat and out of one of a dog and set them side by side, the cat now
-# left, now right. We take the photographs in the order in which they come, without choosing. Then
-# we ask for the best cat class and for the best dog class. A map that only shows what is striking
-# would point to the same place twice, and be right half of the time.
+# middle out of a photograph of a cat and out of one of a dog and set them side by side, the cat
+# now left, now right. We take the photographs in the order in which they come, without
+# choosing. Then we ask for the best cat class and for the best dog class. A map that only shows
+# what is striking would point to the same place twice, and be right half of the time.
 
 # %% tags=["measured"]
 count = min(pairs, *(int(np.sum(photo_labels == kind)) for kind in kinds))
@@ -759,17 +763,17 @@ plots.show(
 )
 
 # %% [markdown]
-# The peak is in the right half in 94.2 %<!-- gradcam.both.right_half --> of the questions, and for
-# 88.3 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images for both
-# animals. A blind map would reach a half.<!-- gradcam.both.right_half > 0.5 + 1 /
-# gradcam.both.images --> Grad-CAM answers the question that it is asked, mostly. Look at the misses
-# among these six, if there are any, before you trust a single map.
+# The peak is in the right half in 94.2 %<!-- gradcam.both.right_half --> of the questions, and
+# for 88.3 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images for
+# both animals. A blind map would reach a half.<!-- gradcam.both.right_half > 0.5 + 1 /
+# gradcam.both.images --> Grad-CAM answers the question that it is asked, mostly. Look at the
+# misses among these six, if there are any, before you trust a single map.
 #
 # ## Three more witnesses
 #
-# Grad-CAM is one method of **attribution**, of saying how much each part of the input contributed
-# to an output. Others look at the same network in other ways. If they agree, that is worth
-# something.
+# Grad-CAM is one method of **attribution**, of saying how much each part of the input
+# contributed to an output. Others look at the same network in other ways. If they agree, that
+# is worth something.
 #
 # **Occlusion** needs no gradient. Cover a patch, see how far the score falls, and do that
 # everywhere.
@@ -790,11 +794,11 @@ def occlusion(model, image, label, patch):
 
 
 # %% [markdown]
-# **Integrated gradients** asks each pixel for its share of the score. A single gradient says only
-# how the score would react to a tiny change. So we walk from a plain image, of the mean color, to
-# the real one, average the gradients along the way, and multiply by how far each pixel has moved.
-# The shares then add up to the difference between the two scores, which no other method here can
-# say of itself.
+# **Integrated gradients** asks each pixel for its share of the score. A single gradient says
+# only how the score would react to a tiny change. So we walk from a plain image, of the mean
+# color, to the real one, average the gradients along the way, and multiply by how far each
+# pixel has moved. The shares then add up to the difference between the two scores, which no
+# other method here can say of itself.
 
 
 # %%
@@ -834,21 +838,21 @@ record("attribution.completeness.difference", difference[0] - difference[1])
 print("Both agree with the fast helpers.")
 
 # %% [markdown]
-# On our drawing the shares add up to 3.15<!-- attribution.completeness.sum -->; the score rises by
-# 3.20<!-- attribution.completeness.difference --> from the plain image to the
-# drawing.<!-- abs(attribution.completeness.sum - attribution.completeness.difference) < 0.5 -->
+# On our drawing the shares add up to 3.15<!-- attribution.completeness.sum -->; the score rises
+# by 3.20<!-- attribution.completeness.difference --> from the plain image to the drawing.<!--
+# abs(attribution.completeness.sum - attribution.completeness.difference) < 0.5 -->
 #
-# The fourth witness is the oldest: the plain gradient of the score with respect to the pixels, a
-# **saliency map**. It is very noisy, and **SmoothGrad** averages it over copies of the image with
-# noise added.
+# The fourth witness is the oldest: the plain gradient of the score with respect to the pixels,
+# a **saliency map**. It is very noisy, and **SmoothGrad** averages it over copies of the image
+# with noise added.
 #
 # > **Predict.** Four methods explain the same answers of the same network. Will the maps agree?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
 # > Roughly where, often; in detail, hardly. They measure different things: what the last layer
-# > found, what happens when a region disappears, how a sum divides among pixels, how sensitive the
-# > score is. "The explanation" of an answer doesn't exist.
+# > found, what happens when a region disappears, how a sum divides among pixels, how sensitive
+# > the score is. "The explanation" of an answer doesn't exist.
 # > </details>
 
 # %% tags=["measured"]
@@ -879,12 +883,12 @@ plots.show(
 # %% [markdown]
 # ### Which map deserves to be believed?
 #
-# A map claims that its hot places matter. So we take it at its word: we cover the hottest cells of
-# the photograph first, and see how much of the answer's probability is left. This is the
-# **deletion** test; **insertion** begins with the plain image and shows the hottest cells first.
-# All maps are averaged over the same cells of 16 pixels, so that fine and coarse ones compete
-# fairly. Two rivals know nothing of the photograph: one covers the center first, the other covers
-# cells at random.
+# A map claims that its hot places matter. So we take it at its word: we cover the hottest cells
+# of the photograph first, and see how much of the answer's probability is left. This is the
+# **deletion** test; **insertion** begins with the plain image and shows the hottest cells
+# first. All maps are averaged over the same cells of 16 pixels, so that fine and coarse ones
+# compete fairly. Two rivals know nothing of the photograph: one covers the center first, the
+# other covers cells at random.
 
 # %% tags=["measured"]
 down, across = np.indices((size, size))
@@ -931,29 +935,29 @@ plots.show(
 )
 
 # %% [markdown]
-# Deletion leaves 30.0 %<!-- attribution.grad_cam.deletion --> of the probability if Grad-CAM says
-# what to cover, 30.0 %<!-- attribution.occlusion.deletion --> with occlusion,
-# 30.0 %<!-- attribution.integrated_gradients.deletion --> with integrated gradients and
-# 30.0 %<!-- attribution.smoothgrad.deletion --> with SmoothGrad. Covering cells at random leaves
-# 60.0 %<!-- attribution.at_random.deletion -->, and covering the center first
-# 50.0 %<!-- attribution.center_first.deletion -->. Every map beats random
-# cells.<!-- max(attribution.grad_cam.deletion, attribution.occlusion.deletion,
+# Deletion leaves 30.0 %<!-- attribution.grad_cam.deletion --> of the probability if Grad-CAM
+# says what to cover, 30.0 %<!-- attribution.occlusion.deletion --> with occlusion, 30.0 %<!--
+# attribution.integrated_gradients.deletion --> with integrated gradients and 30.0 %<!--
+# attribution.smoothgrad.deletion --> with SmoothGrad. Covering cells at random leaves 60.0
+# %<!-- attribution.at_random.deletion -->, and covering the center first 50.0 %<!--
+# attribution.center_first.deletion -->. Every map beats random cells.<!--
+# max(attribution.grad_cam.deletion, attribution.occlusion.deletion,
 # attribution.integrated_gradients.deletion, attribution.smoothgrad.deletion) <
-# attribution.at_random.deletion --> Against the blind center the lead is
-# 2.0<!-- attribution.grad_cam.ahead_of_center --> standard errors for Grad-CAM and
-# 2.0<!-- attribution.occlusion.ahead_of_center --> for occlusion, over
-# 24<!-- attribution.images --> photographs.
+# attribution.at_random.deletion --> Against the blind center the lead is 2.0<!--
+# attribution.grad_cam.ahead_of_center --> standard errors for Grad-CAM and 2.0<!--
+# attribution.occlusion.ahead_of_center --> for occlusion, over 24<!-- attribution.images -->
+# photographs.
 #
-# One caution. A photograph with gray squares is an image that the network has never met, so part of
-# what we measure is its surprise. That holds for all contestants alike, which is why the rivals
-# matter more than the numbers.
+# One caution. A photograph with gray squares is an image that the network has never met, so
+# part of what we measure is its surprise. That holds for all contestants alike, which is why
+# the rivals matter more than the numbers.
 #
 # ### Would a broken network draw the same map?
 #
-# Here is a test that some published methods failed. Destroy the network layer by layer, from the
-# last to the first, by shuffling the weights of each layer. An explanation of what was *learned*
-# must fall apart along with the network. A map that stays the same explains the image and not the
-# network. The test is due to Adebayo and others.
+# Here is a test that some published methods failed. Destroy the network layer by layer, from
+# the last to the first, by shuffling the weights of each layer. An explanation of what was
+# *learned* must fall apart along with the network. A map that stays the same explains the image
+# and not the network. The test is due to Adebayo and others.
 
 # %% tags=["measured"]
 broken = keras.models.clone_model(honest)
@@ -996,30 +1000,30 @@ plots.show(
 )
 
 # %% [markdown]
-# With every layer shuffled the maps of Grad-CAM correlate by
-# 0.10<!-- sanity.grad_cam.all_layers --> with those of the intact network, integrated gradients by
-# 0.40<!-- sanity.integrated_gradients.all_layers -->, SmoothGrad by
-# 0.20<!-- sanity.smoothgrad.all_layers -->. What remains of integrated gradients comes from the
-# factor (image minus plain image) that it multiplies by: it outlines whatever stands out from the
+# With every layer shuffled the maps of Grad-CAM correlate by 0.10<!--
+# sanity.grad_cam.all_layers --> with those of the intact network, integrated gradients by
+# 0.40<!-- sanity.integrated_gradients.all_layers -->, SmoothGrad by 0.20<!--
+# sanity.smoothgrad.all_layers -->. What remains of integrated gradients comes from the factor
+# (image minus plain image) that it multiplies by: it outlines whatever stands out from the
 # background, whether or not the network cares.
 
 # %% [markdown]
 # ## What the map doesn't show: one small step
 #
-# Let's ask the opposite question: what is the *smallest* change that makes the network change its
-# mind? The gradient with respect to the pixels knows. We move every pixel by one fixed small
-# amount, up or down, whichever lowers the score of the answer. This is the fast gradient sign
-# method of Goodfellow and others, and its product is an **adversarial example**.
+# Let's ask the opposite question: what is the *smallest* change that makes the network change
+# its mind? The gradient with respect to the pixels knows. We move every pixel by one fixed
+# small amount, up or down, whichever lowers the score of the answer. This is the fast gradient
+# sign method of Goodfellow and others, and its product is an **adversarial example**.
 #
-# > **Predict.** We move each of the three values of every pixel by 2 of 255 gray levels, which you
-# > can't see. How many answers change? And where does the change have to be: where the heat map
-# > glows?
+# > **Predict.** We move each of the three values of every pixel by 2 of 255 gray levels, which
+# > you can't see. How many answers change? And where does the change have to be: where the heat
+# > map glows?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Most answers change. And the change needn't touch the hot place at all: a hundred thousand tiny
-# > changes add up, wherever they are. A heat map shows where the evidence for an answer is. It
-# > doesn't show where the answer can be attacked.
+# > Most answers change. And the change needn't touch the hot place at all: a hundred thousand
+# > tiny changes add up, wherever they are. A heat map shows where the evidence for an answer
+# > is. It doesn't show where the answer can be attacked.
 # > </details>
 
 # %% tags=["measured"]
@@ -1068,17 +1072,17 @@ plots.show(
 )
 
 # %% [markdown]
-# One gray level changes 50.0 %<!-- adversarial.everywhere.levels_1 --> of the answers, two change
-# 80.0 %<!-- adversarial.everywhere.levels_2 -->. Restricted to the *colder* half of the heat map,
-# two gray levels still change 60.0 %<!-- adversarial.colder.levels_2 -->, restricted to the hotter
-# half 70.0 %<!-- adversarial.hotter.levels_2 -->. "The network looks at the head" is true in one
-# sense and false in another, and both are measured.
+# One gray level changes 50.0 %<!-- adversarial.everywhere.levels_1 --> of the answers, two
+# change 80.0 %<!-- adversarial.everywhere.levels_2 -->. Restricted to the *colder* half of the
+# heat map, two gray levels still change 60.0 %<!-- adversarial.colder.levels_2 -->, restricted
+# to the hotter half 70.0 %<!-- adversarial.hotter.levels_2 -->. "The network looks at the head"
+# is true in one sense and false in another, and both are measured.
 #
 # ## What is kept, and what is lost
 #
 # So far we have asked about single answers. Now we look at the whole way from pixels to class.
-# Books say that first layers keep nearly all of the image and later ones grow abstract and sparse.
-# We measure it, layer by layer:
+# Books say that first layers keep nearly all of the image and later ones grow abstract and
+# sparse. We measure it, layer by layer:
 #
 # * What share of the values is exactly zero, and how many channels are silent, zero all over an
 #   image?
@@ -1092,8 +1096,8 @@ plots.show(
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > What can be read back falls, and the probe rises. A classifier has to throw away what doesn't
-# > matter, such as place, light and background, to make what matters easy to read.
+# > What can be read back falls, and the probe rises. A classifier has to throw away what
+# > doesn't matter, such as place, light and background, to make what matters easy to read.
 # > </details>
 
 # %% tags=["measured"]
@@ -1143,24 +1147,23 @@ plots.show(
 )
 
 # %% [markdown]
-# The curves cross. From the first layer of the pretrained network
-# 100.0 %<!-- visualization.pretrained.kept.first --> of the variance of the pixels can be read
-# back, from the last 21.8 %<!-- visualization.pretrained.kept.last -->. The probe goes the other
-# way, from 60.0 %<!-- visualization.pretrained.probe.first --> to
-# 98.0 %<!-- visualization.pretrained.probe.last --> (± 1.0<!-- 100 *
-# visualization.pretrained.probe.error --> points), without a single weight of the network being
-# trained for it. That is why chapter 4 worked.
+# The curves cross. From the first layer of the pretrained network 100.0 %<!--
+# visualization.pretrained.kept.first --> of the variance of the pixels can be read back, from
+# the last 21.8 %<!-- visualization.pretrained.kept.last -->. The probe goes the other way, from
+# 60.0 %<!-- visualization.pretrained.probe.first --> to 98.0 %<!--
+# visualization.pretrained.probe.last --> (± 1.0<!-- 100 * visualization.pretrained.probe.error
+# --> points), without a single weight of the network being trained for it. That is why chapter
+# 4 worked.
 #
-# Sparsity is less simple. In the pretrained network the share of zeros rises from
-# 26.0 %<!-- visualization.pretrained.zeros.first --> to
-# 90.5 %<!-- visualization.pretrained.zeros.last -->.<!-- visualization.pretrained.zeros.rise > 0.3
-# --> Its last channels stand for things of a thousand classes, and most of them aren't in the
-# image. In our small network it goes from 55.2 %<!-- visualization.small.zeros.first --> to
-# 57.8 %<!-- visualization.small.zeros.last -->: with two classes there is little to be silent
-# about. So "later layers are sparser" is no law.
+# Sparsity is less simple. In the pretrained network the share of zeros rises from 26.0 %<!--
+# visualization.pretrained.zeros.first --> to 90.5 %<!-- visualization.pretrained.zeros.last
+# -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> Its last channels stand for things of a
+# thousand classes, and most of them aren't in the image. In our small network it goes from 55.2
+# %<!-- visualization.small.zeros.first --> to 57.8 %<!-- visualization.small.zeros.last -->:
+# with two classes there is little to be silent about. So "later layers are sparser" is no law.
 #
-# Careful with "lost", too. A *linear* map can't read it back; a deeper decoder might recover more.
-# The curve shows what is easy to read, not what exists.
+# Careful with "lost", too. A *linear* map can't read it back; a deeper decoder might recover
+# more. The curve shows what is easy to read, not what exists.
 #
 # Numbers convince; images explain. Here is what the linear map reads back.
 
@@ -1185,9 +1188,9 @@ plots.show(
 # %% [markdown]
 # ## What would a channel like to see?
 #
-# All maps so far showed what a network found in *our* images. We can turn the question around, and
-# ask for the image that a channel would like best. This is **feature visualization**. For the first
-# layer it is easy: its kernels are small color images themselves.
+# All maps so far showed what a network found in *our* images. We can turn the question around,
+# and ask for the image that a channel would like best. This is **feature visualization**. For
+# the first layer it is easy: its kernels are small color images themselves.
 
 # %% tags=["measured", "hide-input"]
 kernels = next(
@@ -1210,12 +1213,12 @@ plots.show(
 )
 
 # %% [markdown]
-# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. A deep channel
-# has no image of its own, so we have to search for one. The trick is to train the image instead of
-# the weights. Start from gray noise, compute the gradient of the channel's mean activation with
-# respect to the *pixels*, take a step in its direction, and repeat: **gradient ascent**. Gradients
-# of different channels differ in length by orders of magnitude, so we divide by the L2 norm, and
-# every step is of the same length.
+# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. A deep
+# channel has no image of its own, so we have to search for one. The trick is to train the image
+# instead of the weights. Start from gray noise, compute the gradient of the channel's mean
+# activation with respect to the *pixels*, take a step in its direction, and repeat: **gradient
+# ascent**. Gradients of different channels differ in length by orders of magnitude, so we
+# divide by the L2 norm, and every step is of the same length.
 
 # %% tags=["measured"]
 climber = pretrained.load(base, 128, top=True)
@@ -1252,12 +1255,12 @@ print("Three steps by hand and by the helper lead to the same image.")
 # people can read, and each ingredient is a few lines:
 #
 # 1. **Fourier space.** Describe the image as a sum of waves and climb in their strengths, with
-#    coarse waves strong and fine ones weak ("1/f"), as in photographs. The image doesn't change in
-#    what it can be, but easy steps now lead to large forms.
-# 2. **Decorrelated colors.** In photographs red, green and blue rise and fall together. Climb along
-#    the directions in which real colors vary.
-# 3. **Small moves.** Before each step rotate, zoom and shift the image a little. What excites the
-#    channel must do so wherever it is, and grains of single pixels don't survive that.
+#    coarse waves strong and fine ones weak ("1/f"), as in photographs. The image doesn't change
+#    in what it can be, but easy steps now lead to large forms.
+# 2. **Decorrelated colors.** In photographs red, green and blue rise and fall together. Climb
+#    along the directions in which real colors vary.
+# 3. **Small moves.** Before each step rotate, zoom and shift the image a little. What excites
+#    the channel must do so wherever it is, and grains of single pixels don't survive that.
 #
 # > **Predict.** Which of the three turns noise into a pattern?
 # >
@@ -1308,13 +1311,14 @@ plots.show(
 
 # %% [markdown]
 # Each takes the same number of steps, so the difference is due to the ingredients. There is an
-# irony in the numbers. The mean activation is 2.00<!-- visualization.ingredients.pixels --> for the
-# noise and 1.00<!-- visualization.ingredients.moves --> for the pattern with all three ingredients.
-# The channel isn't choosy; *we* are. The ingredients restrict the search to images that look like
-# something, so they say as much about what we want to see as about the channel.
+# irony in the numbers. The mean activation is 2.00<!-- visualization.ingredients.pixels --> for
+# the noise and 1.00<!-- visualization.ingredients.moves --> for the pattern with all three
+# ingredients. The channel isn't choosy; *we* are. The ingredients restrict the search to images
+# that look like something, so they say as much about what we want to see as about the channel.
 #
-# Now for several depths, without favorites: the first channels of each layer, whatever they are.
-# Beside each pattern are the patches of real photographs that excite the same channel most.
+# Now for several depths, without favorites: the first channels of each layer, whatever they
+# are. Beside each pattern are the patches of real photographs that excite the same channel
+# most.
 
 # %% tags=["measured"]
 gallery, patches = {}, {}
@@ -1350,11 +1354,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The 40<!-- visualization.patterns.made --> patterns were made without choosing, and
-# 40<!-- visualization.patterns.raised --> of them excite their channel more than the gray that they
-# started from. Compare each pattern with its photographs. Where both show the same thing, such as
-# stripes, fur or a round dark spot, you may give the channel a name. Where they don't, the channel
-# answers to more than one thing, and a single pattern hides that.
+# The 40<!-- visualization.patterns.made --> patterns were made without choosing, and 40<!--
+# visualization.patterns.raised --> of them excite their channel more than the gray that they
+# started from. Compare each pattern with its photographs. Where both show the same thing, such
+# as stripes, fur or a round dark spot, you may give the channel a name. Where they don't, the
+# channel answers to more than one thing, and a single pattern hides that.
 #
 # At last the classes themselves. We climb in the *score*, before the softmax: a probability can
 # also rise because the other classes fall, and then the image goes nowhere.
@@ -1388,11 +1392,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The network is at least 99.0 %<!-- visualization.dreams.lowest_probability --> sure of either. You
-# would not call them animals. The network, which was never asked to draw, is content with fur and
-# hints of eyes, repeated all over: the score rewards every place where such a texture occurs, and
-# nothing demands one head and four legs. Remember that when someone says that a network "knows what
-# a cat looks like".
+# The network is at least 99.0 %<!-- visualization.dreams.lowest_probability --> sure of either.
+# You would not call them animals. The network, which was never asked to draw, is content with
+# fur and hints of eyes, repeated all over: the score rewards every place where such a texture
+# occurs, and nothing demands one head and four legs. Remember that when someone says that a
+# network "knows what a cat looks like".
 #
 # ## What each method can tell you
 #
@@ -1411,9 +1415,10 @@ plots.show(
 #
 # * High test accuracy doesn't say *why* a network is right. A shortcut in the data is in the
 #   test set, too.
-# * A heat map raises a suspicion; an intervention settles it. Change one thing, and see whether the
-#   answer changes.
-# * Judge a map against rivals that know nothing: the center, random weights, another image's map.
+# * A heat map raises a suspicion; an intervention settles it. Change one thing, and see whether
+#   the answer changes.
+# * Judge a map against rivals that know nothing: the center, random weights, another image's
+#   map.
 # * **Grad-CAM** weighs the last feature maps with the mean gradient of the class score, taken
 #   before the softmax. **Occlusion** covers, **integrated gradients** divides the score among
 #   pixels.
@@ -1433,27 +1438,28 @@ mistakes_table("06")
 # %% [markdown]
 # ## Exercises
 #
-# The questions are in [a notebook of their own](exercises/06_visualization.ipynb), with checks. The
-# book has the solutions.
+# The questions are in [a notebook of their own](exercises/06_visualization.ipynb), with checks.
+# The book has the solutions.
 #
 # 1. *Grad-CAM on paper.* Two maps, two gradients, one heat map. (one star)
 # 2. *How many looks does occlusion take?* Count the network's predictions. (one star)
 # 3. *A fair pointing game.* Compute the rivals from the masks. (two stars)
-# 4. *Shares that add up.* Integrated gradients of a function that you can differentiate by hand.
-#    (two stars)
-# 5. *Which witness sees the shortcut?* Write the test that finds a planted shortcut. (three stars)
+# 4. *Shares that add up.* Integrated gradients of a function that you can differentiate by
+#    hand. (two stars)
+# 5. *Which witness sees the shortcut?* Write the test that finds a planted shortcut. (three
+#    stars)
 # 6. *One step uphill.* Write a normalized step of gradient ascent. (two stars)
 #
 # ## Where this leads
 #
-# We have seen what a convnet finds in two dimensions. In **chapter 7** the same convolution slides
-# along a line of words, where attribution is easier: you can simply take a word away.
+# We have seen what a convnet finds in two dimensions. In **chapter 7** the same convolution
+# slides along a line of words, where attribution is easier: you can simply take a word away.
 #
 # ## References
 #
 # * R. R. Selvaraju and others, [Grad-CAM](https://arxiv.org/abs/1610.02391), 2017; B. Zhou and
-#   others, [Learning deep features for discriminative localization](https://arxiv.org/abs/1512.04150),
-#   2016, the special case CAM.
+#   others, [Learning deep features for discriminative
+#   localization](https://arxiv.org/abs/1512.04150), 2016, the special case CAM.
 # * M. D. Zeiler and R. Fergus, [Visualizing and understanding convolutional
 #   networks](https://arxiv.org/abs/1311.2901), 2014. Occlusion.
 # * M. Sundararajan, A. Taly and Q. Yan, [Axiomatic attribution for deep
@@ -1461,12 +1467,12 @@ mistakes_table("06")
 # * K. Simonyan, A. Vedaldi and A. Zisserman, [Deep inside convolutional
 #   networks](https://arxiv.org/abs/1312.6034), 2013, saliency maps; D. Smilkov and others,
 #   [SmoothGrad](https://arxiv.org/abs/1706.03825), 2017.
-# * J. Adebayo and others, [Sanity checks for saliency
-#   maps](https://arxiv.org/abs/1810.03292), 2018.
+# * J. Adebayo and others, [Sanity checks for saliency maps](https://arxiv.org/abs/1810.03292),
+#   2018.
 # * J. Zhang and others, [Top-down neural attention by excitation
 #   backprop](https://arxiv.org/abs/1608.00507), 2016. The pointing game.
-# * V. Petsiuk, A. Das and K. Saenko, [RISE](https://arxiv.org/abs/1806.07421), 2018. Deletion and
-#   insertion.
+# * V. Petsiuk, A. Das and K. Saenko, [RISE](https://arxiv.org/abs/1806.07421), 2018. Deletion
+#   and insertion.
 # * R. Geirhos and others, [Shortcut learning in deep neural
 #   networks](https://arxiv.org/abs/2004.07780), 2020.
 # * I. Goodfellow, J. Shlens and C. Szegedy, [Explaining and harnessing adversarial

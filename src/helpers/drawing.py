@@ -56,8 +56,8 @@ def sample_cats_vs_dogs(
     that report["parts"] names (left and right as seen in the picture), `S_box` int64 (N, 4): left,
     top, right, bottom of the visible animal, right and bottom exclusive, `S_mask` bool
     (N, size, size): its pixels.
-    ``look`` names what noses, eyes, ears and tongues look like, see `Look`; without it the colors of
-    noses and eyes give the kind away. Whatever the look, picture i shows the same animal.
+    ``look`` names what noses, eyes, ears and tongues look like, see `Look`; without it the colors
+    of noses and eyes give the kind away. Whatever the look, picture i shows the same animal.
     Picture i of a split depends on the seed, the split and i only, not on how many are drawn.
     Raises ValueError for a size below 16, fewer than two pictures in a split, or an unknown look.
     """
