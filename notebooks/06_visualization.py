@@ -20,11 +20,11 @@
 #
 # **Your network is right. But is it right for the right reason?**
 #
-# A network can score 97 % and still know nothing of what you wanted to teach it. To find out,
-# you have to open it. The values inside a convnet are arranged like images, so we can look at
-# them, ask which pixels an answer depends on, and even ask what a single channel would like to
-# see best. The pictures that come out are persuasive, and that is their danger. In this chapter
-# we look, form a suspicion, and then do what is usually left out: we test it.
+# A network can be right nearly every time and know nothing of what you wanted to teach it. To
+# find out, you have to open it. The values inside a convnet are arranged like images, so we can
+# look at them, ask which pixels an answer depends on, and even ask what a single channel would
+# like to see best. The pictures that come out are persuasive, and that is their danger. In this
+# chapter we look, form a suspicion, and then do what is usually left out: we test it.
 #
 # > **What you'll be able to do**
 # >
