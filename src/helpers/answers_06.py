@@ -40,8 +40,8 @@ def _another_order(masks: np.ndarray) -> np.ndarray:
 
 def _masks() -> list[tuple[np.ndarray]]:
     random = np.random.default_rng(3)
-    heights = np.indices((8, 10)).sum(axis=0) / 16
-    return [(random.random((number, 8, 10)) < heights,) for number in (6, 11)]
+    likelihood = np.indices((8, 10)).sum(axis=0) / 24
+    return [(random.random((number, 8, 10)) < likelihood,) for number in (6, 11)]
 
 
 def flips(
