@@ -2,12 +2,13 @@
 
     python benchmarks/explain.py [--rounds 5] [--eager-patterns 4] [--out FILE]
 
-The network is EfficientNet-Lite0 with its ImageNet weights. Grad-CAM explains a picture of
-224 x 224 pixels. The patterns are those of 16 channels of a middle layer, 30 steps of gradient
-ascent each, in the pixels of pictures of 128 x 128; both ways take the same steps. The eager versions are the textbook's: the model cut at its last maps, a
-gradient outside any compiled function, one channel after the other. Both are warmed up first,
-so that no tracing is counted; a row of its own says what the tracing costs. As the eager patterns
-take long, only some of them are made, and the comparison is per pattern.
+The network is EfficientNet-Lite0 with its ImageNet weights. Grad-CAM explains a picture of 224 x
+224 pixels. The patterns are those of 16 channels of a middle layer, 30 steps of gradient ascent
+each, in the pixels of pictures of 128 x 128; both ways take the same steps. The eager versions
+are the textbook's: the model cut at its last maps, a gradient outside any compiled function, one
+channel after the other. Both are warmed up first, so that no tracing is counted; a row of its own
+says what the tracing costs. As the eager patterns take long, only some of them are made, and the
+comparison is per pattern.
 """
 
 import argparse
