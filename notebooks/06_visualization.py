@@ -55,9 +55,10 @@ steps: int = 120  # 2 to 1000: steps uphill for a pattern
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: drawings, photographs, more
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
+size: int = 224  # 112 to 448: pixels of a photograph, a multiple of 112
 batch_size: int = 32  # 4 to 256: drawings per step
 tested: int = 400  # 40 to 2000: drawings for the tests
-explained: int = 24  # 2 to 200: photographs whose answers are explained in four ways
+explained: int = 32  # 2 to 200: photographs whose answers are explained in four ways
 pairs: int = 60  # 2 to 400: images with both animals
 channels: int = 4  # 2 to 16: channels of each layer whose patterns are made
 
@@ -620,7 +621,6 @@ plots.show(
 # cat. We count an answer as right if it names any breed of the animal in the photograph.
 
 # %% tags=["measured"]
-size = 224
 counts = {"train": 2, "validation": 2, "test": photographs}
 photos = datasets.load("cats_vs_dogs", profile, size=size, **counts)
 photo_images, photo_labels = (np.asarray(array) for array in photos.test)
@@ -861,7 +861,7 @@ named = best[:explained]
 question = (large, looked_at, named)
 attributions = {
     "Grad-CAM": explain.grad_cam(*question),
-    "occlusion": explain.occlusion(*question, patch=64, stride=32),
+    "occlusion": explain.occlusion(*question, patch=2 * size // 7, stride=size // 7),
     "integrated gradients": explain.integrated_gradients(*question, steps=8),
     "SmoothGrad": explain.smooth_grad(*question, samples=8, seed=seed),
 }
@@ -900,8 +900,8 @@ begun = explain_checks.probabilities(explain.class_scores(large, looked_at))
 begun = begun[np.arange(len(named)), named]
 left, shown_again = {}, {}
 for name, maps in attributions.items():
-    kept = explain_checks.deletion(*question, maps)
-    found = explain_checks.deletion(*question, maps, insert=True)
+    kept = explain_checks.deletion(*question, maps, cells=size // 16)
+    found = explain_checks.deletion(*question, maps, cells=size // 16, insert=True)
     left[name] = kept.mean(axis=1) / begun
     shown_again[name] = found.mean(axis=1) / begun
 
