@@ -656,7 +656,6 @@ figure = explain_plots.heat_maps(
     titles,
     f"Wrong answers ({photos.label})",
     common=True,
-    scale=1.5,
 )
 plots.show(
     figure,
