@@ -961,7 +961,7 @@ plots.show(
 # %% tags=["measured"]
 broken = keras.models.clone_model(honest)
 broken.set_weights(honest.get_weights())
-sane_images, sane_labels = clean_images[:40], test_labels[:40]
+sane_images, sane_labels = clean_images[:32], test_labels[:32]
 methods = {
     "Grad-CAM": explain.grad_cam,
     "integrated gradients": explain.integrated_gradients,

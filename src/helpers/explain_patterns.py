@@ -47,17 +47,22 @@ def _aimed(model: Any, layer: str | None, pictures: Any, channels: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
+def _excitement(model: Any, layer: str | None) -> Callable[..., Any]:
+    """The activation or score of each picture of a batch, compiled."""
+    return compiled(functools.partial(_aimed, model, layer), model)
+
+
+@functools.lru_cache(maxsize=16)
 def _pixel_step(model: Any, layer: str | None) -> Callable[..., Any]:
-    """One step in the pixels for a batch of pictures, and their activations before it."""
+    """One step in the pixels for a batch of pictures."""
 
-    def step(pictures: Any, channels: Any, length: Any) -> tuple[Any, Any]:
-        def total(values: Any) -> tuple[Any, Any]:
-            each = _aimed(model, layer, values, channels)
-            return ops.sum(each), each
+    def step(pictures: Any, channels: Any, length: Any) -> Any:
+        def total(values: Any) -> Any:
+            return ops.sum(_aimed(model, layer, values, channels))
 
-        (_, each), slope = gradient(total, pictures, more=True)
+        _, slope = gradient(total, pictures)
         norm = ops.sqrt(ops.sum(ops.square(slope), axis=(1, 2, 3), keepdims=True))
-        return ops.clip(pictures + length * slope / (norm + 1e-12), 0, 255), each
+        return ops.clip(pictures + length * slope / (norm + 1e-12), 0, 255)
 
     return compiled(step, model)
 
@@ -86,11 +91,11 @@ def pixel_ascent(
     chosen = _checked(model, layer, channels, start.shape[0], steps)
     pictures: Any = np.repeat(start[None].astype("float32"), len(chosen), axis=0)
     length = np.float32(5 * np.sqrt(start.size))
-    step, nowhere = _pixel_step(model, layer), np.float32(0)
-    before = as_array(step(pictures, chosen, nowhere)[1])
+    step, excitement = _pixel_step(model, layer), _excitement(model, layer)
+    before = as_array(excitement(pictures, chosen))
     for _ in range(steps):
-        pictures, _ = step(pictures, chosen, length)
-    return Patterns(as_array(pictures), before, as_array(step(pictures, chosen, nowhere)[1]))
+        pictures = step(pictures, chosen, length)
+    return Patterns(as_array(pictures), before, as_array(excitement(pictures, chosen)))
 
 
 def _checked(
@@ -249,9 +254,9 @@ def fourier_patterns(
             _random_moves(random, len(chosen), size, 1.0 if moves else 0.0),
             np.float32(rate),
         )
-    paint, still = painter(size, colors), _pixel_step(model, layer)
+    paint, excitement = painter(size, colors), _excitement(model, layer)
     begun, ended = (as_array(paint(values)) for values in (start, coefficients))
-    before, after = (as_array(still(p, chosen, np.float32(0))[1]) for p in (begun, ended))
+    before, after = (as_array(excitement(shown, chosen)) for shown in (begun, ended))
     return Patterns(ended, before, after)
 
 
