@@ -45,7 +45,7 @@
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of the weights, the noise and the shuffling
-base: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16 | xception
+base: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16 | xception: base
 network: str = "own"  # own | artifact: profile this chapter's small net, or chapter 3's
 drawn: int = 1000  # 100 to 4000: drawings that a small net is trained on
 epochs: int = 8  # 1 to 100: passes over them
