@@ -205,7 +205,7 @@ record("architectures.hook.deep.layers", max(hook), "count")
 
 # %% [markdown]
 # The network with 10<!-- architectures.hook.shallow.layers --> layers gets
-# 29 %<!-- architectures.hook.shallow.training_accuracy --> of its training images right. The one
+# 22 %<!-- architectures.hook.shallow.training_accuracy --> of its training images right. The one
 # with 34<!-- architectures.hook.deep.layers --> layers gets
 # 10 %<!-- architectures.hook.deep.training_accuracy -->: it is guessing among ten
 # classes.<!-- architectures.hook.deep.training_accuracy < 0.14 -->
@@ -525,8 +525,8 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# But one pass over the training images takes it 4.0 s<!-- architectures.separable.seconds -->,
-# against 4.0 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
+# But one pass over the training images takes it 2.2 s<!-- architectures.separable.seconds -->,
+# against 3.1 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
 # although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is
 # the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
@@ -536,8 +536,8 @@ plots.show(
 # waits for memory most of the time. Batch norm, ReLU and addition do hardly any arithmetic, but
 # each of them reads and writes whole maps, and the wide maps of the bottleneck are four times
 # as large. Even batch norm, which has no MACs, brings a pass from
-# 5.0 s<!-- architectures.plain.seconds --> to
-# 8.0 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
+# 2.1 s<!-- architectures.plain.seconds --> to
+# 2.9 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
 # architectures.plain.seconds --> On a phone, or with other libraries, the balance is different:
 # time your network on the machine that will run it.
 
@@ -691,10 +691,10 @@ for name, runs in norms.items():
 # In the plain network the gradient of the first convolution is
 # 0.5<!-- architectures.gradients.plain.first_over_last --> times that of the last. **They don't
 # vanish.**<!-- architectures.gradients.plain.first_over_last > 0.1 --> With batch norm alone
-# the first layer's gradient is 70<!-- architectures.gradients.batch_norm.first_over_last -->
+# the first layer's gradient is 27<!-- architectures.gradients.batch_norm.first_over_last -->
 # times the last one's: if anything, it *explodes* toward the
 # input.<!-- architectures.gradients.batch_norm.first_over_last > 10 --> With batch norm and
-# shortcuts the ratio is a moderate 3<!-- architectures.gradients.both.first_over_last -->, far
+# shortcuts the ratio is a moderate 2<!-- architectures.gradients.both.first_over_last -->, far
 # below that.<!-- architectures.gradients.both.first_over_last < 0.3 *
 # architectures.gradients.batch_norm.first_over_last -->
 #
@@ -768,14 +768,14 @@ for name, runs in alike.items():
 
 # %% [markdown]
 # Here is the answer. In the plain network the features of two *different* images have a
-# correlation of 0.90<!-- architectures.signal.plain.different --> at the end. Whatever you show
+# correlation of 0.95<!-- architectures.signal.plain.different --> at the end. Whatever you show
 # it, it sees almost the same.<!-- architectures.signal.plain.different > 0.7 --> The gradients
 # arrive, but they say nearly the same for every image, and so there is little to learn but how
 # frequent the classes are. That is why it guessed.
 #
 # Batch norm repairs exactly this: it subtracts from every channel what all images have in
 # common. The correlation of different images stays at
-# 0.15<!-- architectures.signal.batch_norm.different -->. But it does too much. In the right
+# 0.26<!-- architectures.signal.batch_norm.different -->. But it does too much. In the right
 # panel, an image and its noisy copy end up with a correlation of only
 # 0.33<!-- architectures.signal.batch_norm.noisy -->, hardly more than two different
 # images.<!-- architectures.signal.batch_norm.noisy <
@@ -784,8 +784,8 @@ for name, runs in alike.items():
 # the output depends so violently on the input, it depends violently on the first weights, too.
 #
 # With shortcuts *and* batch norm, different images stay different, at
-# 0.20<!-- architectures.signal.both.different -->, and similar ones stay similar, at
-# 0.85<!-- architectures.signal.both.noisy -->.<!-- architectures.signal.both.noisy >
+# 0.25<!-- architectures.signal.both.different -->, and similar ones stay similar, at
+# 0.76<!-- architectures.signal.both.noisy -->.<!-- architectures.signal.both.noisy >
 # architectures.signal.batch_norm.noisy + 0.3 and architectures.signal.both.different < 0.5 -->
 # Each block changes the signal a little instead of replacing it. This is the state in which a
 # network can begin to learn, and it is a property of the architecture alone: we haven't trained
@@ -846,12 +846,12 @@ plots.show(
 
 # %% [markdown]
 # With batch norm alone, 10 layers reach a training loss of
-# 1.81<!-- architectures.depth.plain_shallow.training_loss -->, and 34 layers are stuck at
-# 2.10<!-- architectures.depth.plain_deep.training_loss -->, in all three runs higher than the
+# 1.71<!-- architectures.depth.plain_shallow.training_loss -->, and 34 layers are stuck at
+# 2.19<!-- architectures.depth.plain_deep.training_loss -->, in all three runs higher than the
 # worst shallow one.<!-- architectures.depth.plain_deep.lowest >
 # architectures.depth.plain_shallow.highest --> With shortcuts the numbers are
-# 1.75<!-- architectures.depth.residual_shallow.training_loss --> and
-# 1.70<!-- architectures.depth.residual_deep.training_loss -->. At 34 layers, every run with
+# 1.61<!-- architectures.depth.residual_shallow.training_loss --> and
+# 1.73<!-- architectures.depth.residual_deep.training_loss -->. At 34 layers, every run with
 # shortcuts is better than every run without.<!-- architectures.depth.residual_deep.highest <
 # architectures.depth.plain_deep.lowest -->
 #
@@ -1329,7 +1329,7 @@ tables.show_table(header, lines, "Six networks, built and called here")
 #   8 %<!-- architectures.resnet50.dense_share --> there.
 # * *The MACs* tell another story. VGG-16 needs
 #   15.5 billion<!-- architectures.vgg16.multiplications --> per image, ResNet-50 only
-#   3.9 billion<!-- architectures.resnet50.multiplications -->, with three times as many layers.
+#   4.1 billion<!-- architectures.resnet50.multiplications -->, with three times as many layers.
 #   AlexNet has more than twice the parameters of ResNet-50 and less than a third of its
 #   MACs.<!-- architectures.alexnet.parameters > 2 * architectures.resnet50.parameters and
 #   architectures.alexnet.multiplications < 0.33 * architectures.resnet50.multiplications -->
@@ -1406,7 +1406,7 @@ record("architectures.efficientnet.macs", efficientnet_macs, "count")
 # %% [markdown]
 # Nearly always the right breed of animal is among the five, though ImageNet has more than a
 # hundred breeds of dogs and only five kinds of domestic cats. EfficientNet-Lite0 does this with
-# 4.65 million<!-- architectures.efficientnet.parameters --> parameters and
+# 4.69 million<!-- architectures.efficientnet.parameters --> parameters and
 # 0.39 billion<!-- architectures.efficientnet.macs --> MACs, fewer MACs than
 # AlexNet.<!-- architectures.efficientnet.macs < architectures.alexnet.multiplications -->
 
@@ -1648,12 +1648,12 @@ for (better, worse), values in apart.items():
 
 # %% [markdown]
 # On test images, too, the plain network is last, at
-# 33 %<!-- architectures.plain.test_accuracy -->. Batch norm reaches
-# 45 %<!-- architectures.batch_norm.test_accuracy -->, shortcuts
-# 51 %<!-- architectures.shortcuts.test_accuracy -->, separable convolutions
-# 46 %<!-- architectures.separable.test_accuracy -->. Batch norm is at least
-# 8<!-- architectures.batch_norm.least_ahead_of_plain --> standard deviations ahead of plain for
-# every seed, and shortcuts at least 4<!-- architectures.shortcuts.least_ahead_of_batch_norm -->
+# 20 %<!-- architectures.plain.test_accuracy -->. Batch norm reaches
+# 33 %<!-- architectures.batch_norm.test_accuracy -->, shortcuts
+# 40 %<!-- architectures.shortcuts.test_accuracy -->, separable convolutions
+# 36 %<!-- architectures.separable.test_accuracy -->. Batch norm is at least
+# 11<!-- architectures.batch_norm.least_ahead_of_plain --> standard deviations ahead of plain for
+# every seed, and shortcuts at least 8<!-- architectures.shortcuts.least_ahead_of_batch_norm -->
 # ahead of batch norm alone. Both steps are
 # real.<!-- architectures.batch_norm.least_ahead_of_plain > 2 and
 # architectures.shortcuts.least_ahead_of_batch_norm > 2 -->
