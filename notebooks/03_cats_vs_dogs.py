@@ -881,7 +881,7 @@ curves = {name: runs[name][0][1] for name in ("naive", "augmentation", "all thre
 plots.show(
     plots.learning_curves(curves, f"The same number of epochs each ({pets.label})"),
     "Loss and accuracy over the epochs for three networks, first seed. The naive one's "
-    "training curves run ahead of its validation curves; those of the others stay together.",
+    "training curves run ahead of its validation curves; those of the others stay close.",
 )
 
 # %% [markdown]
@@ -973,7 +973,16 @@ def make_final(augmentation=()):
     for number, kernels in enumerate((24, 48, 96, 192), start=1):
         window, stride = (5, 2) if number == 1 else (3, 1)
         name = f"convolution_{number}"
-        model.add(layers.Conv2D(kernels, window, stride, "same", use_bias=False, name=name))
+        model.add(
+            layers.Conv2D(
+                kernels,
+                window,
+                stride,
+                "same",
+                use_bias=False,
+                name=name,
+            )
+        )
         model.add(layers.BatchNormalization(momentum=0.9))
         model.add(layers.ReLU(name=f"relu_{number}"))
         if number < 4:

@@ -204,11 +204,12 @@ if passed:
         axis.axvline(ended, color=color, ls="--")
         axis.text(ended, 0.9, f" {patience}", color=color)
         print(f"patience {patience}: ends after epoch {ended}, keeps epoch {best}")
-    axis.set(xlabel="epoch", ylabel="validation loss", title="Where three patiences end")
+    axis.set(xlabel="epoch", ylabel="validation loss")
+    axis.set_title("Where three patiences end")
     plots.show(
         figure,
-        "A bumpy curve with its lowest part in the middle, and three dashed lines where a "
-        "patience of 1, 3 and 8 epochs ends the training.",
+        "A bumpy curve with its lowest part in the middle, and three dashed lines "
+        "where a patience of 1, 3 and 8 epochs ends the training.",
     )
 
 # %% [markdown]
