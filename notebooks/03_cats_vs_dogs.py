@@ -125,8 +125,8 @@ def convnet(augmentation=(), dropout=0.0, normalize=False):
 
 
 # %% [markdown]
-# Training is what you know from chapter 1. The loss that belongs to one sigmoid is the **binary
-# cross-entropy**: minus the logarithm of the probability that the network gave to the true
+# Training is what you know from chapter 1. The loss that belongs to one sigmoid is the *binary
+# cross-entropy*: minus the logarithm of the probability that the network gave to the true
 # class.
 
 
@@ -188,8 +188,8 @@ plots.show(
         f"Learning coin tosses ({pets.label})",
         ["accuracy"],
     ),
-    "Accuracy over the epochs: on the training images it climbs from one half to nearly "
-    "one, on validation images it stays at one half.",
+    "Accuracy over the epochs: on the training images it climbs from one half to "
+    "nearly one, on validation images it stays at one half.",
 )
 
 # %% [markdown]
@@ -222,7 +222,7 @@ plots.show(
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Give every image a short **fingerprint** that survives small changes, and compare
+# > Give every image a short *fingerprint* that survives small changes, and compare
 # > fingerprints. Ours shrinks the image to 8 x 8 gray cells and asks of each cell whether it is
 # > brighter than its neighbor on the left and its neighbor above: 112 yes-or-no answers. Make
 # > the image brighter, scale it or save it again, and nearly all answers stay the same.
@@ -267,8 +267,9 @@ for difference, part, i, j in sorted(pairs)[:3]:
     titles += [f"training {i}", f"{part} {j}\n{difference:.0f} answers differ"]
 plots.show(
     plots.image_grid(drawn, titles, f"The closest pairs ({pets.label})", 6, 1.4),
-    "Three pairs of photographs side by side. In the stored run the first two pairs show "
-    "the same dog in the same picture, and the third shows two different pictures.",
+    "Three pairs of photographs side by side. In the stored run the first two pairs "
+    "show the same dog in the same picture, and the third shows two different "
+    "pictures.",
 )
 
 # %% [markdown]
@@ -368,8 +369,8 @@ dense_history = train(dense, images, labels, naive_epochs, seed)
 plots.show(
     diagrams.network(convnet()),
     "A block diagram of the naive convnet: rescaling, four times a convolution, a ReLU "
-    "and a pooling, then flatten and two dense layers. The maps shrink while their number "
-    "rises.",
+    "and a pooling, then flatten and two dense layers. The maps shrink while their "
+    "number rises.",
 )
 
 # %% tags=["measured"]
@@ -383,8 +384,8 @@ plots.show(
         {"dense": dense_history, "naive convnet": naive_history},
         f"The naive convnet, and a dense net ({pets.label})",
     ),
-    "Loss and accuracy over the epochs. The convnet's training loss falls steadily; its "
-    "validation loss falls, turns and rises steeply, while its validation accuracy "
+    "Loss and accuracy over the epochs. The convnet's training loss falls steadily; "
+    "its validation loss falls, turns and rises steeply, while its validation accuracy "
     "climbs to a plateau.",
 )
 
@@ -599,8 +600,8 @@ rows["all of them"] = to_pixels(together(copies, training=True))
 show_rows(
     {name: np.concatenate([one_cat[None], tiles]) for name, tiles in rows.items()},
     "One cat, changed; the original is on the left",
-    "Six rows of pictures of one cat: mirrored, turned, moved, sheared, zoomed, and all "
-    "changes together; the first column is the original.",
+    "Six rows of pictures of one cat: mirrored, turned, moved, sheared, zoomed, and "
+    "all changes together; the first column is the original.",
 )
 
 # %% [markdown]
@@ -621,8 +622,8 @@ for mode in ("constant", "nearest", "reflect", "wrap"):
 show_rows(
     rows,
     "Four fill modes",
-    "Four rows of one cat moved far: black borders, streaks of the edge pixels, mirrored "
-    "borders, and the other side of the picture.",
+    "Four rows of one cat moved far: black borders, streaks of the edge pixels, "
+    "mirrored borders, and the other side of the picture.",
 )
 
 # %% [markdown]
@@ -640,26 +641,25 @@ show_rows(
 
 # %%
 class RandomAffine(layers.Layer):
-    def __init__(self, turn=0.06, stretch=0.15, shear=0.1, shift=0.12):
+    def __init__(self):
         super().__init__()
-        self.turn, self.stretch, self.shear, self.shift = turn, stretch, shear, shift
         self.random = keras.random.SeedGenerator()
 
     def call(self, images, training=False):
         if not training:
             return images
+        images = ops.cast(images, "float32")
         count, side = ops.shape(images)[0], images.shape[1]
         draw = keras.random.uniform((6, count), -1, 1, seed=self.random)
-        angle = 2 * np.pi * self.turn * draw[0]
-        wide, tall = 1 + self.stretch * draw[1], 1 + self.stretch * draw[2]
-        a, b = wide * ops.cos(angle), wide * (self.shear * draw[3] - ops.sin(angle))
+        angle = 2 * np.pi * 0.06 * draw[0]
+        wide, tall = 1 + 0.15 * draw[1], 1 + 0.15 * draw[2]
+        a, b = wide * ops.cos(angle), wide * (0.1 * draw[3] - ops.sin(angle))
         c, d = tall * ops.sin(angle), tall * ops.cos(angle)
         middle = (side - 1) / 2  # turn and stretch around the middle of the image
-        r = middle * (1 - a - b) + self.shift * side * draw[4]
-        s = middle * (1 - c - d) + self.shift * side * draw[5]
+        r = middle * (1 - a - b) + 0.12 * side * draw[4]
+        s = middle * (1 - c - d) + 0.12 * side * draw[5]
         numbers = ops.stack([a, b, r, c, d, s, 0 * a, 0 * a], axis=1)
-        pixels = ops.cast(images, "float32")
-        return ops.image.affine_transform(pixels, numbers, fill_mode="reflect")
+        return ops.image.affine_transform(images, numbers, fill_mode="reflect")
 
 
 # %% [markdown]
@@ -789,11 +789,9 @@ for name, make_model in variants.items():
 
 # %% tags=["measured", "hide-input"]
 COLORS = dict(zip(variants, ("C0", "C4", "C5", "C1", "C2"), strict=True))
-lengths = ((short_epochs, briefly), (epochs, runs))
-figure, axes = plt.subplots(
-    1, 2, figsize=(10, 3.4), sharex=True, width_ratios=(2, 3), layout="constrained"
-)
-for axis, (length, trained) in zip(axes, lengths, strict=True):
+
+
+def draw_dots(axis, length, trained):
     for place, name in enumerate(trained):
         values = np.array([history["val_accuracy"][-1] for _, history in trained[name]])
         mean = values.mean()
@@ -805,12 +803,18 @@ for axis, (length, trained) in zip(axes, lengths, strict=True):
     axis.set_yticks(range(len(trained)), trained)
     axis.set_ylim(len(trained) - 0.4, -0.7)
     axis.xaxis.set_major_formatter("{x:.0%}")
+
+
+# %% tags=["measured", "hide-input"]
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), sharex=True, layout="constrained")
+draw_dots(axes[0], short_epochs, briefly)
+draw_dots(axes[1], epochs, runs)
 figure.suptitle(f"One remedy at a time, and all three ({small} pixels, {pets.label})")
 plots.show(
     figure,
     "Two panels with one dot per seed, the mean, and a bar of two standard errors to "
-    "either side. After the short training the naive network is compared with the one with "
-    "all three remedies, after the long one all five are compared.",
+    "either side. After the short training the naive network is compared with the one "
+    "with all three remedies, after the long one all five are compared.",
 )
 
 
@@ -824,6 +828,7 @@ def on_images_as_they_are(model):
     return model.evaluate(batches, verbose=0, return_dict=True)["accuracy"]
 
 
+# %% tags=["measured", "hide-input"]
 for length, trained in (("short", briefly), ("long", runs)):
     for name in trained:
         values = np.array([history["val_accuracy"][-1] for _, history in trained[name]])
@@ -880,7 +885,8 @@ curves = {name: runs[name][0][1] for name in ("naive", "augmentation", "all thre
 plots.show(
     plots.learning_curves(curves, f"The same number of epochs each ({pets.label})"),
     "Loss and accuracy over the epochs for three networks, first seed. The naive one's "
-    "training curves run ahead of its validation curves; those of the others stay close.",
+    "training curves run ahead of its validation curves; those of the others stay "
+    "close.",
 )
 
 # %% [markdown]
@@ -970,18 +976,10 @@ def make_final(augmentation=()):
     model = keras.Sequential([keras.Input((size, size, 3)), *augmentation])
     model.add(layers.Rescaling(1 / 255))
     for number, kernels in enumerate((24, 48, 96, 192), start=1):
-        window, stride = (5, 2) if number == 1 else (3, 1)
-        name = f"convolution_{number}"
-        model.add(
-            layers.Conv2D(
-                kernels,
-                window,
-                stride,
-                "same",
-                use_bias=False,
-                name=name,
-            )
-        )
+        shape = {"kernel_size": 3, "padding": "same", "use_bias": False}
+        if number == 1:
+            shape |= {"kernel_size": 5, "strides": 2}
+        model.add(layers.Conv2D(kernels, **shape, name=f"convolution_{number}"))
         model.add(layers.BatchNormalization(momentum=0.9))
         model.add(layers.ReLU(name=f"relu_{number}"))
         if number < 4:
@@ -1012,8 +1010,8 @@ final_history = final.fit(
 # %% tags=["measured", "hide-input"]
 plots.show(
     plots.learning_curves({"final": final_history}, f"The last network ({pets.label})"),
-    "Loss and accuracy over the epochs: training and validation stay close together, the "
-    "validation curve jumps while the learning rate is high and settles at the end.",
+    "Loss and accuracy over the epochs: training and validation stay close together; "
+    "the validation curve jumps while the rate is high, and settles at the end.",
 )
 record("cats_vs_dogs.augmented.parameters", final.count_params(), "count")
 final_validation = final_history["val_accuracy"][-1]
@@ -1094,7 +1092,11 @@ titles = [
     for i in surest
 ]
 plots.show(
-    plots.image_grid(test_images[surest], titles, f"The most confident mistakes ({pets.label})"),
+    plots.image_grid(
+        test_images[surest],
+        titles,
+        f"The most confident mistakes ({pets.label})",
+    ),
     "Sixteen test pictures with the network's answer, its probability, and the label.",
 )
 for label, kind in enumerate(("cats", "dogs")):
