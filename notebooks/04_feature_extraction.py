@@ -96,7 +96,7 @@ val_images, val_labels = pets.validation
 # it answers in its thousand classes.
 
 # %% tags=["measured"]
-imagenet_net = pretrained.load("efficientnet_lite0", size, top=True)
+imagenet_net = pretrained.load(base, size, top=True)
 val_batches = training.batches(val_images, None, 64)
 probabilities = imagenet_net.predict(val_batches, verbose=0)
 class_names = pretrained.imagenet_classes()
