@@ -210,7 +210,7 @@ if passed:
 
 # %%
 first_kernel, first_bias = np.array([[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]]), np.array([1.0, -2.0])
-second_kernel, second_bias = np.array([[2.0], [-1.0]]), np.array([4.0])
+second_kernel, second_bias = np.array([[2.0], [-1.0]]), np.array([1.0])
 
 kernel = ...
 bias = ...
