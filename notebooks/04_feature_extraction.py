@@ -66,6 +66,7 @@ far_size: int = 96  # 64 to 224: width and height of these images, in pixels
 # images once, at the end.
 
 # %% tags=["measured"]
+import re
 import textwrap
 import time
 
@@ -98,7 +99,7 @@ val_images, val_labels = pets.validation
 # %% tags=["measured"]
 imagenet_net = pretrained.load(base, size, top=True)
 val_batches = training.batches(val_images, None, 64)
-probabilities = imagenet_net.predict(val_batches, verbose=0)
+probabilities = imagenet_net.predict(val_batches, verbose=0).astype("float32")
 class_names = pretrained.imagenet_classes()
 print(probabilities.shape[1], "classes; parameters:", imagenet_net.count_params())
 
@@ -256,7 +257,8 @@ extractor.trainable = False
 
 
 def maps_of(images):
-    return extractor.predict(training.batches(images, None, 64), verbose=0)
+    batches = training.batches(images, None, 64)
+    return extractor.predict(batches, verbose=0).astype("float32")
 
 
 began = time.perf_counter()
@@ -818,7 +820,8 @@ def wrongly_fed(images, scale):
     bare = pretrained.load(base, size, preprocessing=False)
     stack = [keras.Input((size, size, 3)), layers.Rescaling(scale), bare]
     wrong = keras.Sequential([*stack, layers.GlobalAveragePooling2D()])
-    return wrong.predict(training.batches(images, None, 64), verbose=0)
+    batches = training.batches(images, None, 64)
+    return wrong.predict(batches, verbose=0).astype("float32")
 
 
 # %% tags=["measured"]
@@ -918,6 +921,11 @@ def features_at_depths(weights):
     return keras.Model(net.input, pooled)
 
 
+def all_features(net, images):
+    outputs = net.predict(training.batches(images, None, 64), verbose=0)
+    return [output.astype("float32") for output in outputs]
+
+
 def linear_probe(x, y):
     scaler = StandardScaler()  # depths differ in the size of their numbers
     model = LogisticRegression(C=0.01, max_iter=1000)
@@ -932,8 +940,7 @@ for weights in ("imagenet", "random"):
     for task, (train, validation, _) in tasks.items():
         x, y = prepared(train[0][:far_images], far_size), train[1][:far_images]
         x_val, y_val = prepared(validation[0][:1000], far_size), validation[1][:1000]
-        at_depths = deep.predict(training.batches(x, None, 64), verbose=0)
-        val_at_depths = deep.predict(training.batches(x_val, None, 64), verbose=0)
+        at_depths, val_at_depths = all_features(deep, x), all_features(deep, x_val)
         fitted = [linear_probe(each, y) for each in at_depths]
         scored = zip(fitted, val_at_depths, strict=True)
         curves[weights, task] = [model.score(each, y_val) for model, each in scored]
@@ -944,7 +951,8 @@ for weights in ("imagenet", "random"):
             pixel_scores[task] = model.score(raw_val.reshape(len(x_val), -1), y_val)
 
 # %% tags=["measured", "hide-input"]
-names = [name.split("_")[0].removeprefix("block") for name in depths]
+ENDINGS = r"^block|_(activation|project_bn|add|pool|relu|conv)$"
+names = [re.sub(ENDINGS, "", name) for name in depths]
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained", sharey=True)
 for axis, task in zip(axes, tasks, strict=True):
     learned, untrained_curve = curves["imagenet", task], curves["random", task]
@@ -1015,8 +1023,10 @@ record("features.depth.places", len(depths), "count")
 # 95.1 %<!-- features.depth.digits.best -->, and from there it goes
 # down.<!-- features.depth.digits.best > features.depth.digits.last + 0.01 and
 # features.depth.digits.best_place < features.depth.pets.best_place --> The last layers have
-# specialized: what tells a terrier from a teapot isn't what tells a 4 from a 9. So if your
-# images look nothing like photographs, borrow from the middle, and let validation decide where.
+# specialized: what tells a terrier from a teapot isn't what tells a 4 from a 9. It isn't for
+# lack of features either, because their number grows towards the end, from 16 after the first
+# block to 1,280. So if your images look nothing like photographs, borrow from the middle, and
+# let validation decide where.
 #
 # One more line in the figure deserves a look: the same network with *random* weights. It has
 # the same architecture and has learned nothing. For cats and dogs its best features reach
@@ -1152,7 +1162,7 @@ deep = features_at_depths("imagenet")
 far_right = {}
 for task in ("CIFAR-10", "digits"):
     x, y = prepared(tasks[task][2][0][:1000], far_size), tasks[task][2][1][:1000]
-    at_depths = deep.predict(training.batches(x, None, 64), verbose=0)
+    at_depths = all_features(deep, x)
     for place in (best_depth[task], -1):
         predicted = depth_probes[task][place].predict(at_depths[place])
         far_right[task, place] = predicted == y
