@@ -432,9 +432,11 @@ def from_scratch(seed):
     stack += [layers.RandomFlip("horizontal", seed=seed)]
     stack += [layers.RandomTranslation(0.1, 0.1, seed=seed)]
     stack += [layers.RandomZoom(0.1, seed=seed)]
-    for filters in (16, 32, 64, 128):
-        stack += [layers.Conv2D(filters, 3, padding="same", use_bias=False)]
-        stack += [layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(2)]
+    for filters, stride in ((16, 2), (32, 1), (64, 1), (128, 1)):
+        stack += [layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)]
+        stack += [layers.BatchNormalization(), layers.ReLU()]
+        if stride == 1:
+            stack += [layers.MaxPooling2D(2)]
     stack += [layers.GlobalAveragePooling2D(), layers.Dropout(0.3)]
     return keras.Sequential([*stack, layers.Dense(1, activation="sigmoid")])
 
