@@ -468,30 +468,26 @@ for count, trainings in ((100, seeds), (500, 1)):
 # %% tags=["measured", "hide-input"]
 chapter_3 = kept.records("03-quick")["cats_vs_dogs.augmented.test_accuracy"]
 figure, axis = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
-for values, color in ((by_count, "C0"), (scratch, "C1")):
-    middle = [np.mean(scores) for scores in values.values()]
-    axis.plot(list(values), middle, "-", color=color)
-    for count, scores in values.items():
-        axis.plot([count] * len(scores), scores, "o", color=color, alpha=0.5)
-axis.plot([2000], [chapter_3], "D", color="C3", markersize=8)
+for values, color in ((by_count, "C0"), (scratch, "C1"), ({2000: [chapter_3]}, "C3")):
+    axis.plot(list(values), [np.mean(each) for each in values.values()], color=color)
+    for count, results in values.items():
+        axis.plot([count] * len(results), results, "o", color=color, alpha=0.5)
 axis.set(xscale="log", ylim=(0.48, 1.0), xlabel="training images", ylabel="accuracy")
 axis.set_xticks(counts, [f"{count:,}" for count in counts])
 axis.minorticks_off()
 axis.yaxis.set_major_formatter("{x:.0%}")
 axis.set_title(f"Borrowed eyes against a fresh start ({pets.label})")
-for text, place, color in (
-    ("linear probe on borrowed features", (60, 0.975), "C0"),
-    ("small convnet from scratch", (110, 0.53), "C1"),
-    ("chapter 3", (2000, chapter_3 - 0.05), "C3"),
-):
-    axis.annotate(text, place, color=color, ha="center")
+axis.annotate("linear probe, borrowed features", (60, 0.975), color="C0", ha="center")
+axis.annotate("small convnet from scratch", (110, 0.52), color="C1", ha="center")
+axis.annotate("chapter 3", (2000, chapter_3 - 0.04), color="C3", ha="center")
 plots.show(
     figure,
-    "Accuracy against the number of training images on a logarithmic axis. The probe "
-    "starts above nine tenths with ten images and rises slowly; the convnet from "
-    "scratch is a little above chance with a hundred images, and chapter 3's is far "
-    "below the probe with two thousand.",
+    "Accuracy against the number of training images, logarithmic. The probe starts above "
+    "nine tenths with ten images and rises slowly; the convnet from scratch is a little "
+    "above chance with a hundred, and chapter 3's is far below the probe with 2,000.",
 )
+
+# %% tags=["measured", "hide-input"]
 for count, scores in by_count.items():
     name = f"features.draws.at_{count}"
     record(f"{name}.validation_accuracy", np.mean(scores), "fraction")
@@ -504,7 +500,7 @@ for count, scores in scratch.items():
 # **With 100 photographs the borrowed features reach
 # 95.5 %<!-- features.draws.at_100.validation_accuracy --> on the validation images. Chapter 3
 # needed 2,000 photographs to reach 79.9 %<!-- cats_vs_dogs.augmented.test_accuracy -->.** That
-# is the sentence of this course. Twenty times less data, a hundredth of a second of training
+# is the sentence of this course. Twenty times less data, a fraction of a second of training
 # instead of minutes, and far better
 # results.<!-- features.draws.at_100.validation_accuracy >
 # cats_vs_dogs.augmented.test_accuracy + 0.05 --> A convnet that starts from nothing with the
@@ -955,35 +951,28 @@ for weights in ("imagenet", "random"):
 # %% tags=["measured", "hide-input"]
 ENDINGS = r"^block|_(activation|project_bn|add|pool|relu|conv)$"
 names = [re.sub(ENDINGS, "", name) for name in depths]
-figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained", sharey=True)
-for axis, task in zip(axes, tasks, strict=True):
-    learned, untrained_curve = curves["imagenet", task], curves["random", task]
-    axis.plot(learned, "o-", color="C0")
-    axis.plot(untrained_curve, "o--", color="C5", markersize=4)
-    axis.axhline(pixel_scores[task], color="C3", linestyle=":")
+
+
+def draw_curves(axis, task):
+    learned = curves["imagenet", task]
     best = int(np.argmax(learned))
-    axis.plot(best, learned[best], "o", color="C0", markersize=11, fillstyle="none")
-    axis.annotate(
-        f"{learned[best]:.0%}",
-        (best, learned[best]),
-        xytext=(0, 9),
-        ha="center",
-        textcoords="offset points",
-        color="C0",
-    )
+    axis.plot(learned, "o-", color="C0", label="trained on ImageNet")
+    axis.plot(curves["random", task], "o--", color="C2", label="random weights")
+    axis.axhline(pixel_scores[task], color="C3", linestyle=":", label="raw pixels")
+    axis.plot(best, learned[best], "o", color="C0", markersize=12, fillstyle="none")
+    offset = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
+    axis.annotate(f"{learned[best]:.0%}", (best, learned[best]), color="C0", **offset)
     axis.set_xticks(range(len(depths)), names, rotation=60)
-    axis.set(title=task, xlabel="depth: features after this block", ylim=(0.15, 1.03))
+    axis.set(title=task, xlabel="depth: after this block", ylim=(0.15, 1.05))
+
+
+# %% tags=["measured", "hide-input"]
+figure, axes = plt.subplots(1, 3, figsize=(11, 4.2), layout="constrained", sharey=True)
+for axis, task in zip(axes, tasks, strict=True):
+    draw_curves(axis, task)
 axes[0].set_ylabel("validation accuracy")
 axes[0].yaxis.set_major_formatter("{x:.0%}")
-figure.legend(
-    handles=[
-        plt.Line2D([], [], color="C0", marker="o", label="trained on ImageNet"),
-        plt.Line2D([], [], color="C5", ls="--", marker="o", label="random weights"),
-        plt.Line2D([], [], color="C3", ls=":", label="raw pixels"),
-    ],
-    loc="outside lower center",
-    ncols=3,
-)
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plots.show(
     figure,
     "Three panels, validation accuracy of linear probes against the depth of the "
@@ -1083,36 +1072,27 @@ record("features.head.spread", np.ptp(of_seeds), "fraction")
 record("features.test.standard_error", standard_error, "fraction")
 
 # %% tags=["measured", "hide-input"]
-ladder = {
-    "chapter 3: from scratch, 2,000 images": (chapter_3, "C3"),
-    "no training": (right["no training"].mean(), "C6"),
-    "linear probe, 100 images": (np.mean(hundred), "C0"),
-    "linear probe, 2,000 images": (right["probe, all images"].mean(), "C0"),
-    "our head, features once": (np.mean(of_seeds), "C2"),
-    "our head, end to end": (right["end to end, augmented"].mean(), "C2"),
-}
+ladder = [
+    ("chapter 3: from scratch, 2,000 images", chapter_3, "C3"),
+    ("no training", right["no training"].mean(), "C6"),
+    ("linear probe, 100 images", np.mean(hundred), "C0"),
+    ("linear probe, all images", right["probe, all images"].mean(), "C0"),
+    ("our head, features once", np.mean(of_seeds), "C2"),
+    ("our head, end to end", right["end to end, augmented"].mean(), "C2"),
+]
 figure, axis = plt.subplots(figsize=(7.6, 3.4), layout="constrained")
-for place, (score, color) in enumerate(ladder.values()):
+for place, (_, score, color) in enumerate(ladder):
     error = 2 * np.sqrt(score * (1 - score) / len(test_labels))
     axis.errorbar(score, place, xerr=error, fmt="o", color=color, capsize=3)
-    axis.annotate(
-        f"{score:.1%}",
-        (score, place),
-        xytext=(0, 7),
-        ha="center",
-        color=color,
-        textcoords="offset points",
-    )
-axis.set_yticks(range(len(ladder)), list(ladder))
-axis.set(xlim=(0.5, 1.0), xlabel="test accuracy, with two standard errors")
-axis.set_ylim(len(ladder) - 0.5, -0.7)
+    axis.text(score, place - 0.2, f"{score:.1%}", ha="center", va="bottom", color=color)
+axis.set_yticks(range(len(ladder)), [name for name, _, _ in ladder])
+axis.set(xlim=(0.5, 1.0), ylim=(len(ladder) - 0.5, -0.8))
+axis.set(xlabel="test accuracy, with two standard errors", title=f"The ladder ({pets.label})")
 axis.xaxis.set_major_formatter("{x:.0%}")
-axis.set_title(f"The ladder of this chapter ({pets.label})")
 plots.show(
     figure,
-    "Test accuracies as dots with error bars: chapter 3 and the base without training "
-    "at around eight tenths, then the probe with a hundred images and, close together "
-    "at the top, the probe and the heads with all images.",
+    "Test accuracies with error bars: chapter 3 and the base without training near eight "
+    "tenths, then the probe with a hundred images, and at the top the other three.",
 )
 
 

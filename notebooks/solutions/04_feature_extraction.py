@@ -209,8 +209,10 @@ if passed:
 # </details>
 
 # %%
-first_kernel, first_bias = np.array([[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]]), np.array([1.0, -2.0])
-second_kernel, second_bias = np.array([[2.0], [-1.0]]), np.array([1.0])
+first_kernel = np.array([[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]])
+first_bias = np.array([1.0, -2.0])
+second_kernel = np.array([[2.0], [-1.0]])
+second_bias = np.array([1.0])
 
 kernel = ...
 bias = ...
@@ -316,8 +318,10 @@ if passed:
         batches = training.batches(images, None, 64)
         spaces["features"].append(extractor.predict(batches, verbose=0))
     for name, (train, test) in spaces.items():
-        votes = [vote(train, drawn.train[1], test[i : i + 20], 5) for i in range(0, len(test), 20)]
-        print(f"by {name}: {np.mean(np.concatenate(votes) == drawn.test[1]):.1%} right")
+        votes = []
+        for start in range(0, len(test), 20):  # few at a time, to save memory
+            votes.extend(vote(train, drawn.train[1], test[start : start + 20], 5))
+        print(f"by {name}: {np.mean(votes == drawn.test[1]):.1%} right")
 
 # %% [markdown]
 # **In your own words:** this classifier has no parameters that are trained. So where does what it
@@ -354,7 +358,8 @@ if passed:
 
 # %%
 digits = datasets.load("mnist", "sample")
-depths = ["stem_activation", "block3b_add", "block5c_add", "block6d_add", "head_activation"]
+depths = ["stem_activation", "block3b_add", "block5c_add", "block6d_add"]
+depths.append("head_activation")
 
 
 def as_photographs(images):
@@ -362,15 +367,18 @@ def as_photographs(images):
     return np.repeat(np.asarray(larger), 3, axis=-1)
 
 
-train_digits, train_labels = as_photographs(digits.train[0][:1000]), digits.train[1][:1000]
+train_digits = as_photographs(digits.train[0][:1000])
+train_labels = digits.train[1][:1000]
 test_digits, test_labels = as_photographs(digits.test[0][:500]), digits.test[1][:500]
 base = pretrained.load("efficientnet_lite0", 64)
-pooled = [layers.GlobalAveragePooling2D()(base.get_layer(name).output) for name in depths]
+outputs = [base.get_layer(name).output for name in depths]
+pooled = [layers.GlobalAveragePooling2D()(output) for output in outputs]
 features_of = keras.Model(base.input, pooled)
 
 
 def linear_probe(x, y):
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)).fit(x, y)
+    model = LogisticRegression(C=0.01, max_iter=1000)
+    return make_pipeline(StandardScaler(), model).fit(x, y)
 
 
 # %% tags=["measured"]
@@ -395,11 +403,13 @@ if passed:
     figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
     axis.plot(range(5), accuracies, "o-")
     axis.set_xticks(range(5), [name.split("_")[0] for name in depths])
-    axis.set(ylabel="test accuracy", ylim=(0, 1.02), title="Digits, borrowed at five depths")
+    axis.set(ylabel="test accuracy", ylim=(0, 1.02))
+    axis.set_title("Digits, borrowed at five depths")
     plots.show(
         figure,
-        "Test accuracy of linear probes on digits against the depth of the features; the curve "
-        "rises steeply, is highest in the middle of the base and falls towards its end.",
+        "Test accuracy of linear probes on digits against the depth of the features; "
+        "the curve rises steeply, is highest in the middle of the base and falls "
+        "towards its end.",
     )
 
 # %% [markdown]
