@@ -482,9 +482,9 @@ axis.annotate("small convnet from scratch", (110, 0.52), color="C1", ha="center"
 axis.annotate("chapter 3", (2000, chapter_3 - 0.04), color="C3", ha="center")
 plots.show(
     figure,
-    "Accuracy against the number of training images, logarithmic. The probe starts above "
-    "nine tenths with ten images and rises slowly; the convnet from scratch is a little "
-    "above chance with a hundred, and chapter 3's is far below the probe with 2,000.",
+    "Accuracy against the number of training images, logarithmic. The probe starts "
+    "above nine tenths with ten images and rises slowly; the convnet from scratch is a "
+    "little above chance with a hundred, and chapter 3's is far below the probe with 2,000.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1087,12 +1087,13 @@ for place, (_, score, color) in enumerate(ladder):
     axis.text(score, place - 0.2, f"{score:.1%}", ha="center", va="bottom", color=color)
 axis.set_yticks(range(len(ladder)), [name for name, _, _ in ladder])
 axis.set(xlim=(0.5, 1.0), ylim=(len(ladder) - 0.5, -0.8))
-axis.set(xlabel="test accuracy, with two standard errors", title=f"The ladder ({pets.label})")
+axis.set(xlabel="test accuracy, with two standard errors")
+axis.set_title(f"The ladder ({pets.label})")
 axis.xaxis.set_major_formatter("{x:.0%}")
 plots.show(
     figure,
-    "Test accuracies with error bars: chapter 3 and the base without training near eight "
-    "tenths, then the probe with a hundred images, and at the top the other three.",
+    "Test accuracies with error bars: chapter 3 and the base without training near "
+    "eight tenths, then the probe with a hundred images, and at the top the other three.",
 )
 
 
