@@ -484,7 +484,7 @@ plots.show(
     figure,
     "Accuracy against the number of training images, logarithmic. The probe starts "
     "above nine tenths with ten images and rises slowly; the convnet from scratch is a "
-    "little above chance with a hundred, and chapter 3's is far below the probe with 2,000.",
+    "little above chance with a hundred, and chapter 3's is far below it with 2,000.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1093,7 +1093,7 @@ axis.xaxis.set_major_formatter("{x:.0%}")
 plots.show(
     figure,
     "Test accuracies with error bars: chapter 3 and the base without training near "
-    "eight tenths, then the probe with a hundred images, and at the top the other three.",
+    "eight tenths, then the probe with a hundred images, and then the other three.",
 )
 
 
