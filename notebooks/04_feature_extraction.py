@@ -763,9 +763,9 @@ for run in range(seed, seed + draws):
 
 # %% tags=["measured", "hide-input"]
 gains = np.subtract(with_copies["copies"], with_copies["originals"])
-record("features.augmentation.gain", gains.mean(), "points")
+record("features.augmentation.gain", gains.mean(), "fraction")
 gain_error = gains.std(ddof=1) / np.sqrt(len(gains))
-record("features.augmentation.gain_error", gain_error, "points")
+record("features.augmentation.gain_error", gain_error, "fraction")
 figure, axis = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
 for place, values in enumerate(with_copies.values()):
     axis.plot(values, [place] * len(values), "o", color=f"C{place}", alpha=0.6)
