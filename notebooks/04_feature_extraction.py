@@ -122,8 +122,8 @@ plots.show(
 #
 # > **Predict.** ImageNet has 118 classes of dogs and five of domestic cats. We add up the
 # > probabilities of each group and take the larger sum as the answer. How many of the
-# > photographs will it get right, without having been trained on a single one of them? More or
-# > fewer than chapter 3's network?
+# > photographs will it get right, without any training for this question? More or fewer than
+# > chapter 3's network?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -423,7 +423,7 @@ for count in counts:
 # %% [markdown]
 # For comparison we also train a convnet from nothing, with everything that chapter 3 taught us:
 # four convolutions with batch normalization, global pooling, dropout and augmentation. It gets
-# the same photographs, at 64 pixels as there, because it's slow.
+# the same photographs, at 64 pixels, because it's slow.
 
 
 # %%
@@ -519,9 +519,10 @@ for count, scores in scratch.items():
 # 1.2 points<!-- features.draws.at_500.range -->. If you compare two methods on a handful of
 # images, a lucky draw passes easily for a better method.
 #
-# A word on fairness: chapter 3's networks see 64 pixels and the base sees 160. Part of the
-# difference is resolution. But a network from scratch couldn't use the larger images: the
-# textbook's own, with 180 pixels and 2,000 photographs, reaches about as much as ours.
+# A word on fairness: chapter 3's networks see smaller images than the base. Part of the
+# difference is resolution. But with so few photographs a network from scratch can't make much
+# of the larger images: the textbook's own, with 180 pixels and 2,000 photographs, reaches about
+# as much as chapter 3's.
 
 # %% [markdown]
 # ## Is there a better head?
@@ -786,10 +787,11 @@ plots.show(
 # On average over the draws, the copies change the accuracy by
 # +0.3 points<!-- features.augmentation.gain -->, with a standard error of
 # 0.2 points<!-- features.augmentation.gain_error -->. So even here it adds little or
-# nothing.<!-- abs(features.augmentation.gain) < 0.015 --> In chapter 3 augmentation was the
-# strongest remedy, and here it hardly matters. Why? Augmentation teaches a network that a
-# flipped, tilted or enlarged cat is still a cat. Our base has learned that long ago, from a
-# million images, so the features of a photograph and of its mirror image are nearly the same.
+# nothing.<!-- abs(features.augmentation.gain) < 0.015 --> For a network that starts from
+# nothing, augmentation is one of the best remedies against overfitting. Why doesn't it matter
+# here? Augmentation teaches a network that a flipped, tilted or enlarged cat is still a cat.
+# Our base learned that long ago, from a million images, so the features of a photograph and of
+# its mirror image are much alike.
 #
 # Which method should you use, then? Features once, as long as the base stays frozen: it lets you
 # try heads, subsets and seeds in seconds. Through the base when you want to fine-tune it
