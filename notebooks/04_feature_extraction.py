@@ -256,13 +256,14 @@ extractor = pretrained.load(base, size)
 extractor.trainable = False
 
 
-def maps_of(images):
+def outputs_of(model, images):
     batches = training.batches(images, None, 64)
-    return extractor.predict(batches, verbose=0).astype("float32")
+    return model.predict(batches, verbose=0).astype("float32")
 
 
 began = time.perf_counter()
-train_maps, val_maps = maps_of(train_images), maps_of(val_images)
+train_maps = outputs_of(extractor, train_images)
+val_maps = outputs_of(extractor, val_images)
 extraction_seconds = time.perf_counter() - began
 train_features, val_features = train_maps.mean(axis=(1, 2)), val_maps.mean(axis=(1, 2))
 print("maps:", train_maps.shape, "features:", train_features.shape)
@@ -753,11 +754,11 @@ for run in range(seed, seed + draws):
     originals = np.asarray(train_images[rows], dtype="float32")
     augment = augmentation(run)
     copied = [augment(originals, training=True) for _ in range(copies)]
-    copied_features = [maps_of(np.asarray(c)).mean(axis=(1, 2)) for c in copied]
+    copied_maps = outputs_of(extractor, np.concatenate(copied))
     labels = train_labels[rows]
     for name, x, y in (
         ("originals", train_features[rows], labels),
-        ("copies", np.concatenate(copied_features), np.tile(labels, copies)),
+        ("copies", copied_maps.mean(axis=(1, 2)), np.tile(labels, copies)),
     ):
         model = LogisticRegression(C=0.1, max_iter=1000).fit(x, y)
         with_copies[name].append(model.score(val_features, val_labels))
@@ -816,19 +817,18 @@ plots.show(
 
 
 # %%
-def wrongly_fed(images, scale):
+def wrongly_fed(scale):
     bare = pretrained.load(base, size, preprocessing=False)
     stack = [keras.Input((size, size, 3)), layers.Rescaling(scale), bare]
-    wrong = keras.Sequential([*stack, layers.GlobalAveragePooling2D()])
-    batches = training.batches(images, None, 64)
-    return wrong.predict(batches, verbose=0).astype("float32")
+    return keras.Sequential([*stack, layers.GlobalAveragePooling2D()])
 
 
 # %% tags=["measured"]
 few = slice(0, 500)
 fed = {"its own": (train_features[few], val_features)}
 for name, scale in (("divided by 255", 1 / 255), ("none", 1.0)):
-    fed[name] = wrongly_fed(train_images[few], scale), wrongly_fed(val_images, scale)
+    wrong = wrongly_fed(scale)
+    fed[name] = outputs_of(wrong, train_images[few]), outputs_of(wrong, val_images)
 fed_right = {}
 for name, (x, x_val) in fed.items():
     model = LogisticRegression(C=0.1, max_iter=5000).fit(x, train_labels[few])
@@ -934,7 +934,7 @@ def linear_probe(x, y):
 
 # %% tags=["measured"]
 curves, pixel_scores, depth_probes = {}, {}, {}
-for weights in ("imagenet", "random"):
+for weights in ("random", "imagenet"):
     training.start(seed)
     deep = features_at_depths(weights)
     for task, (train, validation, _) in tasks.items():
@@ -1036,7 +1036,7 @@ record("features.depth.places", len(depths), "count")
 # %% tags=["measured"]
 test_images, test_labels = pets.test
 test_batches = training.batches(test_images, None, 64)
-test_maps = maps_of(test_images)
+test_maps = outputs_of(extractor, test_images)
 test_features = test_maps.mean(axis=(1, 2))
 
 
@@ -1143,7 +1143,6 @@ for name, first, second in (
 # test images of each, at the chosen depth and at the last.
 
 # %% tags=["measured"]
-deep = features_at_depths("imagenet")
 far_right = {}
 for task in ("CIFAR-10", "digits"):
     x, y = prepared(tasks[task][2][0][:1000], far_size), tasks[task][2][1][:1000]
