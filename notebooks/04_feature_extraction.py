@@ -44,7 +44,7 @@
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of the weights, the draws and the augmentation
-base: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16 | xception
+base: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16 | xception: eyes
 size: int = 160  # 64 to 224: width and height of the photographs, in pixels
 photographs: int = 2000  # 100 to 2000: training images
 epochs: int = 5  # 1 to 100: passes over the extracted features
