@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from course import data, exercises, gpu, ledger, predict, report, results
+from course import data, exercises, gpu, keeping, ledger, predict, report
 from course.book import build, readme
 from course.catalogue import find
 from course.errors import CourseError
@@ -125,9 +125,9 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                print(results.keep_named(options.folder, options.name, options.record))
+                print(keeping.keep_named(options.folder, options.name, options.record))
             else:
-                for path in results.keep(options.folder):
+                for path in keeping.keep(options.folder):
                     print(path)
         case "readme":
             print(readme.write())

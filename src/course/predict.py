@@ -5,49 +5,25 @@ any height and width, resizes and preprocesses it inside, and returns one probab
 member ``classes.json`` names the classes.
 """
 
-import io
 import json
-import os
 import sys
 import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
+from course import contact_sheet
+from course.contact_sheet import LONGEST_SHEET, TILE, Answer, is_sheet, percent, printable
 from course.errors import CourseError
-from helpers.files import write_atomically
 
 CLASSES = "classes.json"
-SUFFIXES = frozenset(
-    ".jpg .jpeg .jfif .png .bmp .gif .webp .tif .tiff .avif .heic .heif".split(),
-)
-MARK = "Made by course predict"  # in the sheet's PNG, so that a later one may replace it
+SUFFIXES = frozenset(".jpg .jpeg .jfif .png .bmp .gif .webp .tif .tiff .avif .heic .heif".split())
 # A picture is shrunk by a whole factor before the model sees it, while a side stays this long.
 SIDE = 1024
-
-# The contact sheet, in pixels.
-TILE, GAP, COLUMNS, LINE, LONGEST_SHEET = 176, 12, 6, 18, 600
-PAPER, INK = "#ffffff", "#222222"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a classifier said of one photograph.
-
-    Attributes:
-        name: of its file.
-        probabilities: one per class.
-        thumbnail: the photograph, upright, at most ``TILE`` pixels per side.
-    """
-
-    name: str
-    probabilities: np.ndarray
-    thumbnail: Image.Image
 
 
 # The classifier -------------------------------------------------------------------------------
@@ -163,14 +139,6 @@ def read_photograph(path: Path) -> Image.Image:
         raise ValueError("truncated or corrupt") from error
 
 
-def _is_sheet(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Software") == MARK
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
-
-
 def photographs(folder: Path) -> list[Path]:
     """Return the files of a folder that are pictures by name, sorted; sheets made here are none.
 
@@ -189,7 +157,7 @@ def photographs(folder: Path) -> list[Path]:
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
         )
 
-    found = [path for path in listed(folder.iterdir()) if not _is_sheet(path)]
+    found = [path for path in listed(folder.iterdir()) if not is_sheet(path)]
     if not found:
         deeper = listed(folder.rglob("*"))
         where = f"; the folder {deeper[0].parent} has some" if deeper else ""
@@ -203,17 +171,6 @@ def photographs(folder: Path) -> list[Path]:
 # What is said ---------------------------------------------------------------------------------
 
 
-def percent(probability: float) -> str:
-    """Write a probability with one decimal; nothing is rounded to certainty.
-
-    >>> percent(0.98349), percent(0.99999)
-    ('98.3 %', '> 99.9 %')
-    """
-    if probability > 0.9995:
-        return "> 99.9 %"
-    return "< 0.1 %" if probability < 0.0005 else f"{100 * probability:.1f} %"
-
-
 def _columns(text: str) -> int:
     """Columns of a terminal that a text takes: letters of East Asia take two."""
     return sum(
@@ -222,19 +179,11 @@ def _columns(text: str) -> int:
     )
 
 
-def _printable(name: str) -> str:
-    """A file's name as it can be printed and drawn: control characters and broken bytes escaped."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
-        for each in name
-    )
-
-
 def _print_table(answers: list[Answer], names: list[str]) -> None:
     header = ["photograph", "class", *names]
     rows = [
         [
-            _printable(answer.name),
+            printable(answer.name),
             names[int(answer.probabilities.argmax())],
             *map(percent, answer.probabilities),
         ]
@@ -247,78 +196,6 @@ def _print_table(answers: list[Answer], names: list[str]) -> None:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
-
-
-def _font(size: int) -> Any:
-    import matplotlib as mpl
-
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
-
-
-def _fitted(text: str, font: Any) -> str:
-    """A text that fits a tile, its middle left out if need be, so that its suffix stays."""
-    kept = len(text)
-    short = text
-    while font.getlength(short) > TILE and kept > 2:
-        kept -= 1
-        short = f"{text[: -(-kept // 2)]}…{text[-(kept // 2) :]}"
-    return short
-
-
-def contact_sheet(answers: list[Answer], names: list[str]) -> Image.Image:
-    """Draw the photographs in rows, each with its file's name, class and probability.
-
-    Args:
-        answers: at least one.
-        names: of the classes, in the order of the probabilities.
-    """
-    font = _font(13)
-    columns = min(COLUMNS, len(answers))
-    rows = -(-len(answers) // columns)
-    high = TILE + 2 * LINE
-    size = (columns * (TILE + GAP) + GAP, rows * (high + GAP) + GAP)
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for place, answer in enumerate(answers):
-        left = GAP + place % columns * (TILE + GAP)
-        top = GAP + place // columns * (high + GAP)
-        width, height = answer.thumbnail.size
-        sheet.paste(answer.thumbnail, (left + (TILE - width) // 2, top + (TILE - height) // 2))
-        best = int(answer.probabilities.argmax())
-        says = f"{names[best]} {percent(answer.probabilities[best])}"
-        for line, text in enumerate((says, _printable(answer.name))):
-            where = (left + TILE / 2, top + TILE + LINE * (line + 0.5))
-            draw.text(where, _fitted(text, font), INK, font, anchor="mm")
-    return sheet
-
-
-def _checked_sheet(path: Path) -> Path:
-    """The path of the sheet, if it may be written.
-
-    Raises:
-        CourseError: another file lies there, or the name or the folder is wrong.
-    """
-    if path.suffix.lower() != ".png":
-        raise CourseError(f"The contact sheet is a PNG file: end {path} in .png.")
-    if not path.parent.is_dir():
-        raise CourseError(f"There is no folder {path.parent} for the contact sheet.")
-    if os.path.lexists(path) and not _is_sheet(path):
-        raise CourseError(
-            f"{path} exists and is no contact sheet of this command, so it was left as it is: name "
-            "another file with --sheet."
-        )
-    return path
-
-
-def _write(sheet: Image.Image, path: Path) -> None:
-    facts = PngImagePlugin.PngInfo()
-    facts.add_text("Software", MARK)
-    content = io.BytesIO()
-    sheet.save(content, "PNG", pnginfo=facts)
-    try:
-        write_atomically(path, content.getvalue())
-    except OSError as error:
-        raise CourseError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def predict(model_path: Path, folder: Path, sheet: Path | None) -> int:
@@ -338,14 +215,16 @@ def predict(model_path: Path, folder: Path, sheet: Path | None) -> int:
             photographs can be read.
     """
     found = photographs(folder)
-    target = _checked_sheet(sheet or Path(f"predicted-{folder.resolve().name or 'root'}.png"))
+    target = contact_sheet.checked(
+        sheet or Path(f"predicted-{folder.resolve().name or 'root'}.png")
+    )
     model, names = load_classifier(model_path)
     answers, skipped = [], 0
     for path in found:
         try:
             picture = read_photograph(path)
         except ValueError as error:
-            print(f"course: {_printable(str(path))} was skipped: {error}", file=sys.stderr)
+            print(f"course: {printable(str(path))} was skipped: {error}", file=sys.stderr)
             skipped += 1
             continue
         probabilities = np.asarray(model.predict_on_batch(np.asarray(picture)[None]))[0]
@@ -354,7 +233,7 @@ def predict(model_path: Path, folder: Path, sheet: Path | None) -> int:
     if not answers:
         raise CourseError(f"None of the {len(found)} files in {folder} could be read.")
     _print_table(answers, names)
-    _write(contact_sheet(answers[:LONGEST_SHEET], names), target)
+    contact_sheet.write(contact_sheet.draw(answers[:LONGEST_SHEET], names), target)
     kept = f", the first {LONGEST_SHEET} of them" if len(answers) > LONGEST_SHEET else ""
     print(f"{len(answers)} photographs classified; contact sheet{kept}: {target}")
     if skipped:
