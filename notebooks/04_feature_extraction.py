@@ -377,11 +377,12 @@ plots.show(
 # and in the middle of the picture, and pixels have nothing else to go by. By features they are
 # dogs, and two of the five look like Dalmatians themselves.
 #
-# That holds for the other photographs, too. Of the five nearest by pixels, 52.4 %<!-- features.neighbors.pixels.same_class -->
-# belong to the right class, hardly better than a coin.<!-- features.neighbors.pixels.same_class
-# < 0.65 --> Of the five nearest by features it's
-# 95.8 %<!-- features.neighbors.features.same_class -->.<!--
-# features.neighbors.features.same_class > features.neighbors.pixels.same_class + 0.25 --> The base has moved photographs that mean the
+# That holds for the other photographs, too. Of the five nearest by pixels,
+# 52.4 %<!-- features.neighbors.pixels.same_class --> belong to the right class, hardly better
+# than a coin.<!-- features.neighbors.pixels.same_class < 0.65 --> Of the five nearest by
+# features it's 95.8 %<!-- features.neighbors.features.same_class
+# -->.<!-- features.neighbors.features.same_class > features.neighbors.pixels.same_class + 0.25
+# --> The base has moved photographs that mean the
 # same close together. That's why a simple head is enough.
 
 # %% [markdown]
