@@ -47,7 +47,7 @@ seed: int = 0  # 0 to 1000000: seed of the weights, the draws and the augmentati
 base: str = "efficientnet_lite0"  # efficientnet_lite0 | mobilenet | vgg16 | xception: eyes
 size: int = 160  # 64 to 224: width and height of the photographs, in pixels
 photographs: int = 2000  # 100 to 2000: training images
-epochs: int = 4  # 1 to 100: passes over the extracted features
+epochs: int = 3  # 1 to 100: passes over the extracted features
 batch_size: int = 32  # 8 to 256: images per step
 augmented_epochs: int = 3  # 1 to 50: passes through the whole model, with augmentation
 copies: int = 8  # 2 to 50: augmented copies of each image in the small comparison
@@ -56,7 +56,7 @@ profile: str = "quick"  # sample | quick | full: built-in data, real data, long 
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
 draws: int = 5  # 2 to 20: random choices of the training images
 seeds: int = 3  # 1 to 10: trainings of each head
-scratch_epochs: int = 25  # 1 to 500: passes of the small net that starts from nothing
+scratch_epochs: int = 20  # 1 to 500: passes of the small net that starts from nothing
 far_images: int = 1500  # 100 to 5000: training images per task, layer by layer
 far_size: int = 96  # 64 to 224: width and height of these images, in pixels
 
