@@ -132,7 +132,7 @@ right = is_right(suspect, test_images, test_labels)
 print(f"{right.mean():.1%} of {tested} new drawings are right.")
 
 # %% [markdown]
-# On drawings that it has never met, the network is right in 97.5 %<!--
+# On drawings that it has never met, the network is right in 98.3 %<!--
 # shortcut.with.test_accuracy --> of cases. It looks as if it had learned what a cat is.
 #
 # Now we take the same test drawings and change something small in each of them. The animals
@@ -162,8 +162,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The network that was right in 97.5 %<!-- shortcut.with.test_accuracy --> of cases is now right
-# in 20.0 %<!-- shortcut.recolored.test_accuracy -->.<!-- shortcut.recolored.test_accuracy < 0.6
+# The network that was right in 98.3 %<!-- shortcut.with.test_accuracy --> of cases is now right
+# in 42.0 %<!-- shortcut.recolored.test_accuracy -->.<!-- shortcut.recolored.test_accuracy < 0.6
 # --> Tossing a coin would do better.<!-- shortcut.recolored.test_accuracy < 0.5 --> Somewhere
 # in these images is something that the network relies on and you don't. Our case is open: *what
 # did it really learn?*
@@ -367,9 +367,9 @@ plots.show(
 )
 
 # %% [markdown]
-# Here is the confession. Take the ears away, and 95.0 %<!-- shortcut.with.no_ears --> of the
-# answers are still right. Recolor the nose, and only 60.0 %<!-- shortcut.with.nose_recolored
-# --> are; recolor the eyes as well, and it is 20.0 %<!-- shortcut.with.both_recolored -->. The
+# Here is the confession. Take the ears away, and 97.0 %<!-- shortcut.with.no_ears --> of the
+# answers are still right. Recolor the nose, and only 88.5 %<!-- shortcut.with.nose_recolored
+# --> are; recolor the eyes as well, and it is 42.5 %<!-- shortcut.with.both_recolored -->. The
 # network doesn't miss the ears,<!-- shortcut.with.no_ears > shortcut.with.both_recolored + 0.2
 # --> but it believes the colors.
 #
@@ -448,13 +448,13 @@ plots.show(
 )
 
 # %% [markdown]
-# Trained without the shortcut, the networks get 95.0 %<!-- shortcut.retrained.test_accuracy -->
-# of new drawings right, the worst of the three 94.0 %<!-- shortcut.retrained.lowest -->.
-# Recoloring no longer fools them: 94.0 %<!-- shortcut.retrained.mean.both_recolored --> against
-# 20.0 %<!-- shortcut.with.mean.both_recolored --> for the networks with the shortcut.<!--
+# Trained without the shortcut, the networks get 87.6 %<!-- shortcut.retrained.test_accuracy -->
+# of new drawings right, the worst of the three 79.5 %<!-- shortcut.retrained.lowest -->.
+# Recoloring no longer fools them: 85.5 %<!-- shortcut.retrained.mean.both_recolored --> against
+# 48.7 %<!-- shortcut.with.mean.both_recolored --> for the networks with the shortcut.<!--
 # shortcut.retrained.mean.both_recolored > shortcut.with.mean.both_recolored + 0.25 --> And now
-# they need the ears: without them they fall to 70.0 %<!-- shortcut.retrained.mean.no_ears -->,
-# lower than the suspects, who keep 90.0 %<!-- shortcut.with.mean.no_ears -->.<!--
+# they need the ears: without them they fall to 83.2 %<!-- shortcut.retrained.mean.no_ears -->,
+# lower than the suspects, who keep 96.7 %<!-- shortcut.with.mean.no_ears -->.<!--
 # shortcut.retrained.mean.no_ears < shortcut.with.mean.no_ears -->
 #
 # So the shapes had been there to be learned all along. The shortcut was simply easier. Case
@@ -502,10 +502,10 @@ for kind, net in (("with", suspect), ("retrained", honest)):
     print(f"{net.name}: {ears:.0%} of the heat at ears, {middle:.0%} at eyes and nose")
 
 # %% [markdown]
-# They do. Within five pixels of the ears lie 5.0 %<!-- shortcut.with.heat_at_ears --> of the
-# suspect's heat and 12.0 %<!-- shortcut.retrained.heat_at_ears --> of the honest network's,<!--
+# They do. Within five pixels of the ears lie 9.7 %<!-- shortcut.with.heat_at_ears --> of the
+# suspect's heat and 7.9 %<!-- shortcut.retrained.heat_at_ears --> of the honest network's,<!--
 # shortcut.retrained.heat_at_ears > shortcut.with.heat_at_ears --> while eyes and nose go from
-# 40.0 %<!-- shortcut.with.heat_at_eyes_and_nose --> to 25.0 %<!--
+# 22.1 %<!-- shortcut.with.heat_at_eyes_and_nose --> to 19.1 %<!--
 # shortcut.retrained.heat_at_eyes_and_nose -->.
 
 # %% [markdown]
@@ -598,18 +598,18 @@ plots.show(
 )
 
 # %% [markdown]
-# The maps hit in 92.5 %<!-- gradcam.pointing_game --> of the drawings, the center in 78.0 %<!--
-# gradcam.pointing_game.center -->. So what looked like a triumph is a lead of 14.5 points<!--
+# The maps hit in 79.6 %<!-- gradcam.pointing_game --> of the drawings, the center in 77.0 %<!--
+# gradcam.pointing_game.center -->. So what looked like a triumph is a lead of 2.6 points<!--
 # gradcam.pointing_game - gradcam.pointing_game.center --> over a pointer that is blind.<!--
 # gradcam.pointing_game > gradcam.pointing_game.center --> By McNemar's test the first network
-# is 6.0<!-- gradcam.pointing_game.against_center --> standard deviations ahead.<!--
-# gradcam.pointing_game.against_center > 2 --> The honest test is the 88<!--
+# is −2.6<!-- gradcam.pointing_game.against_center --> standard deviations ahead.<!--
+# gradcam.pointing_game.against_center > 2 --> The honest test is the 92<!--
 # gradcam.pointing_game.off_center.drawings --> drawings in which the center misses. There the
-# maps still hit in 80.0 %<!-- gradcam.pointing_game.off_center -->, the best fixed pixel in
-# 10.0 %<!-- gradcam.pointing_game.off_center.fixed -->.<!-- gradcam.pointing_game.off_center >
+# maps still hit in 65.9 %<!-- gradcam.pointing_game.off_center -->, the best fixed pixel in
+# 41.3 %<!-- gradcam.pointing_game.off_center.fixed -->.<!-- gradcam.pointing_game.off_center >
 # 2 * gradcam.pointing_game.off_center.fixed --> They do find the animal.
 #
-# Networks with random weights reach 55.7 %<!-- gradcam.pointing_game.random_weights -->, which
+# Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights -->, which
 # is more than you might expect of something that knows nothing. Even random filters react to
 # edges and to contrast, and an animal has plenty of both. That is why a map must be compared
 # with an untrained network before it is called an explanation.
@@ -636,7 +636,7 @@ wrong = best != best_right
 record("visualization.pretrained.wrong", wrong.mean(), "fraction")
 
 # %% [markdown]
-# It is wrong about 13.0 %<!-- visualization.pretrained.wrong --> of the photographs. Wrong
+# It is wrong about 11.0 %<!-- visualization.pretrained.wrong --> of the photographs. Wrong
 # answers are where explanations are most useful. Here are the first five of them, each with two
 # maps on one common scale: what spoke for the answer, and what spoke for the best class of the
 # right animal.
@@ -699,12 +699,12 @@ error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else 1.0
 record("gradcam.wrong.hot_against_center", gap.mean() / max(error, 1e-9))
 
 # %% [markdown]
-# Over the 39<!-- gradcam.wrong.images --> wrong answers, covering the hottest place lowers the
-# score by 1.71<!-- gradcam.wrong.fall_of_score.hot -->, covering the center by 1.00<!--
-# gradcam.wrong.fall_of_score.center -->, and a random place by 0.07<!--
+# Over the 33<!-- gradcam.wrong.images --> wrong answers, covering the hottest place lowers the
+# score by 1.84<!-- gradcam.wrong.fall_of_score.hot -->, covering the center by 2.21<!--
+# gradcam.wrong.fall_of_score.center -->, and a random place by 0.56<!--
 # gradcam.wrong.fall_of_score.random -->.<!-- gradcam.wrong.fall_of_score.hot >
 # gradcam.wrong.fall_of_score.random --> Pairing the covers photograph by photograph, the hot
-# place is 3.0<!-- gradcam.wrong.hot_against_center --> standard errors ahead of the center.<!--
+# place is −1.0<!-- gradcam.wrong.hot_against_center --> standard errors ahead of the center.<!--
 # gradcam.wrong.hot_against_center > 2 --> So the map knows something about each photograph that
 # the center doesn't.
 #
@@ -762,8 +762,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The peak is in the right half in 94.2 %<!-- gradcam.both.right_half --> of the questions, and
-# for 88.3 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images for
+# The peak is in the right half in 90.0 %<!-- gradcam.both.right_half --> of the questions, and
+# for 80.0 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images for
 # both animals. A blind map would reach a half.<!-- gradcam.both.right_half > 0.5 + 1 /
 # gradcam.both.images --> Grad-CAM answers the question that it is asked, mostly. Look at the
 # misses among these six, if there are any, before you trust a single map.
@@ -837,8 +837,8 @@ record("attribution.completeness.difference", difference[0] - difference[1])
 print("Both agree with the fast helpers.")
 
 # %% [markdown]
-# On our drawing the shares add up to 3.15<!-- attribution.completeness.sum -->; the score rises
-# by 3.20<!-- attribution.completeness.difference --> from the plain image to the drawing.<!--
+# On our drawing the shares add up to 2.04<!-- attribution.completeness.sum -->; the score rises
+# by 2.03<!-- attribution.completeness.difference --> from the plain image to the drawing.<!--
 # abs(attribution.completeness.sum - attribution.completeness.difference) < 0.5 -->
 #
 # The fourth witness is the oldest: the plain gradient of the score with respect to the pixels,
@@ -934,17 +934,17 @@ plots.show(
 )
 
 # %% [markdown]
-# Deletion leaves 30.0 %<!-- attribution.grad_cam.deletion --> of the probability if Grad-CAM
-# says what to cover, 30.0 %<!-- attribution.occlusion.deletion --> with occlusion, 30.0 %<!--
-# attribution.integrated_gradients.deletion --> with integrated gradients and 30.0 %<!--
-# attribution.smoothgrad.deletion --> with SmoothGrad. Covering cells at random leaves 60.0
-# %<!-- attribution.at_random.deletion -->, and covering the center first 50.0 %<!--
+# Deletion leaves 18.9 %<!-- attribution.grad_cam.deletion --> of the probability if Grad-CAM
+# says what to cover, 17.2 %<!-- attribution.occlusion.deletion --> with occlusion, 14.1 %<!--
+# attribution.integrated_gradients.deletion --> with integrated gradients and 20.6 %<!--
+# attribution.smoothgrad.deletion --> with SmoothGrad. Covering cells at random leaves 45.1
+# %<!-- attribution.at_random.deletion -->, and covering the center first 30.6 %<!--
 # attribution.center_first.deletion -->. Every map beats random cells.<!--
 # max(attribution.grad_cam.deletion, attribution.occlusion.deletion,
 # attribution.integrated_gradients.deletion, attribution.smoothgrad.deletion) <
-# attribution.at_random.deletion --> Against the blind center the lead is 2.0<!--
-# attribution.grad_cam.ahead_of_center --> standard errors for Grad-CAM and 2.0<!--
-# attribution.occlusion.ahead_of_center --> for occlusion, over 24<!-- attribution.images -->
+# attribution.at_random.deletion --> Against the blind center the lead is 2.8<!--
+# attribution.grad_cam.ahead_of_center --> standard errors for Grad-CAM and 2.8<!--
+# attribution.occlusion.ahead_of_center --> for occlusion, over 32<!-- attribution.images -->
 # photographs.
 #
 # One caution. A photograph with gray squares is an image that the network has never met, so
@@ -999,9 +999,9 @@ plots.show(
 )
 
 # %% [markdown]
-# With every layer shuffled the maps of Grad-CAM correlate by 0.10<!--
+# With every layer shuffled the maps of Grad-CAM correlate by −0.06<!--
 # sanity.grad_cam.all_layers --> with those of the intact network, integrated gradients by
-# 0.40<!-- sanity.integrated_gradients.all_layers -->, SmoothGrad by 0.20<!--
+# 0.34<!-- sanity.integrated_gradients.all_layers -->, SmoothGrad by 0.18<!--
 # sanity.smoothgrad.all_layers -->. What remains of integrated gradients comes from the factor
 # (image minus plain image) that it multiplies by: it outlines whatever stands out from the
 # background, whether or not the network cares.
@@ -1071,10 +1071,10 @@ plots.show(
 )
 
 # %% [markdown]
-# One gray level changes 50.0 %<!-- adversarial.everywhere.levels_1 --> of the answers, two
-# change 80.0 %<!-- adversarial.everywhere.levels_2 -->. Restricted to the *colder* half of the
-# heat map, two gray levels still change 60.0 %<!-- adversarial.colder.levels_2 -->, restricted
-# to the hotter half 70.0 %<!-- adversarial.hotter.levels_2 -->. "The network looks at the head"
+# One gray level changes 96.9 %<!-- adversarial.everywhere.levels_1 --> of the answers, two
+# change 100.0 %<!-- adversarial.everywhere.levels_2 -->. Restricted to the *colder* half of the
+# heat map, two gray levels still change 78.1 %<!-- adversarial.colder.levels_2 -->, restricted
+# to the hotter half 100.0 %<!-- adversarial.hotter.levels_2 -->. "The network looks at the head"
 # is true in one sense and false in another, and both are measured.
 #
 # ## What is kept, and what is lost
@@ -1146,19 +1146,19 @@ plots.show(
 )
 
 # %% [markdown]
-# The curves cross. From the first layer of the pretrained network 100.0 %<!--
+# The curves cross. From the first layer of the pretrained network 99.9 %<!--
 # visualization.pretrained.kept.first --> of the variance of the pixels can be read back, from
-# the last 21.8 %<!-- visualization.pretrained.kept.last -->. The probe goes the other way, from
-# 60.0 %<!-- visualization.pretrained.probe.first --> to 98.0 %<!--
-# visualization.pretrained.probe.last --> (± 1.0<!-- 100 * visualization.pretrained.probe.error
+# the last 21.5 %<!-- visualization.pretrained.kept.last -->. The probe goes the other way, from
+# 52.5 %<!-- visualization.pretrained.probe.first --> to 100.0 %<!--
+# visualization.pretrained.probe.last --> (± 0.0<!-- 100 * visualization.pretrained.probe.error
 # --> points), without a single weight of the network being trained for it. That is why chapter
 # 4 worked.
 #
 # Sparsity is less simple. In the pretrained network the share of zeros rises from 26.0 %<!--
-# visualization.pretrained.zeros.first --> to 90.5 %<!-- visualization.pretrained.zeros.last
+# visualization.pretrained.zeros.first --> to 90.4 %<!-- visualization.pretrained.zeros.last
 # -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> Its last channels stand for things of a
-# thousand classes, and most of them aren't in the image. In our small network it goes from 55.2
-# %<!-- visualization.small.zeros.first --> to 57.8 %<!-- visualization.small.zeros.last -->:
+# thousand classes, and most of them aren't in the image. In our small network it goes from 50.5
+# %<!-- visualization.small.zeros.first --> to 54.4 %<!-- visualization.small.zeros.last -->:
 # with two classes there is little to be silent about. So "later layers are sparser" is no law.
 #
 # Careful with "lost", too. A *linear* map can't read it back; a deeper decoder might recover
@@ -1310,8 +1310,8 @@ plots.show(
 
 # %% [markdown]
 # Each takes the same number of steps, so the difference is due to the ingredients. There is an
-# irony in the numbers. The mean activation is 2.00<!-- visualization.ingredients.pixels --> for
-# the noise and 1.00<!-- visualization.ingredients.moves --> for the pattern with all three
+# irony in the numbers. The mean activation is 8.25<!-- visualization.ingredients.pixels --> for
+# the noise and 4.68<!-- visualization.ingredients.moves --> for the pattern with all three
 # ingredients. The channel isn't choosy; *we* are. The ingredients restrict the search to images
 # that look like something, so they say as much about what we want to see as about the channel.
 #
@@ -1353,7 +1353,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The 40<!-- visualization.patterns.made --> patterns were made without choosing, and 40<!--
+# The 12<!-- visualization.patterns.made --> patterns were made without choosing, and 12<!--
 # visualization.patterns.raised --> of them excite their channel more than the gray that they
 # started from. Compare each pattern with its photographs. Where both show the same thing, such
 # as stripes, fur or a round dark spot, you may give the channel a name. Where they don't, the
@@ -1391,7 +1391,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The network is at least 99.0 %<!-- visualization.dreams.lowest_probability --> sure of either.
+# The network is at least 100.0 %<!-- visualization.dreams.lowest_probability --> sure of either.
 # You would not call them animals. The network, which was never asked to draw, is content with
 # fur and hints of eyes, repeated all over: the score rewards every place where such a texture
 # occurs, and nothing demands one head and four legs. Remember that when someone says that a
