@@ -1471,8 +1471,7 @@ mistakes_table("06")
 # %% [markdown]
 # ## Exercises
 #
-# The questions are in [a notebook of their own](exercises/06_visualization.ipynb), with checks.
-# The book has the solutions.
+# A few questions to think on.
 #
 # 1. *Grad-CAM on paper.* Two maps, two gradients, one heat map. (one star)
 # 2. *How many looks does occlusion take?* Count the network's predictions. (one star)
