@@ -75,7 +75,7 @@ published: bool = False  # also train the recipes of other courses as published
 # %% tags=["measured"]
 import time
 
-from helpers import datasets, diagrams, plots, tables, training
+from helpers import datasets, diagrams, live, plots, tables, training
 from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 import keras
@@ -405,6 +405,19 @@ plots.show(
 )
 
 # %% [markdown]
+# Try it yourself. Press *Play* and watch the map fill, or click a cell of the map to see which
+# window it comes from. Then change something: draw on the image, type other weights, take a
+# step of 2. Can you find a kernel whose map is zero on a plain area, however bright? And one
+# that turns the checkerboard into an even gray?
+
+# %% tags=["hide-input"]
+live.playground(
+    diagrams.convolution(image, kernel),
+    "The convolution of a 5x5 grid of numbers with a 3x3 kernel. Where scripts run, "
+    "this is a playground in which image, kernel, padding and stride can be changed.",
+)
+
+# %% [markdown]
 # Real images have channels (three for color), and a layer has many kernels. So the kernel of a
 # layer is an array of shape (height, width, channels, kernels), the way Keras stores it. The
 # window moves through height and width only; through the channels it always reaches all the
@@ -578,6 +591,34 @@ plots.show(
 # is the **spatial hierarchy** of features. Chapter 6 shows it for photographs, where it is much
 # more striking.
 #
+# Now draw a digit of your own. The figure runs the convnet that was trained above, with its
+# weights rounded to one byte each, and next to it the linear classifier from the beginning.
+# When both read your digit, move it with the arrows. Which one gives up first, and when does
+# the other follow? (The dense net is missing only because its weights would make this page four
+# times as heavy.)
+
+# %% tags=["measured", "hide-input"]
+still = plt.figure(figsize=(7, 2.6), layout="constrained")
+axes = still.subplots(1, 2, width_ratios=[1, 2.2])
+axes[0].imshow(val_images[shown[7], ..., 0], cmap="gray")
+axes[0].set(title="a digit", xticks=[], yticks=[])
+answer = convnet.predict(val_images[shown[7]][None], verbose=0)[0]
+axes[1].bar(range(10), answer, color="C1")
+axes[1].set(title="what the convnet answers", xlabel="digit", ylabel="probability")
+axes[1].set(xticks=range(10), ylim=(0, 1))
+reader = live.digit_reader(
+    {"convnet": convnet, "linear classifier": linear},
+    val_images[shown],
+    still,
+    "A handwritten seven, and bars with the convnet's probability for each digit; that "
+    "of the seven is the tallest. Where scripts run, you can draw a digit of your own "
+    "and see all feature maps while you draw.",
+)
+original = convnet.predict(val_images[sampled], verbose=0).argmax(axis=1)
+in_figure = reader["convnet"].predict(val_images[sampled], verbose=0).argmax(axis=1)
+assert np.mean(original == in_figure) > 0.99, "rounding must not change the answers"
+
+# %% [markdown]
 # It is also how sight begins in animals. In the late 1950s David Hubel and Torsten Wiesel found
 # cells in a cat's visual cortex that answer to an edge of one orientation in one small part of
 # the visual field, and others that answer to it anywhere nearby. In 1980 Kunihiko Fukushima
