@@ -17,7 +17,6 @@ from course.book import pages
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
 from course.notebooks.files import without_outputs, write_notebook
-from course.results import RESULTS
 from helpers.places import ROOT
 
 PAGE_WIDTH = 860
@@ -87,8 +86,11 @@ def assemble(context: Context, source: Path) -> None:
         raise CourseError("\n".join(faults))
     shutil.copytree(ROOT / "docs", source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
-    (source / "results").mkdir()
-    shutil.copy(RESULTS / "front.png", source / "results")
+    pictures = source / "_static" / "cards"
+    pictures.mkdir()
+    for card in pages.cards(context):
+        if card.picture:
+            (pictures / card.file).write_bytes(card.picture.data)
     cards = sorted(path.stem for path in (source / "data").glob("*.md"))
     written = {
         "index.md": pages.index_page(context),

@@ -1,6 +1,7 @@
 """What the book adds to Sphinx: alt texts, anchors of cells, and the links below a title."""
 
 import hashlib
+import html
 import os
 import re
 from pathlib import Path
@@ -56,6 +57,20 @@ def _lazy_images(
         context["body"] = re.sub(size, r'width="\1" height="\2"', body)
 
 
+def _teasers(questions: dict[str, str]) -> Any:
+    """Make the handler that puts a chapter's question under its title in the links to it."""
+
+    def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+        for side in ("prev", "next"):
+            linked = context.get(side)
+            name = str(linked["link"]).rpartition(".html")[0] if linked else ""
+            if questions.get(name):
+                teaser = f'<span class="teaser">{html.escape(questions[name])}</span>'
+                context[side] = {**linked, "title": linked["title"] + teaser}
+
+    return add
+
+
 def _plain_docstring(
     app: Any, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
@@ -80,4 +95,6 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _plain_docstring)
     app.connect("doctree-read", finish)
     app.connect("html-page-context", _lazy_images)
+    questions = {stored.chapter.name: pages.question(stored) for stored in context.chapters}
+    app.connect("html-page-context", _teasers(questions))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
