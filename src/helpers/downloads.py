@@ -1,9 +1,9 @@
 """Get original files from a mirror or from upstream, and use them only if their hash is known.
 
-The places are searched in order: the mirror that the environment variable ``COURSE_MIRROR`` names (a
-folder or an address with a ``manifest.toml``), the files already downloaded, the source's own
-address. Whatever the place, ``data/datasets.toml`` decides which hashes are good; a mirror's manifest
-only says what the mirror holds.
+The places are searched in order: the mirror that the environment variable ``COURSE_MIRROR`` names
+(a folder or an address with a ``manifest.toml``), the files already downloaded, the address of the
+source. Whatever the place, ``data/datasets.toml`` decides which hashes are good; the manifest of a
+mirror only says what the mirror holds.
 """
 
 import hashlib
