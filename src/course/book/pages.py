@@ -17,9 +17,9 @@ from course.book.context import Context, Picture, StoredChapter, anchor
 from course.exercises import has_exercises
 from course.results import KeptRun, changed
 from helpers.claims import sources
-from helpers.datasets import catalogue
 from helpers.places import ROOT
 from helpers.records import written
+from helpers.sources import catalogue
 
 FRONT = "ImageNet class and a heat map"  # in the alt text of the picture at the front
 

@@ -62,8 +62,8 @@ def _teasers(questions: dict[str, str]) -> Any:
 
     def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
         for side in ("prev", "next"):
-            linked = context.get(side)
-            name = str(linked["link"]).rpartition(".html")[0] if linked else ""
+            linked = context.get(side) or {}
+            name = str(linked.get("link", "")).rpartition(".html")[0]
             if questions.get(name):
                 teaser = f'<span class="teaser">{html.escape(questions[name])}</span>'
                 context[side] = {**linked, "title": linked["title"] + teaser}
