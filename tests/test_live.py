@@ -37,7 +37,7 @@ def figure() -> Any:
 def shown(monkeypatch: pytest.MonkeyPatch, show: Any, *arguments: Any) -> dict[str, str]:
     """What a live figure puts into the output of its cell."""
     caught: list[dict[str, str]] = []
-    monkeypatch.setattr(live, "put", caught.append)
+    monkeypatch.setattr(live, "put", lambda data, metadata: caught.append(data))
     show(*arguments)
     [data] = caught
     return data
@@ -258,7 +258,7 @@ def test_the_map_is_that_of_keras(browser: Any, playground: dict[str, str]) -> N
                 expected = np.asarray(layer(image[None, ..., None].astype("float32")))[0, ..., 0]
                 press(browser, "One step back")  # from the first window to the last
                 drawn = browser.execute_script(
-                    "return [...document.querySelectorAll('.panel:nth-child(4) text')]"
+                    "return [...document.querySelectorAll('.live-panel:nth-child(4) text')]"
                     ".map(t => Number(t.textContent.replace('\\u2212', '-')))"
                 )
                 np.testing.assert_allclose(drawn, expected.ravel(), atol=0.01)

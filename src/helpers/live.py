@@ -181,7 +181,8 @@ def _show(
         "  root.dataset.ready = true;\n  followTheme(root);\n"
         f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"
     )
-    put({"text/html": body, "image/png": picture, "text/plain": alt})
+    metadata = {"image/png": {"alt": alt}}
+    put({"text/html": body, "image/png": picture, "text/plain": alt}, metadata=metadata)
 
 
 def _png(figure: Figure) -> str:

@@ -17,6 +17,7 @@ from course.book import pages
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
 from course.notebooks.files import without_outputs, write_notebook
+from course.results import RESULTS
 from helpers.places import ROOT
 
 PAGE_WIDTH = 860
@@ -86,16 +87,13 @@ def assemble(context: Context, source: Path) -> None:
         raise CourseError("\n".join(faults))
     shutil.copytree(ROOT / "docs", source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
-    pictures = source / "_static" / "cards"
-    pictures.mkdir()
-    for card in pages.cards(context):
-        if card.picture:
-            (pictures / card.file).write_bytes(card.picture.data)
+    shutil.copy(RESULTS / "front.png", source / "_static")
     cards = sorted(path.stem for path in (source / "data").glob("*.md"))
     written = {
         "index.md": pages.index_page(context),
         "results.md": pages.results_page(context),
         "kept.md": pages.kept_page(context),
+        "gallery.md": pages.gallery_page(context),
         "glossary.md": pages.glossary_page(context),
         "data/index.md": pages.data_page(cards),
         **{f"helpers/{name}": text for name, text in pages.helper_pages().items()},

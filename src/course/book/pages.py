@@ -168,12 +168,6 @@ class Card:
     reading: int
     running: int | None
 
-    @property
-    def file(self) -> str:
-        """Name of the picture's file in the book."""
-        kind = self.picture.kind.partition("/")[2].partition("+")[0] if self.picture else ""
-        return f"{self.stored.chapter.number}.{kind}"
-
 
 WORDS_A_MINUTE = 120  # prose that is read with pencil and paper at hand
 
@@ -235,6 +229,17 @@ def index_page(context: Context) -> str:
     text = text.replace("EXERCISE_PAGES", "\n".join(exercised))
     text = text.replace("CHAPTER_CARDS", render("cards.html.jinja", cards=cards(context)))
     return text.replace("LIVE_FIGURE", live_figure(context, "playground"))
+
+
+def gallery_page(context: Context) -> str:
+    """Write the page of pictures whose cells have the tag ``gallery``."""
+    chosen = [
+        (stored.chapter, picture)
+        for stored in context.chapters
+        for picture in stored.pictures
+        if "gallery" in stored.notebook.cells[picture.cell].metadata.get("tags", [])
+    ]
+    return render("gallery.md.jinja", chosen=chosen)
 
 
 def glossary_page(context: Context) -> str:

@@ -1,6 +1,5 @@
 """What the book adds to Sphinx: alt texts, anchors of cells, and the links below a title."""
 
-import hashlib
 import html
 import os
 import re
@@ -22,7 +21,7 @@ def _described(context: Context) -> dict[str, Picture]:
         if exercises.has_exercises(stored.chapter):
             solutions = read_notebook(exercises.solutions_notebook(stored.chapter))
             found += pictures_of(solutions)
-    return {hashlib.sha256(picture.data).hexdigest(): picture for picture in found}
+    return {picture.digest: picture for picture in found}
 
 
 def _describe_pictures(doctree: nodes.document, described: dict[str, Picture]) -> None:
@@ -71,6 +70,31 @@ def _teasers(questions: dict[str, str]) -> Any:
     return add
 
 
+def _social(questions: dict[str, str], repository: str) -> Any:
+    """Make the handler that tells other sites how to show a link to a page."""
+    owner, _, name = repository.partition("/")
+
+    def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+        if doctree is None:
+            return
+        title = re.sub(r"<[^>]+>", "", context.get("title", ""))
+        about = (
+            questions.get(page) or "A course on convolutional networks whose numbers are measured."
+        )
+        tags = {"og:type": "article", "og:title": title, "og:site_name": app.config.project}
+        tags |= {"og:description": about}
+        if repository:
+            tags["og:image"] = f"https://{owner}.github.io/{name}/_static/front.png"
+        written = [
+            f'<meta property="{key}" content="{html.escape(html.unescape(value))}">'
+            for key, value in tags.items()
+        ]
+        written.append(f'<meta name="description" content="{html.escape(about)}">')
+        context["metatags"] = context.get("metatags", "") + "\n".join(written)
+
+    return add
+
+
 def _plain_docstring(
     app: Any, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
@@ -97,4 +121,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", _lazy_images)
     questions = {stored.chapter.name: pages.question(stored) for stored in context.chapters}
     app.connect("html-page-context", _teasers(questions))
+    app.connect("html-page-context", _social(questions, repository))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

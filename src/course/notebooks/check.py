@@ -20,7 +20,7 @@ from course.notebooks.pairing import (
     stored_metadata,
 )
 
-TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
+TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output"}
 
 
 @dataclass(frozen=True)

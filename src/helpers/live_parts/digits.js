@@ -33,17 +33,17 @@ async function digitReader(root, data) {
   const strips = make("div");
 
   root.replaceChildren(
-    make("div", { class: "panels" },
-      make("div", { class: "panel" },
+    make("div", { class: "live-panels" },
+      make("div", { class: "live-panel" },
         make("p", { class: "head" }, "Draw a digit, or choose one"), pad,
-        make("div", { class: "row" }, ...presets),
-        make("div", { class: "row" },
+        make("div", { class: "live-row" }, ...presets),
+        make("div", { class: "live-row" },
           button("←", "Move left", () => move(0, -1)), button("↑", "Move up", () => move(-1, 0)),
           button("↓", "Move down", () => move(1, 0)), button("→", "Move right", () => move(0, 1)),
           button("Center", "Move the ink to the middle", center),
           button("Clear", "Clear the page", () => { page = new Uint8Array(SIDE * SIDE); read(); }))),
       ...Object.keys(networks).map((name) =>
-        make("div", { class: "panel" }, make("p", { class: "head" }, name), bars[name].element))),
+        make("div", { class: "live-panel" }, make("p", { class: "head" }, name), bars[name].element))),
     said, strips);
 
   function barsOf(at) {

@@ -97,14 +97,14 @@ function playground(root) {
   });
 
   root.replaceChildren(
-    make("div", { class: "row" }, imageLabel, kernelLabel, sizeLabel, paddingLabel, strideLabel),
-    make("div", { class: "panels" },
-      make("div", { class: "panel" }, imageHead, imagePanel),
-      make("div", { class: "panel" }, make("p", { class: "head" }, "Kernel"), kernelPanel),
-      make("div", { class: "panel" }, make("p", { class: "head" }, "Products"), productPanel),
-      make("div", { class: "panel" }, mapHead, mapPanel)),
+    make("div", { class: "live-row" }, imageLabel, kernelLabel, sizeLabel, paddingLabel, strideLabel),
+    make("div", { class: "live-panels" },
+      make("div", { class: "live-panel" }, imageHead, imagePanel),
+      make("div", { class: "live-panel" }, make("p", { class: "head" }, "Kernel"), kernelPanel),
+      make("div", { class: "live-panel" }, make("p", { class: "head" }, "Products"), productPanel),
+      make("div", { class: "live-panel" }, mapHead, mapPanel)),
     sum,
-    make("div", { class: "row" },
+    make("div", { class: "live-row" },
       play,
       make("button", { type: "button", "aria-label": "One step back", onclick: () => step(-1) }, "◀"),
       make("button", { type: "button", "aria-label": "One step forward", onclick: () => step(1) }, "▶|"),
