@@ -134,15 +134,19 @@ def keep(folder: Path) -> list[Path]:
         backend = [] if made.backend == BACKEND else [made.backend]
         asked = [f"{name}={value}" for name, value in sorted(changed(made).items())]
         words = [made.chapter, made.profile, *backend, *asked]
-        stem = _stem("-".join(words))
-        kept.append(write(_filed(made, f"chapters/{stem}.json")))
+        name = stem("-".join(words))
+        kept.append(write(_filed(made, f"chapters/{name}.json")))
     if not kept:
         raise CourseError(f"No run in {folder} succeeded, so there is nothing to keep.")
     return kept
 
 
-def _stem(name: str) -> str:
-    """A name as a file may have it on every system, with letters of one case only."""
+def stem(name: str) -> str:
+    """Return a name as a file may have it on every system, with letters of one case only.
+
+    >>> stem("01-quick-variant=Plain net")
+    '01-quick-variant=plain_net'
+    """
     plain = re.sub(r"[^a-z0-9_=.-]", "_", name.lower())
     if len(plain) > LONGEST:
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
