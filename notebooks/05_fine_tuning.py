@@ -52,7 +52,6 @@ seeds: int = 3  # 1 to 10: trainings per variant
 images: int = 5000  # 50 to 45000: training images; also a tenth and two fifths
 epochs: int = 3  # 1 to 100: passes over the images while base and head learn together
 rate: float = 0.0005  # 0.000001 to 0.01: highest rate of base and head together
-high_rate: float = 0.01  # 0.001 to 1.0: a rate that suits a new network
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: built-in data, real data, long recipes
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
@@ -60,12 +59,10 @@ size: int = 96  # 32 to 224: side to which the small images are enlarged, in pix
 pet_size: int = 160  # 32 to 224: side of the photographs, in pixels
 pets: int = 2000  # 20 to 2000: training photographs of cats and dogs
 batch_size: int = 64  # 8 to 256: images per step
-head_rate: float = 0.003  # 0.00001 to 0.1: highest learning rate of the head alone
 head_epochs: int = 20  # 1 to 100: passes over the features while only the head learns
 validation: int = 1000  # 50 to 5000: images by which we compare and choose
 tested: int = 5000  # 50 to 10000: small images in the test
 scratch_steps: int = 400  # 10 to 100000: steps of a net from scratch
-scratch_rate: float = 0.006  # 0.00001 to 0.1: its highest learning rate
 published_epochs: int = 3  # 1 to 100: passes at the textbook's rate
 depth_images: int = 1000  # 20 to 40000: images for comparing depths; also a quarter
 depth_seeds: int = 1  # 1 to 10: trainings per depth
@@ -122,21 +119,19 @@ model = keras.Sequential(
 
 
 # %%
-def train(model, images, labels, rate, epochs, seed, callbacks=()):
+def train(model, images, labels, rate, epochs, seed, callback=None):
     steps = training.steps_in(len(images), batch_size, epochs)
     model.compile(
         optimizer=keras.optimizers.Adam(training.one_cycle(rate, steps)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    progress = training.Progress()
     model.fit(
         training.batches(images, labels, batch_size, seed=seed),
         epochs=epochs,
-        callbacks=[progress, *callbacks],
+        callbacks=[callback or training.Progress()],
         verbose=0,
     )
-    return progress
 
 
 def accuracy(model, images, labels):
@@ -214,7 +209,8 @@ for layer in borrowed.layers:
     is_batch_norm = isinstance(layer, layers.BatchNormalization)
     layer.trainable = layer.name in opened and not is_batch_norm
 
-progress = train(model, few_images, few_labels, rate, epochs, seed + 1)
+progress = training.Progress()
+train(model, few_images, few_labels, rate, epochs, seed + 1, progress)
 really_tuned = accuracy(model, val_images, val_labels)
 moved = changed_arrays(before, borrowed.get_weights())
 print(f"validation accuracy: {really_tuned:.1%}; {moved} arrays have changed.")
@@ -367,7 +363,7 @@ middle_maps, middle_labels = maps[: sizes[1]], train_labels[: sizes[1]]
 
 training.start(seed)
 head = make_head(10)
-train(head, features[: sizes[1]], middle_labels, head_rate, head_epochs, seed)
+train(head, features[: sizes[1]], middle_labels, 0.003, head_epochs, seed)
 frozen_accuracy = accuracy(head, val_features, val_labels)
 print(f"validation accuracy with the frozen base: {frozen_accuracy:.1%}")
 
@@ -406,7 +402,8 @@ unfreeze(rest)
 # %% tags=["measured"]
 before = {layer.name: layer.get_weights() for layer in borrowed.layers}
 model = with_head(rest, head)
-progress = train(model, middle_maps, middle_labels, rate, epochs, seed)
+progress = training.Progress()
+train(model, middle_maps, middle_labels, rate, epochs, seed, progress)
 tuned_accuracy = accuracy(model, val_maps, val_labels)
 print(f"validation accuracy, fine-tuned: {tuned_accuracy:.1%}")
 
@@ -508,17 +505,17 @@ class BatchLosses(keras.callbacks.Callback):
 
 
 # %%
-def fine_tune(rest, head, maps, labels, rate, seed, batch_norm=False, callbacks=()):
+def fine_tune(rest, head, maps, labels, rate, seed, batch_norm=False, callback=None):
     unfreeze(rest, batch_norm)
     model = with_head(rest, head)
-    train(model, maps, labels, rate, epochs, seed, callbacks)
+    train(model, maps, labels, rate, epochs, seed, callback)
     return model
 
 
 def frozen_head(features, labels, seed):
     training.start(seed)
     head = make_head(len(cifar.classes))
-    train(head, features, labels, head_rate, head_epochs, seed)
+    train(head, features, labels, 0.003, head_epochs, seed)
     return head
 
 
@@ -527,6 +524,7 @@ def chosen(count, seed):
 
 
 # %%
+high_rate = 20 * rate
 recipes = {  # head first, rate, batch normalization free
     "all five steps": (True, rate, False),
     "no trained head": (False, rate, False),
@@ -549,7 +547,7 @@ for repeat in range(seed, seed + seeds):
         if head_first:
             head.set_weights(trained_head.get_weights())
         watch = BatchLosses()
-        inputs = (some_maps, some_labels, highest, repeat, batch_norm, [watch])
+        inputs = (some_maps, some_labels, highest, repeat, batch_norm, watch)
         model = fine_tune(rest, head, *inputs)
         step_accuracy[name].append(accuracy(model, val_maps, val_labels))
         step_losses[name].append(watch.losses)
@@ -800,7 +798,7 @@ for count in sizes:
         labels = train_labels[picked]
         training.start(repeat)
         small, passes = make_small(), max(1, scratch_steps * batch_size // count)
-        train(small, train_images[picked], labels, scratch_rate, passes, repeat)
+        train(small, train_images[picked], labels, 0.006, passes, repeat)
         right["from scratch", count, repeat] = is_right(small, test_images, test_labels)
         borrowed.set_weights(imagenet)
         head = frozen_head(features[picked], labels, repeat)
@@ -929,7 +927,7 @@ for repeat in range(seed, seed + seeds):
     training.start(repeat)
     pet_base.set_weights(imagenet)
     head = make_head(2)
-    train(head, pet_features, pet_labels, head_rate, head_epochs, repeat)
+    train(head, pet_features, pet_labels, 0.003, head_epochs, repeat)
     pet_right["frozen"].append(is_right(head, pet_test_features, pet_test_labels))
     model = fine_tune(pet_rest, head, pet_maps, pet_labels, rate, repeat)
     pet_right["fine-tuned"].append(is_right(model, pet_test_maps, pet_test_labels))
