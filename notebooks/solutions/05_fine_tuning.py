@@ -354,7 +354,9 @@ accuracies = []
 for trainable, rate, epochs in ((False, 0.003, 40), (True, 0.001, 20)):
     base.trainable = trainable
     second_five.compile(
-        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        optimizer=keras.optimizers.Adam(rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     second_five.fit(new_images, new_labels, epochs=epochs, batch_size=20, verbose=0)
     _, accuracy = second_five.evaluate(new_test_images, new_test_labels, verbose=0)
