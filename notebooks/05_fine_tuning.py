@@ -23,7 +23,7 @@
 # In chapter 4 the borrowed base stayed frozen, and only a small head on top of it learned. For
 # cats and dogs nothing more was needed. But the base has spent most of its training on the
 # thousand classes of ImageNet, and its last layers speak their language. **Fine-tuning** goes
-# on training these layers on our own images. Done well it can be worth ten points of accuracy.
+# on training these layers on our own images. Done well it is worth several points of accuracy.
 # Done carelessly it destroys what we borrowed, and, as we'll see right away, it can also do
 # nothing at all and look as if it had worked.
 #
@@ -190,11 +190,12 @@ record("fine_tuning.never_unfrozen.before", head_only, "fraction")
 record("fine_tuning.never_unfrozen.after", trained_on, "fraction")
 
 # %% [markdown]
-# Of 247<!-- fine_tuning.base.arrays --> arrays, 0<!-- fine_tuning.never_unfrozen.weights_moved
-# --> have changed. The validation accuracy went from 50.0 %<!--
-# fine_tuning.never_unfrozen.before --> to 50.0 %<!-- fine_tuning.never_unfrozen.after -->,
-# because the head got a few more epochs. This is what makes the mistake so easy to miss:
-# nothing crashes, and a number comes out.
+# Of 245<!-- fine_tuning.base.arrays --> arrays, 0<!-- fine_tuning.never_unfrozen.weights_moved
+# --> have changed. And yet the validation accuracy went from 61.2 %<!--
+# fine_tuning.never_unfrozen.before --> to 65.3 %<!-- fine_tuning.never_unfrozen.after -->,
+# because the head had a few more epochs.<!-- fine_tuning.never_unfrozen.after >
+# fine_tuning.never_unfrozen.before --> This is what makes the mistake so easy to miss: nothing
+# crashes, and the number even improves.
 #
 # Two things are missing. The top of the base has to be unfrozen, and the model has to be
 # compiled again *after* that, because `compile` decides what is trained. One trap lies on the
@@ -222,10 +223,13 @@ whole_seconds = 1000 * progress.seconds[-1] / len(few_images)
 record("fine_tuning.whole.seconds", whole_seconds, "seconds")
 
 # %% [markdown]
-# Now 20<!-- fine_tuning.unfrozen.weights_moved --> arrays have changed, and the validation
-# accuracy is 55.0 %<!-- fine_tuning.unfrozen.accuracy -->: with the same images, the same rate
-# and the same number of epochs as before.<!-- fine_tuning.unfrozen.accuracy >
-# fine_tuning.never_unfrozen.after -->
+# Now 4<!-- fine_tuning.unfrozen.weights_moved --> arrays have changed, all of them
+# convolutions.<!-- fine_tuning.unfrozen.weights_moved > 0 --> And the accuracy? It is 63.0
+# %<!-- fine_tuning.unfrozen.accuracy -->, with the same images, the same rate and the same
+# number of epochs. The fine-tuning that did nothing was ahead of the one that worked.<!--
+# fine_tuning.never_unfrozen.after > fine_tuning.unfrozen.accuracy --> So accuracy can't tell
+# you whether you have fine-tuned, and fine-tuning doesn't always pay. When it does is the
+# question of this chapter, and 500 images turn out to be too few.
 #
 # Keep the habit: **when you fine-tune, compare the weights before and after.**
 
@@ -327,7 +331,7 @@ record("fine_tuning.cut.layers_behind", layers_behind / len(names), "fraction")
 record("fine_tuning.cut.weights_behind", behind / borrowed.count_params(), "fraction")
 
 # %% [markdown]
-# Behind the cut are 10 %<!-- fine_tuning.cut.layers_behind --> of the layers, and
+# Behind the cut are 8 %<!-- fine_tuning.cut.layers_behind --> of the layers, and
 # 30 %<!-- fine_tuning.cut.weights_behind --> of the
 # weights.<!-- fine_tuning.cut.weights_behind > 2 * fine_tuning.cut.layers_behind -->
 #
@@ -424,14 +428,14 @@ rest_seconds = 1000 * progress.seconds[-1] / len(middle_maps)
 record("fine_tuning.rest.seconds", rest_seconds, "seconds")
 
 # %% [markdown]
-# With 2,000 images and a frozen base the head reaches 64.0 %<!-- fine_tuning.example.frozen -->
-# on the validation images, and after three epochs of fine-tuning it is 70.0 %<!--
-# fine_tuning.example.tuned -->, 6.0 points<!-- fine_tuning.example.tuned -
-# fine_tuning.example.frozen --> more. The assertions hold, so the base was really trained, and
-# only where we wanted it.
+# With 2,000 images and a frozen base the head reaches 68.6 %<!-- fine_tuning.example.frozen -->
+# on the validation images, and after three epochs of fine-tuning it is 70.6 %<!--
+# fine_tuning.example.tuned -->. The assertions hold, so the base was really trained, and only
+# where we wanted it. Two points more, in one training: that may still be luck, and we'll come
+# back to it with more images and more seeds.
 #
-# The stored maps pay off in time. A thousand images take 6.0 s<!-- fine_tuning.whole.seconds
-# --> through the whole model and 3.0 s<!-- fine_tuning.rest.seconds --> through the rest,
+# The stored maps pay off in time. A thousand images take 3.6 s<!-- fine_tuning.whole.seconds
+# --> through the whole model and 0.8 s<!-- fine_tuning.rest.seconds --> through the rest,
 # though both train the same weights.<!-- fine_tuning.rest.seconds < fine_tuning.whole.seconds
 # --> And every experiment that follows starts from the maps.
 #
@@ -461,8 +465,8 @@ record("fine_tuning.travel.median", np.median(way), "fraction")
 record("fine_tuning.travel.largest", max(way), "fraction")
 
 # %% [markdown]
-# The typical layer moved by 5.0 %<!-- fine_tuning.travel.median --> of its own length, and none
-# by more than 10.0 %<!-- fine_tuning.travel.largest -->. To stay so close to where ImageNet
+# The typical layer moved by 7.2 %<!-- fine_tuning.travel.median --> of its own length, and none
+# by more than 8.4 %<!-- fine_tuning.travel.largest -->. To stay so close to where ImageNet
 # left the weights is what the *fine* in fine-tuning means.
 
 # %% [markdown]
@@ -474,16 +478,15 @@ record("fine_tuning.travel.largest", max(way), "fraction")
 # Batch normalization stays frozen in all of them, and all see the images equally often in the
 # second phase. A fifth run does everything right but leaves **batch normalization free**.
 #
-# > **Predict.** Which omission costs more: training without a trained head, or training at the
-# > high rate? And does a trained head protect the base from the high rate?
+# > **Predict.** Which change costs most: training without a trained head, training at the high
+# > rate, or free batch normalization? And does a trained head protect the base from the high
+# > rate?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > The high rate is what destroys. The weights of the base move so far that what they knew is
-# > gone, and a head that knew how to read them reads rubbish; whether it was trained first
-# > hardly matters then. Without a trained head, but at the low rate, nothing is destroyed. The
-# > head is merely late: a rate that is right for the base is slow for a head that starts from
-# > random numbers.
+# > The high rate. It moves the weights of the base so far that what they knew is gone, and then
+# > a head that knew how to read them is of no use. The others are milder. Without a trained
+# > head, but at a low rate, nothing is destroyed; the head merely starts late.
 # > </details>
 
 
@@ -598,25 +601,38 @@ for name, slug in (
     record(f"fine_tuning.steps.{slug}.spread", np.ptp(values), "fraction")
 
 # %% [markdown]
-# The **rate** matters most. At the low rate all five steps reach 60.0 %<!--
-# fine_tuning.steps.all.accuracy --> on average, where the frozen base had 58.0 %<!--
-# fine_tuning.steps.frozen.accuracy -->. At the rate that is twenty times higher, accuracy falls
-# far below what the frozen base had, with a trained head or without. Look at the loss in the
-# left panel: it doesn't begin high, it *climbs*, while the rate rises. (How low it ends is
-# chaotic. It differs from seed to seed and from machine to machine, so look at your own
-# figure.) The head's random gradients aren't to blame, as one often reads, because the run with
-# a trained head falls just as deep. Steps of that size carry the weights away from where
-# ImageNet left them, and 500 images can't bring them back.
+# **The rate decides everything.** At the high rate accuracy falls to about one in ten, which is
+# what guessing gives, with a trained head or without. (These trainings are chaotic: the last
+# digits differ on every machine, so look at your own figure.) Look at the losses, too. They
+# don't begin high, they *climb*, while the rate rises, and the run that had a trained head
+# climbs just as far. One often reads that the random gradients of a new head wreck the base.
+# Here they aren't to blame. Steps of that size carry the weights away from where ImageNet left
+# them, and 500 images can't bring them back.
 #
-# **The trained head** comes second. Without it, at the low rate, we get
-# 50.0 %<!-- fine_tuning.steps.no_head.accuracy -->.<!-- fine_tuning.steps.no_head.accuracy <
-# fine_tuning.steps.all.accuracy --> Nothing was destroyed here: the loss falls from the first
-# step to the last. It began so much higher that the training ends too early. A new head needs
-# large steps and a trained base needs small ones, and one common rate can't give both what they
-# need. That is the reason for step 3.
+# **The trained head** makes no difference that we could measure: 61.6 %<!--
+# fine_tuning.steps.all.accuracy --> with it and 63.1 %<!-- fine_tuning.steps.no_head.accuracy
+# --> without it, and single seeds differ by up to 3.9 points<!--
+# max(fine_tuning.steps.all.spread, fine_tuning.steps.no_head.spread) -->.<!--
+# abs(fine_tuning.steps.no_head.accuracy - fine_tuning.steps.all.accuracy) <
+# max(fine_tuning.steps.all.spread, fine_tuning.steps.no_head.spread) --> The loss begins much
+# higher without it, but our rate starts low and rises slowly, and while it does, the head
+# catches up. That slow rise, a **warm-up**, is a second way to protect the base. With a rate
+# that is high from the first step you need the first way, which is step 3.
 #
-# **Batch normalization**, left free, gives
-# 55.0 %<!-- fine_tuning.steps.batch_norm.accuracy -->.
+# **Batch normalization**, left free, gives 64.0 %<!-- fine_tuning.steps.batch_norm.accuracy
+# -->, so here it did no harm.<!-- fine_tuning.steps.batch_norm.accuracy >
+# fine_tuning.steps.all.accuracy - 0.01 --> Its loss begins about twenty times higher than with
+# all five steps, though nothing has been trained yet: the same weights, normalized by a batch
+# of 64 enlarged images instead of a million photographs, give other features, which the head
+# has never met. Three epochs are enough to get used to them. Why freeze it, then? Because only
+# then is the network that you train the network that you had, and because the smaller the
+# batches, the worse their statistics.
+#
+# And the five steps themselves? They don't beat the frozen base, which had 63.0 %<!--
+# fine_tuning.steps.frozen.accuracy -->.<!-- fine_tuning.steps.all.accuracy <
+# fine_tuning.steps.frozen.accuracy + 0.01 --> Done by the book, with 500 images, fine-tuning
+# gains nothing. So let's vary what the recipe doesn't fix: how deep we cut, and how many images
+# there are.
 
 # %% [markdown]
 # ## How deep should you unfreeze?
@@ -630,9 +646,9 @@ for name, slug in (
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > With few images, little: the depths differ by about as much as chance would explain. With
-# > more images, depth begins to pay. The more data there are, the fewer layers need to stay
-# > frozen.
+# > With few images there is nothing to gain, and the deeper we unfreeze, the more is lost: all
+# > those weights fit themselves to 200 images. With more images, depth begins to pay. The more
+# > data there are, the fewer layers need to stay frozen.
 # > </details>
 
 # %%
@@ -697,13 +713,23 @@ plots.show(
 )
 
 # %% [markdown]
-# With 200 images accuracy goes from 50.0 %<!-- fine_tuning.depth.at_0.depth_0 --> frozen to
-# 50.0 %<!-- fine_tuning.depth.at_0.depth_1 --> when the top is trained, 50.0 %<!--
-# fine_tuning.depth.at_0.depth_2 --> at the deeper cut and 50.0 %<!--
-# fine_tuning.depth.at_0.depth_3 --> with the whole base. With 800 images the same four are
-# 50.0 %<!-- fine_tuning.depth.at_1.depth_0 -->, 50.0 %<!-- fine_tuning.depth.at_1.depth_1 -->,
-# 50.0 %<!-- fine_tuning.depth.at_1.depth_2 --> and 50.0 %<!-- fine_tuning.depth.at_1.depth_3
-# -->.
+# With 200 images each step down costs dearly: 56.8 %<!-- fine_tuning.depth.at_0.depth_0 -->
+# frozen, 52.4 %<!-- fine_tuning.depth.at_0.depth_1 --> with the top unfrozen, 45.2 %<!--
+# fine_tuning.depth.at_0.depth_2 --> at the deeper cut, and 28.9 %<!--
+# fine_tuning.depth.at_0.depth_3 --> with the whole base open.<!--
+# fine_tuning.depth.at_0.depth_0 > fine_tuning.depth.at_0.depth_1 and
+# fine_tuning.depth.at_0.depth_1 > fine_tuning.depth.at_0.depth_2 and
+# fine_tuning.depth.at_0.depth_2
+# > fine_tuning.depth.at_0.depth_3 --> With 800 images the curve is nearly flat:
+# 65.0 %<!-- fine_tuning.depth.at_1.depth_0 -->, 64.0 %<!-- fine_tuning.depth.at_1.depth_1 -->,
+# 67.4 %<!-- fine_tuning.depth.at_1.depth_2 --> and 65.7 %<!-- fine_tuning.depth.at_1.depth_3
+# -->. The bars are standard errors, and each point is a single training, so don't read a winner
+# into the upper curve. What it does say is that four times the images have removed the penalty
+# on depth.<!-- fine_tuning.depth.at_1.depth_3 > fine_tuning.depth.at_1.depth_0 - 0.03 and
+# fine_tuning.depth.at_0.depth_3 < fine_tuning.depth.at_0.depth_0 - 0.1 -->
+#
+# **The more images you have, the fewer layers should stay frozen.** For the rest of the chapter
+# we stay with the late cut. It is the cheapest, and it forgives most.
 
 # %% [markdown]
 # ### At the published rate
@@ -741,12 +767,15 @@ way = travel(before, rest)
 record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 
 # %% [markdown]
-# It reaches 50.0 %<!-- fine_tuning.published_rate.accuracy -->; the frozen base had 50.0 %<!--
-# fine_tuning.published_rate.frozen --> and our recipe has 50.0 %<!--
+# It reaches 65.4 %<!-- fine_tuning.published_rate.accuracy -->, where the frozen base had 64.5
+# %<!-- fine_tuning.published_rate.frozen --> and our recipe 62.4 %<!--
 # fine_tuning.published_rate.ours -->. The weights have moved by only 0.1 %<!--
-# fine_tuning.published_rate.travel -->. So low a rate isn't wrong, it is careful: the book
-# trains for thirty epochs, on a graphics card. If you have the time, it is the safer choice. If
-# you have three epochs, you need a rate that arrives.
+# fine_tuning.published_rate.travel --> of their length, where ours moved by several. With 500
+# images that is an advantage: a rate that hardly moves the base can't harm it.<!--
+# fine_tuning.published_rate.accuracy > fine_tuning.published_rate.ours and
+# fine_tuning.published_rate.travel < 0.1 * fine_tuning.travel.median --> Its price is time. The
+# book trains for thirty epochs, on a graphics card, and whoever has only three and many images
+# needs a rate that gets somewhere.
 
 # %% [markdown]
 # ## When does it pay?
@@ -763,7 +792,8 @@ record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 # >
 # > With 5,000. A frozen base soon stops gaining from more images, because a linear head on
 # > fixed features can learn only so much. Fine-tuning uses each further image to improve the
-# > features themselves. With 500 there is little to learn from, and little to gain.
+# > features themselves. With 500 there is too little to learn from, and the new features fit
+# > those 500 and nothing else: fine-tuning loses.
 # > </details>
 
 
@@ -843,19 +873,23 @@ plots.show(
 )
 
 # %% [markdown]
-# From scratch, 5,000 images bring the small convnet to 50.0 %<!--
-# fine_tuning.cifar10.scratch.test_accuracy -->. The borrowed base, frozen, beats that with a
-# tenth of the images: 50.0 %<!-- fine_tuning.cifar10.frozen.small -->.<!--
-# fine_tuning.cifar10.frozen.small > fine_tuning.cifar10.scratch.test_accuracy --> That was
-# chapter 4's lesson, and it holds abroad.
+# From scratch the small convnet gets no further than 22.4 %<!--
+# fine_tuning.cifar10.scratch.test_accuracy --> in the 250 steps that we gave it. That is a weak
+# rival: its batch normalization has not even settled by then. Chapter 2 shows what training
+# from scratch can do with 45,000 images and more time. But the borrowed base, frozen, gets 57.5
+# %<!-- fine_tuning.cifar10.frozen.small --> with 500 images and seconds of training. That was
+# chapter 4's lesson, and it holds abroad.<!-- fine_tuning.cifar10.frozen.small >
+# fine_tuning.cifar10.scratch.test_accuracy -->
 #
-# Now compare the upper two lines. With 500 images fine-tuning gains 5.0 points<!--
-# fine_tuning.cifar10.tuned.small - fine_tuning.cifar10.frozen.small -->, with 2,000 5.0
-# points<!-- fine_tuning.cifar10.tuned.middle - fine_tuning.cifar10.frozen.middle -->, and with
-# 5,000 **5.0 points<!-- fine_tuning.cifar10.tuned.test_accuracy -
-# fine_tuning.cifar10.frozen.test_accuracy -->**: 50.0 %<!--
-# fine_tuning.cifar10.tuned.test_accuracy --> against 50.0 %<!--
-# fine_tuning.cifar10.frozen.test_accuracy -->. The gap widens with the data.<!--
+# Now compare the upper two lines; they cross. With 500 images fine-tuning *loses* 5.4
+# points<!-- fine_tuning.cifar10.frozen.small - fine_tuning.cifar10.tuned.small -->. With 2,000
+# it gains 2.4 points<!-- fine_tuning.cifar10.tuned.middle - fine_tuning.cifar10.frozen.middle
+# -->, and with 5,000 **3.0 points<!-- fine_tuning.cifar10.tuned.test_accuracy -
+# fine_tuning.cifar10.frozen.test_accuracy -->**: 69.9 %<!--
+# fine_tuning.cifar10.tuned.test_accuracy --> against 66.9 %<!--
+# fine_tuning.cifar10.frozen.test_accuracy -->. The more images, the better for fine-tuning.<!--
+# fine_tuning.cifar10.tuned.small < fine_tuning.cifar10.frozen.small and
+# fine_tuning.cifar10.tuned.middle > fine_tuning.cifar10.frozen.middle and
 # fine_tuning.cifar10.tuned.test_accuracy - fine_tuning.cifar10.frozen.test_accuracy >
 # fine_tuning.cifar10.tuned.small - fine_tuning.cifar10.frozen.small -->
 #
@@ -886,12 +920,12 @@ test_error = np.sqrt(middle * (1 - middle) / len(test_labels))
 record("fine_tuning.cifar10.test_error", test_error, "fraction")
 
 # %% [markdown]
-# With 5,000 images even the least of the seeds is 10.0<!-- fine_tuning.cifar10.least_ratio -->
-# standard deviations ahead.<!-- fine_tuning.cifar10.least_ratio > 4 --> Luck is out of the
-# question. (Unpaired, the standard error of such a test is 0.6 points<!--
-# fine_tuning.cifar10.test_error -->, so the gain is many times that, too.<!--
-# fine_tuning.cifar10.tuned.test_accuracy - fine_tuning.cifar10.frozen.test_accuracy > 4 *
-# fine_tuning.cifar10.test_error -->)
+# With 5,000 images even the least of the seeds is 4.3<!-- fine_tuning.cifar10.least_ratio -->
+# standard deviations ahead, so luck is out of the question.<!-- fine_tuning.cifar10.least_ratio
+# > 3 --> The loss with 500 images is just as clear, with every seed. (Unpaired, the standard
+# error of such a test is 0.6 points<!-- fine_tuning.cifar10.test_error -->. The gain is more
+# than four times that.<!-- fine_tuning.cifar10.tuned.test_accuracy -
+# fine_tuning.cifar10.frozen.test_accuracy > 4 * fine_tuning.cifar10.test_error -->)
 
 # %% [markdown]
 # ### Cats and dogs again
@@ -950,10 +984,13 @@ record("fine_tuning.cats_vs_dogs.largest_ratio", max(pet_ratios))
 record("fine_tuning.cats_vs_dogs.least_ratio", min(pet_ratios))
 
 # %% [markdown]
-# Frozen 97.0 %<!-- fine_tuning.cats_vs_dogs.frozen.test_accuracy -->, fine-tuned
-# 97.0 %<!-- fine_tuning.cats_vs_dogs.tuned.test_accuracy -->. The difference is less than two
-# points.<!-- abs(fine_tuning.cats_vs_dogs.tuned.test_accuracy -
-# fine_tuning.cats_vs_dogs.frozen.test_accuracy) < 0.02 -->
+# Frozen 96.9 %<!-- fine_tuning.cats_vs_dogs.frozen.test_accuracy -->, fine-tuned 97.4 %<!--
+# fine_tuning.cats_vs_dogs.tuned.test_accuracy --> on average. In single trainings the
+# fine-tuned network is between 0.6<!-- fine_tuning.cats_vs_dogs.least_ratio --> and 2.1<!--
+# fine_tuning.cats_vs_dogs.largest_ratio --> standard deviations ahead: perhaps a small gain,
+# and by our rule mostly none.<!-- abs(fine_tuning.cats_vs_dogs.tuned.test_accuracy -
+# fine_tuning.cats_vs_dogs.frozen.test_accuracy) < 0.01 and fine_tuning.cats_vs_dogs.least_ratio
+# < 2 -->
 #
 # A longer run isn't kinder. At 200 pixels, with three augmented copies of each photograph, the
 # first edition of this chapter measured 98.57 %<!--
@@ -1008,8 +1045,8 @@ different = int(np.sum(correct != through_maps))
 record("fine_tuning.finished.different", different, "count")
 
 # %% [markdown]
-# The file that was saved and loaded again gets 97.5 %<!-- fine_tuning.finished.test_accuracy
-# --> of the test photographs right, and disagrees with the trained parts on 0<!--
+# The file that was saved and loaded again gets 97.3 %<!-- fine_tuning.finished.test_accuracy
+# --> of the test photographs right, and answers differently from the trained parts on 0<!--
 # fine_tuning.finished.different --> of them. Try it on your own photographs:
 #
 #     course predict cat_or_dog-quick.keras FOLDER
