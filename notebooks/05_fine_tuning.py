@@ -236,7 +236,7 @@ record("fine_tuning.whole.seconds", whole_seconds, "seconds")
 # %% [markdown]
 # ## The five steps
 #
-# What we just did by accident and repair is usually done in five steps, and the order matters:
+# What we just did wrong and then repaired is usually done in five steps:
 #
 # 1. put a new head on the base;
 # 2. freeze the base;
@@ -244,7 +244,7 @@ record("fine_tuning.whole.seconds", whole_seconds, "seconds")
 # 4. unfreeze the top of the base, except batch normalization;
 # 5. train both together, at a low rate.
 #
-# Let's take them one by one, with more images, and see to it that each does what it should.
+# Let's take them one by one, with more images, and check that each does what it should.
 # First, though, a trick that makes this chapter possible on two processor cores.
 #
 # ### Run the frozen part only once
@@ -1082,12 +1082,15 @@ plots.show(
 #   freeze, train the head, unfreeze the top except batch normalization, train both at a low
 #   rate.
 # * The low rate matters most. A high one carries the weights away from all they knew.
-# * A trained head matters next, because a new head and a trained base need different rates.
+# * A head that is trained first, or a rate that rises slowly, gives a new head time before the
+#   base begins to move. Free batch normalization did no harm here, but frozen is the safe
+#   choice.
 # * `compile` after every change of `trainable`, and compare the weights before and after.
 # * Frozen layers need to run only once per image, as long as nothing augments the images.
-# * The more images you have, the deeper you may unfreeze.
-# * Fine-tuning pays where the task is far from the base's own *and* there are data to learn
-#   from. Near home, keep the base frozen.
+# * The more images you have, the deeper you may unfreeze. With too few, fine-tuning loses to
+#   the frozen base.
+# * Fine-tuning pays where the task is far from the base's own *and* there are enough
+#   images to learn from. Near home, keep the base frozen.
 
 # %% [markdown]
 # ## What others report
@@ -1109,14 +1112,14 @@ mistakes_table("05")
 # tells you whether your answer is right and, often, what went wrong. The book has the
 # solutions.
 #
-# 1. *What is trained?* Count the trainable weights of a small network in four settings of its
+# 1. *What is trained?* Count the trainable weights of a small network in three settings of its
 #    flags. (one star)
 # 2. *Unfreeze from here on.* Write the function that sets the flags of all layers. (two stars)
 # 3. *What free batch normalization forgets.* How much of the stored statistics survives?
 #    (one star)
 # 4. *What the stored maps save.* Seconds per epoch, on paper. (one star)
 # 5. *A rate for each layer.* Smaller steps for earlier layers. (two stars)
-# 6. *Is it a gain?* McNemar's test on real answers. (two stars)
+# 6. *Is it a gain?* McNemar's test, written by you. (two stars)
 # 7. *From five digits to the other five.* Fine-tune a network of your own. (three stars)
 #
 # ## Where this leads
