@@ -12,6 +12,8 @@
 #     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
+# ---
+
 # %% [markdown]
 # # 7. Convolution along a line: reading film reviews
 #
@@ -221,7 +223,7 @@ plots.show(
 # %% [markdown]
 # ## Does order help?
 #
-# Now we let the machine see a little order: besides the words it counts **pairs** of neighbors.
+# Now we let the machine see a little order: besides the words it counts *pairs* of neighbors.
 # "Not a good film" then contains *not a*, *a good* and *good film*. A run of $n$ neighboring
 # words is called an **n-gram**; ours are bigrams.
 #
@@ -934,7 +936,7 @@ tables.show_table(("training reviews with", "how many", "of them positive"), row
 # %% [markdown]
 # TEXT-CONTAINS
 #
-# A harder examination: **twins**, two reviews made of the very same words, one positive and one
+# A harder examination: *twins*, two reviews made of the very same words, one positive and one
 # negative. A judge solves a twin if the positive one gets the higher probability.
 
 # %%
@@ -1010,7 +1012,7 @@ tables.show_table(("width", "weight in the verdict", "strongest windows"), rows)
 #
 # Now the *where*. Before the sigmoid the verdict is a sum: each filter adds its strongest
 # response times one weight. That response is itself a sum over the words of the winning window:
-# the vector of each word times its part of the kernel. So we can split the verdict, **exactly**,
+# the vector of each word times its part of the kernel. So we can split the verdict, *exactly*,
 # into what each word added. There is no approximation in this; the parts and the biases must
 # add up to the output of the network.
 
