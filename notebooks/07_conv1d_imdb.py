@@ -38,8 +38,9 @@
 # >
 # > **Time:** an hour to read, with the questions; about five minutes to run.
 #
-# Numbers in the text come from the stored run, made in November 2026 on one processor core. Your own
-# run prints its own numbers, and they may differ a little. Words in **bold** are in the glossary.
+# Numbers in the text come from the stored run, made in November 2026 on one processor core.
+# Your own run prints its own numbers, and they may differ a little. Words in **bold** are in the
+# glossary.
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of weights, shuffling and drawn films
@@ -1328,8 +1329,8 @@ for name, net, (seen, new) in (
 # %% [markdown]
 # ## What to remember
 #
-# * Text becomes numbers in three steps: **tokenization**, a **vocabulary** from the training texts
-#   alone, and padding to one length.
+# * Text becomes numbers in three steps: **tokenization**, a **vocabulary** from the training
+#   texts alone, and padding to one length.
 # * A **bag of words** ignores order and still judges most reviews correctly. A bag of pairs is a
 #   **baseline** that a network has to beat.
 # * A filter of width $n$ slides along one axis, covers the whole depth of the embedding, and is a
