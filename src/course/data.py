@@ -110,7 +110,7 @@ def list_all() -> None:
     """Print everything there is to download, with its size, state here and license."""
     for name, each in sources().items():
         size = f"{each.upstream.bytes / 1e6:,.0f} MB" if each.upstream.bytes else "—"
-        print(f"{name:<14}{each.title:<16}{size:>8}  {_state(each):<16} {each.license}")
+        print(f"{name:<14}{each.title:<20}{size:>8}  {_state(each):<16} {each.license}")
     mirror = os.environ.get("COURSE_MIRROR", "none (COURSE_MIRROR is not set)")
     print(f"cache: {cache_folder()}\nmirror: {mirror}")
 
