@@ -68,7 +68,8 @@ published: bool = False  # also train three nets as published, ten epochs each
 # we come back to that.
 
 # %% tags=["measured"]
-from helpers import datasets, films, kept, plots, reviews, tables, training
+from helpers import datasets, films, kept, plots, resumable, reviews, tables
+from helpers import training
 from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 from IPython.display import HTML, display
@@ -514,8 +515,9 @@ blocks.append((5.1, 1, "verdict"))
 # %% tags=["hide-input"]
 for x, y, text in blocks:
     axis.text(x, y, text, ha="center", va="center", bbox=BOX)
-links = [(0.58, 1.05, 1, y) for y in (0, 1, 2)] + [(3.35, 3.64, y, 1) for y in (0, 1, 2)]
-links += [(1.95, 2.3, y, y) for y in (0, 1, 2)] + [(4.5, 4.75, 1, 1)]
+links = [(4.5, 4.75, 1, 1)]
+for y in (0, 1, 2):
+    links += [(0.58, 1.05, 1, y), (1.95, 2.3, y, y), (3.35, 3.64, y, 1)]
 for x, x_next, y, y_next in links:
     arrow = {"arrowstyle": "->", "color": "0.4"}
     axis.annotate("", (x_next, y_next), (x, y), arrowprops=arrow)
@@ -1383,16 +1385,20 @@ mistakes_table("07")
 
 
 # %% tags=["hide-input"]
-def train_as_published(model):
+def train_as_published(model, name):
     rate = keras.optimizers.RMSprop(0.0001)
     model.compile(rate, "binary_crossentropy", metrics=["accuracy"])
-    return model.fit(
-        training.batches(train_rows, train_labels, 128, seed=seed),
+    batches = training.batches(train_rows, train_labels, 128, seed=seed)
+    watch = resumable.Kept(f"imdb-{name}", seed=seed, data=imdb.sha256)
+    model.fit(
+        batches,
+        initial_epoch=watch.restore(model, batches),
         epochs=10,
         validation_data=training.batches(val_rows, val_labels, 256),
-        callbacks=[training.Progress()],
+        callbacks=[watch],
         verbose=0,
-    ).history
+    )
+    return watch.curves
 
 
 # %% tags=["measured", "hide-input"]
@@ -1404,7 +1410,7 @@ recipes = {
 for name, make in recipes.items() if published else ():
     training.start(seed)
     model = make()
-    history = train_as_published(model)
+    history = train_as_published(model, name)
     slug = f"imdb.published.{name}"
     tested = training.batches(test_rows, test_labels, 256)
     scores = model.evaluate(tested, verbose=0, return_dict=True)
