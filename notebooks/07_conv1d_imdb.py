@@ -783,10 +783,11 @@ plots.show(
 )
 
 # %% [markdown]
-# After ten epochs the network as printed reads
-# 85.9 %<!-- imdb.published.as_printed.validation_accuracy --> of the validation reviews correctly,
-# and the corrected one 83.5 %<!-- imdb.published.corrected.validation_accuracy -->. So the mistake
-# has done no harm here.<!-- imdb.published.as_printed.validation_accuracy >
+# After ten epochs the network as printed judges
+# 85.9 %<!-- imdb.published.as_printed.validation_accuracy --> of the validation reviews
+# correctly, and the corrected one
+# 83.5 %<!-- imdb.published.corrected.validation_accuracy -->. So the mistake has done no harm
+# here.<!-- imdb.published.as_printed.validation_accuracy >
 # imdb.published.corrected.validation_accuracy --> Between 0 and 1 the loss without a sigmoid is
 # steeper than with one, and with so small a learning rate that can even speed things up. But a
 # training that goes well because its start happened to be lucky is nothing to rely on. That is
@@ -796,9 +797,10 @@ plots.show(
 # 83.2 %<!-- imdb.published.corrected.test_accuracy --> right and the dense net
 # 85.2 %<!-- imdb.published.dense.test_accuracy -->. "Better than a dense net" doesn't hold for
 # it, with this recipe.<!-- imdb.published.corrected.test_accuracy <
-# imdb.published.dense.test_accuracy --> Its validation loss is lowest in epoch
-# 10<!-- imdb.published.corrected.best_epoch -->, the last, so it isn't done learning: at this
-# rate ten epochs are too few to judge it by. Both stay behind our counter of words, which trains
+# imdb.published.dense.test_accuracy --> Nor does it "overfit after about six epochs": its
+# validation loss is lowest in epoch 10<!-- imdb.published.corrected.best_epoch -->, the last, so
+# it isn't done learning, and at this rate ten epochs are too few to judge it by. Both stay
+# behind our counter of words, which trains
 # in a second.<!-- max(imdb.published.corrected.test_accuracy,
 # imdb.published.dense.test_accuracy) < imdb.bag_of_words.test_accuracy -->
 
@@ -807,7 +809,7 @@ plots.show(
 #
 # Now the 25,000 test reviews, which nothing has seen and no decision has used. Every choice is
 # made, so we may train on all 25,000 training reviews, including those that we held out. The
-# textCNN is trained three times, with three seeds; so we see how much of its result is luck.
+# textCNN is trained three times, with three seeds, to see how much of its result is luck.
 #
 # > **Predict.** Words reached 88.0 %<!-- imdb.bag_of_words.validation_accuracy --> on the
 # > validation reviews, pairs 90.0 %<!-- imdb.bag_of_pairs.validation_accuracy --> and the
