@@ -956,8 +956,8 @@ tables.show_table(("who against whom", "standard deviations"), rows)
 # before a phrase can mean anything to it. Kim's own best networks didn't learn their word vectors
 # from the reviews; they came from a hundred billion words of news. And in 2018 Jeremy Howard and
 # Sebastian Ruder reported about `95 %` on these reviews, with a network that had read Wikipedia
-# first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do with few
-# examples is to have learned from many others.**
+# first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
+# with few examples is to have learned from many others.**
 #
 # **And the GRU?** An epoch takes it 30 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
 # 22 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
