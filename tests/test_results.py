@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course import results
+from course import keeping, results
 from course.catalogue import chapters, defaults
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
@@ -48,7 +48,7 @@ def test_a_kept_run_is_a_complete_account(stored: Little, monkeypatch: pytest.Mo
 
 def test_a_run_without_the_digest_of_its_helpers_is_not_kept() -> None:
     with pytest.raises(CourseError, match="doesn't say with which helpers"):
-        results.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
+        keeping.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
 
 
 def test_a_changed_parameter_that_is_the_notebooks_default_is_no_plain_recipe(
@@ -93,7 +93,7 @@ def test_a_run_with_a_name_is_one_that_succeeded(little: Little) -> None:
 
 def test_what_is_written_is_read_back(folder: Path) -> None:
     for run in RUNS:
-        results.write(run)
+        keeping.write(run)
     assert results.kept_runs() == RUNS
 
 
@@ -115,7 +115,7 @@ def test_a_bad_file_is_named(text: str, says: str, folder: Path) -> None:
     (folder / "chapters").mkdir()
     path = folder / "chapters" / "bad.json"
     if text == "77":
-        results.write(replace(QUICK, file="chapters/bad.json", chapter="77"))
+        keeping.write(replace(QUICK, file="chapters/bad.json", chapter="77"))
     else:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=f"bad.json.*{says}"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 from course import glossary
-from course.catalogue import Chapter, parse_parameters
+from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook, records_of
@@ -19,6 +19,7 @@ from course.notebooks.pairing import (
     described,
     stored_metadata,
 )
+from course.parameters import parse_parameters
 
 TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
 
