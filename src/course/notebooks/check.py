@@ -21,7 +21,7 @@ from course.notebooks.pairing import (
 )
 from course.parameters import parse_parameters
 
-TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
+TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output"}
 
 
 @dataclass(frozen=True)
