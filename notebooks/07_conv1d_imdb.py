@@ -950,7 +950,9 @@ tables.show_table(("who against whom", "standard deviations"), rows)
 # 2.8<!-- abs(imdb.textcnn.against_words) --> ahead of the first of them, a small difference, but
 # probably not luck.<!-- imdb.textcnn.against_words < -2 -->
 #
-# Why? It isn't the order. Think of what each has to learn. A counter has one weight per word or
+# Part of it is that the networks read the last 300 words of a review and the counters up to 500.
+# But few reviews are that long, so it can't be the whole reason, and it isn't for lack of order
+# either. Think of what each has to learn. A counter has one weight per word or
 # pair, and a weight can be learned from a handful of reviews. The convnet first has to find out
 # what 10,000 words mean, 480,000<!-- imdb.textcnn.embedding --> numbers, from 25,000 reviews,
 # before a phrase can mean anything to it. Kim's own best networks didn't learn their word vectors
