@@ -87,10 +87,48 @@ def test_a_picture_does_not_depend_on_how_many_are_drawn(objects):
 
 
 @pytest.mark.parametrize(
+    ("look", "part"),
+    [
+        ({"nose": "other"}, 4),
+        ({"nose": "none"}, 4),
+        ({"eyes": "other"}, 2),
+        ({"eyes": "none"}, 3),
+        ({"ears": "none"}, 0),
+    ],
+)
+def test_a_look_changes_its_part_and_leaves_the_animal_where_it_is(pets, look, part):
+    plain = {name: array[:20] for name, array in pets[0].items() if name.startswith("test")}
+    changed, _ = drawing.sample_cats_vs_dogs(size=48, train=2, validation=2, test=20, **look)
+    np.testing.assert_array_equal(changed["test_parts"], plain["test_parts"])
+    differs = np.abs(changed["test_x"].astype(int) - plain["test_x"]).max(axis=-1) > 12
+    assert 0 < differs.mean() < 0.1
+    rows, columns = np.indices((48, 48))
+    x, y = plain["test_parts"][:, part].T[..., None, None]
+    near = (columns - x) ** 2 + (rows - y) ** 2 < 8**2
+    assert differs[near].mean() > 3 * differs[~near].mean()
+    if look.get("ears") is None:
+        np.testing.assert_array_equal(changed["test_mask"], plain["test_mask"])
+
+
+def test_shared_colors_do_not_give_the_kind_away():
+    def gap(**look):
+        arrays, _ = drawing.sample_cats_vs_dogs(size=48, train=120, validation=2, test=2, **look)
+        x, y = np.clip(arrays["train_parts"][:, 4].astype(int), 0, 47).T
+        nose = arrays["train_x"][np.arange(120), y, x].astype(float).mean(axis=1)
+        cat, dog = nose[arrays["train_y"] == 0], nose[arrays["train_y"] == 1]
+        return abs(cat.mean() - dog.mean()) / nose.std()
+
+    assert gap() > 1
+    assert gap(nose="shared", eyes="shared", tongue="none") < 0.6
+
+
+@pytest.mark.parametrize(
     ("draw", "options", "message"),
     [
         (drawing.sample_cats_vs_dogs, {"size": 8}, "at least 16 pixels, got 8"),
         (drawing.sample_cats_vs_dogs, {"test": 1}, "test split needs at least 2"),
+        (drawing.sample_cats_vs_dogs, {"nose": "blue"}, "must be one of own, other, shared, none"),
+        (drawing.sample_cats_vs_dogs, {"ears": "other"}, "the look of the ears"),
         (drawing.sample_cifar10, {"validation": 9}, "validation split needs at least 10"),
     ],
 )
