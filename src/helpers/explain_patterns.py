@@ -153,7 +153,7 @@ def painter(size: int, colors: bool = True) -> Callable[[Any], Any]:
         size: height and width, in pixels.
         colors: mix the channels along the directions in which the colors of photographs vary.
 
-    >>> painter(8)(np.zeros((1, 8, 8, 3), "float32")).shape[1:]
+    >>> tuple(painter(8)(np.zeros((1, 8, 8, 3), "float32")).shape[1:])
     (8, 8, 3)
     """
     waves, frequencies = fourier_basis(size)
