@@ -17,300 +17,666 @@
 # %% [markdown]
 # # 7. Convolution along a line: reading film reviews
 #
-# A convolution needs neighbours, not pictures.
-# The words of a sentence have neighbours too: the one before and the one behind.
-# This chapter slides filters along text and lets them judge film reviews.
+# **Does it matter in which order you read the words?**
 #
-# After this chapter you can
+# "Not bad, it's good" and "not good, it's bad" are made of the same five words. You hear the
+# difference at once. Does a machine that judges film reviews have to hear it too? In this
+# chapter we slide filters along a text, the way we slid them over images, and ask what they
+# find there that counting words doesn't.
 #
-# * turn text into numbers, and say what is lost on the way;
-# * compute a one-dimensional convolution by hand, with its output size;
-# * build a Conv1D net, and find and mend a mistake in a published one;
-# * judge it against simple baselines, and say so when a baseline wins;
-# * show which words decided, and let the net read a review of your own;
-# * use the same idea in one, two and three dimensions.
+# > **What you'll be able to do**
+# >
+# > * turn text into numbers, and say what is lost at each step;
+# > * judge texts by counting words and word pairs, a baseline that is hard to beat;
+# > * compute a one-dimensional convolution by hand, and build a text convnet in Keras;
+# > * split a verdict exactly into what each word added to it;
+# > * find the mistake in a published network, and show what it does to the training;
+# > * use convolution in one, two and three dimensions.
+# >
+# > **What you should know:** convolution, pooling and training a Keras model (chapter 1), and
+# > why several seeds and a paired test come before a claim (chapter 2).
+# >
+# > **Time:** an hour to read, with the questions; about five minutes to run.
+#
+# Numbers in the text come from the stored run, made in November 2026 on one processor core.
+# Your own run prints its own numbers, and they may differ a little. Words in **bold** are in the
+# glossary.
+
+# %% tags=["parameters", "hide-input"]
+seed: int = 0  # 0 to 1000000: seed of weights, shuffling and drawn films
+epochs: int = 4  # 1 to 100: passes over the reviews for the text convnet
+batch_size: int = 128  # 8 to 1024: reviews per step
+peak: float = 0.003  # 0.00001 to 0.1: highest learning rate of a training
+vector: int = 48  # 4 to 256: numbers per word in an embedding
+filters: int = 64  # 8 to 512: filters of each width in the text convnet
+seeds: int = 3  # 1 to 10: trainings of the text convnet for the final test
+recurrent_epochs: int = 2  # 1 to 100: passes for the recurrent net
+# What only the profiles need:
+profile: str = "quick"  # sample | quick | full: built-in data, real data, long recipes
+precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
+words: int = 10000  # 100 to 60000: size of the vocabulary, special codes included
+length: int = 500  # 60 to 2000: words that are kept of a review
+read_words: int = 300  # 60 to 2000: words of these that the networks read
+validation: int = 5000  # 100 to 20000: training reviews held out
+published: bool = False  # also train three nets as published, ten epochs each
 
 # %% [markdown]
-# We begin with the imports.
-# The module `reviews` turns text into rows of word codes.
+# Our texts are 50,000 reviews from the Internet Movie Database. Each is labeled: positive if its
+# author gave at least seven stars of ten, negative if at most four. Half of them are for
+# training, half for the test, and from the training half we hold out 5,000 for validation. The
+# words have been turned into numbers already, with a **vocabulary** of the most frequent ones;
+# we come back to that.
 
-# %%
-from itertools import pairwise
-import json
-import warnings
-
-from helpers import arithmetic, datasets, plots, reviews, training
+# %% tags=["measured"]
+from helpers import datasets, films, kept, plots, resumable, reviews, tables
+from helpers import training
 from helpers.backend import as_array
-from helpers.places import ROOT
 from helpers.records import claims_table, mistakes_table, record
 from IPython.display import HTML, display
 import keras
-from keras import layers, ops
+from keras import layers
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-# %% [markdown]
-# The next cell holds everything that can be changed without touching the code.
-# The comment behind each parameter says which values make sense.
-#
-# The textbook trains its net with a learning rate of 1e-4 for ten epochs.
-# The values below use a rate ten times as high and stop earlier: the same net, trained faster.
-# The profile `full` runs the textbook's own recipe.
-
-# %% tags=["parameters"]
-profile: str = "quick"  # sample | quick | full: built-in data, real data in minutes, the textbook
-seed: int = 0  # 0 to 1000000: seed of the weights, the shuffling and the drawn clips
-precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
-words: int = 10000  # 100 to 60000: size of the vocabulary, with the codes for padding and unknown
-length: int = 500  # 60 to 2000: words that are kept of a review
-validation: int = 5000  # 100 to 20000: training reviews held out to watch the training
-batch_size: int = 128  # 8 to 1024: reviews a step
-bag_epochs: int = 6  # 1 to 100: passes over the training reviews for the bag of words
-broken_epochs: int = 1  # 1 to 20: passes for the net without a sigmoid
-published_epochs: int = 6  # 1 to 100: passes for the textbook's net and for the dense net
-published_rate: float = 0.001  # 0.00001 to 0.1: learning rate of these two
-embedding: int = 32  # 4 to 256: numbers a word in the improved net
-filters: int = 128  # 8 to 512: filters of the improved net
-improved_epochs: int = 4  # 1 to 100: passes for the improved net
-improved_batch: int = 64  # 8 to 1024: reviews a step for the improved net
-improved_rate: float = 0.005  # 0.00001 to 0.1: highest learning rate of the improved net
-
-# %% [markdown]
-# ## Text becomes numbers
-#
-# We load reviews from the Internet Movie Database.
-# Each one is labelled: positive if its author gave at least seven stars of ten, negative if at most
-# four.
-# The vocabulary was learned from the training reviews alone.
-# A vocabulary that had seen the test would be a leak.
-
-# %% tags=["measured"]
 training.start(seed, precision)
-rounding = 1e-4 if precision == "exact" else 0.1  # largest difference that it may make
 imdb = datasets.load("imdb", profile, words=words, length=length)
-(all_rows, all_labels), (test_rows, test_labels) = imdb.train, imdb.test
 vocabulary = reviews.vocabulary_of(imdb.extra)
+names = np.array(list(vocabulary))  # the word of each code
+
+# %%
+all_rows, all_labels = np.array(imdb.train[0]), imdb.train[1]
+train_rows, train_labels = all_rows[:-validation], all_labels[:-validation]
+val_rows, val_labels = all_rows[-validation:], all_labels[-validation:]
+
+# %% tags=["hide-input"]
 for part in ("train", "test"):
     for kind in ("negative", "positive"):
         record(f"imdb.{part}.{kind}", imdb.report[part][kind], "count")
 record("imdb.left_out", imdb.report["left_out_count"], "count")
 record("imdb.texts_in_both_parts", imdb.report["texts_in_both_parts"], "count")
-
-# %% [markdown]
-# The last record is worth a thought.
-# Some texts stand in the training part and in the test part.
-# A model can learn them by heart, and the test then flatters it a little.
-# They are few, every published figure includes them, and so do ours.
-#
-# What does one review look like, and what does the network get?
-# We show a short one, and its words as codes.
-# Code 0 is padding, code 1 stands for any word outside the vocabulary, and small codes are frequent
-# words.
-
-# %% tags=["measured"]
-counts = (np.array(test_rows[:500]) > 0).sum(axis=1)
-short = int(np.argsort(counts)[60])
-display(HTML(reviews.highlight(reviews.text_of(imdb.extra, "test", short), np.zeros(length))))
-row = test_rows[short]
-words_read = reviews.decode(row, vocabulary)
-codes = row[row > reviews.PADDING]
-print("The row ends in:", *(f"{word}={code}" for word, code in zip(words_read, codes, strict=True)))
-
-# %% [markdown]
-# Capital letters and punctuation are gone, and so are rare words.
-# The word order is still there, and that is what a convolution can use.
-#
-# Reviews differ in length, but a batch is a rectangle.
-# So each review is cut to its last words, or padded with zeros in front.
-# The end is kept, because that is where the verdict tends to stand.
-# The picture shows how many reviews are cut: those in the last bar fill the whole row.
-
-# %% tags=["measured"]
-counts = (np.array(all_rows) > 0).sum(axis=1)
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-axis.hist(counts, bins=50, color="C0")
-axis.set(xlabel=f"words in the row (at most {length})", ylabel="training reviews")
-axis.set_title(f"How long reviews are ({imdb.label})")
-plots.show(figure, "A histogram of the number of words in a row, of all training reviews.")
 record("imdb.train.cut_share", imdb.report["train"]["cut"] / len(all_rows), "fraction")
 
 # %% [markdown]
-# We hold out some training reviews to watch the training.
-# The test reviews are touched only to measure finished models.
+# ## A critic who reads in alphabetical order
+#
+# Here is one of the validation reviews, with its words sorted from A to Z.
 
 # %% tags=["measured"]
-train_rows, train_labels = np.array(all_rows[:-validation]), all_labels[:-validation]
-watched = np.array(all_rows[-validation:]), all_labels[-validation:]
-assert len(train_rows) > 0, "the parameter validation must leave reviews to train on"
-assert 0.4 < train_labels.mean() < 0.6, "both labels must be in the training part"
+lengths = (val_rows > reviews.PADDING).sum(axis=1)
+shown = int(np.flatnonzero((lengths > 55) & (lengths < 75) & (val_labels == 0))[0])
+written = reviews.decode(val_rows[shown], vocabulary)
+print(*sorted(word for word in written if word != "[unknown]"))
+
+# %% [markdown]
+# > **Predict.** Would you dare to say whether its author liked the film? And a machine that
+# > learned from 20,000 reviews, all of them with their words in a jumble: how many of every
+# > hundred would it judge correctly?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > This author didn't. And the machine judges nearly nine of ten reviews correctly, although it
+# > never learns which word stood next to which. A review has more than two hundred words, and a
+# > dozen of them are usually enough to give its author away, in whatever order they come.
+# > </details>
+#
+# The machine counts. Each review becomes a row with one column per word of the vocabulary, and
+# in it the number of times that the word occurs. This is a **bag of words**: everything is in
+# there except the order. Nearly all of the 10,000 columns are zero, so we store a *sparse*
+# matrix, which keeps only the others.
+
+
+# %%
+def count_table(review, column, rows, columns):
+    ones = np.ones(len(review), dtype="float32")
+    return sparse.csr_matrix((ones, (review, column)), shape=(rows, columns))
+
+
+def count_words(rows):
+    review, place = np.nonzero(rows > reviews.UNKNOWN)
+    return count_table(review, rows[review, place], len(rows), words)
 
 
 # %% [markdown]
-# ## Convolution in one dimension
+# Two refinements make counting fair. A word that occurs five times doesn't say five times as
+# much, so counts are replaced by $1 + \log(\text{count})$. And a word that is in every review,
+# such as *the*, says nothing at all, so each column is weighted by how *few* reviews contain its
+# word. Together they are called **TF-IDF**, for term frequency and inverse document frequency.
 #
-# Each word becomes a short vector, its **embedding**.
-# A sentence is then a table with one row a word, and one column a number of the embedding.
-# A filter of width 2 reads two neighbouring rows with all their columns at once.
-# It moves along one axis only, from the first word to the last.
-#
-# The function below is the convolution of chapter 1 with one loop less.
-# Its `output_size` is the same formula, and it refuses a filter that is longer than the sequence.
+# On top we put the linear classifier of chapter 1, with two classes: one weight per word, add
+# up, apply a **sigmoid**. Statisticians call it logistic regression, and scikit-learn finds the
+# best weights in a second or two. Its one knob, `C`, says how large the weights may grow. We
+# chose it on the validation reviews: `3` for words; for the classifier that we build next, `10`
+# and `30` were equally good, and we take `10`.
 
 
 # %%
-def convolve(sequence, kernel, bias, stride=1):
-    """Sequence (steps, depth) and kernel (window, depth, filters) to responses (out, filters)."""
-    window, _, depth = kernel.shape
-    steps = arithmetic.output_size(len(sequence), window, stride)
-    output = np.zeros((steps, depth), np.float32)
-    for step in range(steps):
-        patch = sequence[step * stride : step * stride + window]
-        output[step] = np.tensordot(patch, kernel, axes=2) + bias
-    return output
+def make_bag(count, freedom):
+    return make_pipeline(
+        FunctionTransformer(count),
+        TfidfTransformer(sublinear_tf=True),
+        LogisticRegression(C=freedom, max_iter=200),
+    )
 
 
-# %% [markdown]
-# One source draws a filter of width 2 over words of depth 4.
-# It has two times four weights and a bias.
-# We run ours over a sentence of six words and compare with Keras.
-# Expect five responses: there are five pairs of neighbours.
+def positive(model, rows):
+    """The probability that each review is positive, whatever kind of model it is."""
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(rows)[:, 1]
+    batches = training.batches(rows[:, -read_words:], None, 256)
+    return model.predict(batches, verbose=0)[:, 0]
+
+
+def accuracy(model, rows, labels):
+    return np.mean((positive(model, rows) > 0.5) == labels)
+
 
 # %%
-random = np.random.default_rng(0)
-sentence = "not a good film at all".split()
-vectors = random.normal(size=(6, 4)).astype(np.float32)
-layer = layers.Conv1D(1, 2)
-layer.build((None, 6, 4))
-kernel, bias = layer.get_weights()
-by_hand = convolve(vectors, kernel, bias)
-assert np.abs(by_hand - as_array(layer(vectors[None]))[0]).max() < rounding
-assert layer.count_params() == arithmetic.convolution_parameters((2,), 4, 1)
-record("imdb.filter_2x1_depth_4.parameters", layer.count_params(), "count")
-print("responses:", len(by_hand))
+def shuffle_words(rows, random):
+    shuffled = rows.copy()
+    for row in shuffled:
+        written = row[row > reviews.PADDING]  # padding stays in front
+        row[len(row) - len(written) :] = random.permutation(written)
+    return shuffled
 
-# %%
-limit = 2.5
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), width_ratios=(4, 4, 2), layout="constrained")
-pairs = [f"{first} {second}" for first, second in pairwise(sentence)]
-panels = [
-    (vectors, "sentence: 6 words", sentence),
-    (kernel[..., 0], "filter of width 2", ["first word", "second word"]),
-]
-panels.append((by_hand, "responses", pairs))
-for axis, (panel, title, names) in zip(axes, panels, strict=True):
-    shown = axis.imshow(panel, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_xticks(range(panel.shape[1]))
-    axis.set(xlabel="depth", ylim=(5.5, -0.5), frame_on=False)
-    axis.set_title(title, fontsize=10)
-figure.colorbar(shown, ax=axes, label="value", shrink=0.7)
-figure.suptitle("A filter slides along a sentence")
+
+val_shuffled = shuffle_words(val_rows, np.random.default_rng(seed))
+
+# %% tags=["measured"]
+judges = {"words": make_bag(count_words, 3)}
+judges["words"].fit(train_rows, train_labels)
+for what, rows in (("as written", val_rows), ("shuffled", val_shuffled)):
+    print(f"{what}: {accuracy(judges['words'], rows, val_labels):.1%} correct")
+[opinion] = positive(judges["words"], val_rows[shown : shown + 1])
+print(f"the review above: {opinion:.0%} positive")
+
+# %% tags=["measured", "hide-input"]
+record(
+    "imdb.bag_of_words.validation_accuracy",
+    accuracy(judges["words"], val_rows, val_labels),
+    "fraction",
+)
+record("imdb.alphabetical.positive", opinion, "fraction")
+weights = judges["words"][-1].coef_[0]
+frequent = np.arange(2, min(2000, len(names)))
+ranked = frequent[np.argsort(weights[frequent])]
+chosen = np.concatenate([ranked[:12], ranked[-12:]])
+figure, axis = plt.subplots(figsize=(6.5, 5.2), layout="constrained")
+colors = np.where(weights[chosen] > 0, "C0", "C1")
+axis.barh(names[chosen], weights[chosen], color=colors)
+axis.axvline(0, color="0.4", linewidth=0.8)
+axis.set(xlabel="weight (above zero: positive)", title=f"What words say ({imdb.label})")
 plots.show(
     figure,
-    "Three coloured tables: a sentence of six words with four numbers each, a filter of two rows "
-    "and four columns, and a column of five responses, one for each pair of neighbouring words.",
+    "Bars for the twelve words with the most negative weights and the twelve with the "
+    "most positive weights, of the two thousand most frequent words.",
 )
 
 # %% [markdown]
-# What if the filter is longer than the sentence?
-# There is no position at which it fits, and the formula says so.
+# It gets 89.6 %<!-- imdb.bag_of_words.validation_accuracy --> of the validation reviews right,
+# with the words as written or shuffled: the same answers, down to the last one. Our sorted
+# review is negative, and the machine gives it a probability of
+# 32 %<!-- imdb.alphabetical.positive --> to be positive, so it would have guessed right. The
+# weights tell you how. These are words that you might have picked yourself, and a long review
+# has so many of them that they outvote the few that mislead.
+#
+# (Do you see digits among them? Some authors write their stars into the text, and the label was
+# made from the stars. No rule was broken, but such a review gives its answer away.)
+
+# %% [markdown]
+# ## Does order help?
+#
+# Now we let the machine see a little order: besides the words it counts *pairs* of neighbors.
+# "Not a good film" then contains *not a*, *a good* and *good film*. A run of $n$ neighboring
+# words is called an **n-gram**; ours are bigrams.
+#
+# There is a snag. With 10,000 words there are 100 million possible pairs, far too many columns.
+# The usual trick is **hashing**: compute a number from the pair that looks random but is always
+# the same for the same pair, and let it choose one of about a million slots. Some pairs will
+# share a slot. Most of those are so rare that it does no harm.
+
+# %%
+SLOTS = 2**20
+
+
+def slot_of(first, second):
+    pair = first.astype("int64") * words + second
+    return pair * 2654435761 % 2**32 // (2**32 // SLOTS)
+
+
+def count_pairs(rows):
+    first, second = rows[:, :-1], rows[:, 1:]
+    review, place = np.nonzero((first > reviews.UNKNOWN) & (second > reviews.UNKNOWN))
+    slot = slot_of(first[review, place], second[review, place])
+    return count_table(review, slot, len(rows), SLOTS)
+
+
+def count_words_and_pairs(rows):
+    return sparse.hstack([count_words(rows), count_pairs(rows)], format="csr")
+
+
+# %% [markdown]
+# > **Predict.** The same reviews, the same classifier, and now pairs as well as words. By how
+# > many points does the accuracy rise? And if the machine had only 1,000 reviews to learn from?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > With all reviews it rises by a point or two, so something like every tenth error disappears.
+# > With 1,000 reviews the pairs are of no use: a pair is much rarer than a word, and a machine
+# > can only learn what a pair means after it has met it several times.
+# > </details>
+
+# %% tags=["measured"]
+judges["pairs"] = make_bag(count_words_and_pairs, 10)
+judges["pairs"].fit(train_rows, train_labels)
+
+counts = [len(train_rows) // 20, len(train_rows) // 5, len(train_rows)]
+curves = {"words": [], "pairs": []}
+for name, curve in curves.items():
+    for number in counts[:-1]:
+        smaller = clone(judges[name]).fit(train_rows[:number], train_labels[:number])
+        curve.append(accuracy(smaller, val_rows, val_labels))
+    curve.append(accuracy(judges[name], val_rows, val_labels))
+
+# %% tags=["measured", "hide-input"]
+COLORS = {"words": "C6", "pairs": "C2", "textCNN": "C1", "GRU": "C4"}
+figure, axis = plt.subplots(figsize=(6.2, 3.6), layout="constrained")
+for name, curve in curves.items():
+    axis.semilogx(counts, curve, "o-", color=COLORS[name])
+axis.set(xlabel="training reviews", ylabel="validation accuracy")
+axis.set_title(f"Pairs need more examples ({imdb.label})")
+axis.set_xticks(counts, [f"{number:,}" for number in counts])
+axis.minorticks_off()
+axis.yaxis.set_major_formatter("{x:.0%}")
+plots.label_ends(axis, axis.lines, list(curves))
+plots.show(
+    figure,
+    "Validation accuracy against the number of training reviews, for words alone and "
+    "for words with pairs. Both rise; the gap between them widens to the right.",
+)
+for name, curve in curves.items():
+    for step, value in enumerate(curve, start=1):
+        record(f"imdb.{name}.step_{step}.accuracy", value, "fraction")
+record("imdb.bag_of_pairs.validation_accuracy", curves["pairs"][-1], "fraction")
+
+# %% [markdown]
+# With all 20,000 reviews, pairs lift the accuracy from
+# 89.6 %<!-- imdb.bag_of_words.validation_accuracy --> to
+# 90.5 %<!-- imdb.bag_of_pairs.validation_accuracy -->. With 1,000 the two stand at
+# 83.7 %<!-- imdb.words.step_1.accuracy --> and 83.8 %<!-- imdb.pairs.step_1.accuracy -->.
+# The gain grows with the data.<!-- imdb.pairs.step_3.accuracy - imdb.words.step_3.accuracy >
+# imdb.pairs.step_1.accuracy - imdb.words.step_1.accuracy -->
+#
+# So word order does matter, on real reviews and not only in examples made up for the purpose.
+# Keep this machine in mind. It is a **baseline** in the strict sense: whatever we build from now
+# on has to beat it, or we have to say why it doesn't.
+#
+# Which pairs did it find? We look at those that occur at least fifty times.
+
+# %% tags=["measured", "hide-input"]
+first, second = train_rows[:, :-1].astype("int64"), train_rows[:, 1:].astype("int64")
+both = (first > reviews.UNKNOWN) & (second > reviews.UNKNOWN)
+pairs, times = np.unique(first[both] * words + second[both], return_counts=True)
+pairs = pairs[times >= 50]
+pair_weights = judges["pairs"][-1].coef_[0][words:]
+values = pair_weights[slot_of(pairs // words, pairs % words)]
+ranked = np.argsort(values)
+chosen = np.concatenate([ranked[:12], ranked[-12:]])
+labels = [f"{names[pairs[i] // words]} {names[pairs[i] % words]}" for i in chosen]
+figure, axis = plt.subplots(figsize=(6.5, 5.2), layout="constrained")
+axis.barh(labels, values[chosen], color=np.where(values[chosen] > 0, "C0", "C1"))
+axis.axvline(0, color="0.4", linewidth=0.8)
+axis.set(xlabel="weight (above zero: positive)", title=f"What pairs say ({imdb.label})")
+plots.show(
+    figure,
+    "Bars for the twelve word pairs with the most negative weights and the twelve with "
+    "the most positive weights.",
+)
+
+# %% [markdown]
+# Some of these are one strong word in company, such as *the best* and *the worst*, and say little
+# more than the word alone. Others say what none of their words says: *must see*, *well worth*,
+# *not even*, *at best*. And there are the stars again, *7 10* for seven of ten.
+
+# %% [markdown]
+# ## How text becomes numbers
+#
+# So far we took the numbers for granted. Here are the steps, because each of them loses
+# something.
+#
+# 1. **Tokenization** cuts the text into words. Capitals and punctuation are gone after it.
+# 2. A **vocabulary** gives each word a code. Code 0 is padding, code 1 stands for every word
+#    that isn't in the vocabulary, and the rest follow by frequency: *the* is 2. The vocabulary
+#    comes from the training reviews alone, because one that had seen the test would be a leak.
+# 3. **Padding** makes all reviews equally long. A review that is too long loses its beginning,
+#    and one that is too short gets zeros in front. Keeping the end is a bet that the verdict
+#    stands there.
+#
+# Keras has both parts ready: the layer `TextVectorization` for the first two steps, and
+# `keras.utils.pad_sequences` for the third.
+
+# %%
+review = "Not a good film at all. I have seen better acting at the zoo!"
+rows = [reviews.encode(review, vocabulary, length)]
+if keras.config.backend() == "tensorflow":  # the layer needs TensorFlow
+    vectorize = layers.TextVectorization(max_tokens=words, vocabulary=list(names[2:]))
+    codes = as_array(vectorize([review]))
+    rows.append(keras.utils.pad_sequences(codes, maxlen=length)[0])
+assert all(np.array_equal(row, rows[0]) for row in rows)
+print(rows[0][-16:])
+print(*reviews.decode(rows[0], vocabulary))
+
+# %% [markdown]
+# Both give the same row. (They would disagree about *don't*, which the layer turns into *dont*
+# and the course keeps as it is.)
+#
+# How much gets lost? Of the training reviews, 8.0 %<!-- imdb.train.cut_share --> have more than
+# 500 words, and lose the beginning. And 123<!-- imdb.texts_in_both_parts --> texts stand in the
+# training half and in the test half as well, so a model can know them by heart. That flatters
+# every test accuracy on these data a little, ours included, but they are too few to matter.
+
+# %% [markdown]
+# ## A filter of width two
+#
+# To the bag, *good film* and *great movie* are two pairs that have nothing to do with each
+# other. Whatever it learns about the one, it doesn't know about the other. A convnet can do
+# better, if words that mean similar things get similar numbers.
+#
+# So each word gets a short vector, its **embedding**. The vectors start at random and are
+# trained like all other weights. A sentence is then a table with one row per word, and a filter
+# of width 2 covers two neighboring rows in their whole depth. It slides along one axis only,
+# from the first word to the last. Compare the function with `convolve` in chapter 1: one loop
+# has gone.
+
+
+# %%
+def output_size(size, window, stride=1):
+    if window > size:
+        raise ValueError(f"A window of {window} doesn't fit into {size} steps.")
+    return (size - window) // stride + 1
+
+
+def convolve(sequence, kernel, bias=0.0, stride=1):
+    window, _, count = kernel.shape
+    output = np.zeros((output_size(len(sequence), window, stride), count))
+    for step in range(len(output)):
+        patch = sequence[step * stride : step * stride + window]
+        for k in range(count):
+            output[step, k] = np.sum(patch * kernel[..., k])
+    return output + bias
+
+
+# %% [markdown]
+# > **Predict.** A sentence of six words, vectors of four numbers, one filter of width 2. How
+# > many weights does the filter have, and how many responses does it give?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > Two times four weights and a bias make nine parameters. It gives five responses, because six
+# > words have five pairs of neighbors. Four filters would give a table of five by four.
+# > </details>
+
+# %%
+sentence = "not a good film at all".split()
+random = np.random.default_rng(0)
+vectors = random.normal(size=(len(sentence), 4)).astype("float32")
+layer = layers.Conv1D(1, kernel_size=2)
+from_keras = as_array(layer(vectors[None]))[0]
+kernel = as_array(layer.kernel)
+by_hand = convolve(vectors, kernel, as_array(layer.bias))
+tolerance = 1e-5 if precision == "exact" else 0.1
+np.testing.assert_allclose(by_hand, from_keras, atol=tolerance)
+print(f"{len(by_hand)} responses, {layer.count_params()} parameters; Keras agrees")
+
+# %% tags=["hide-input"]
+from itertools import pairwise
+
+record("imdb.filter_2x1_depth_4.parameters", layer.count_params(), "count")
+neighbors = [f"{left} {right}" for left, right in pairwise(sentence)]
+panels = (
+    (vectors, "sentence: 6 words", sentence),
+    (kernel[..., 0], "filter of width 2", ["first word", "second word"]),
+    (by_hand, "responses", neighbors),
+)
+
+# %% tags=["hide-input"]
+widths = (4, 4, 2)
+figure, axes = plt.subplots(
+    *(1, 3),
+    figsize=(9, 3.2),
+    width_ratios=widths,
+    layout="constrained",
+)
+for axis, (panel, title, labels) in zip(axes, panels, strict=True):
+    drawn = axis.imshow(panel, cmap="RdBu_r", vmin=-2.5, vmax=2.5)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_xticks(range(panel.shape[1]))
+    axis.set(title=title, xlabel="depth", ylim=(5.5, -0.5))
+    axis.grid(False)
+figure.colorbar(drawn, ax=axes, label="value", shrink=0.7)
+plots.show(
+    figure,
+    "Three colored tables: a sentence of six words with four numbers each, a filter of "
+    "two rows and four columns, and a column of five responses, one per word pair.",
+)
+
+# %% [markdown]
+# The size follows the formula of chapter 1, for one axis:
+# $\lfloor (W - F) / S \rfloor + 1$ responses. A filter that is longer than the sentence has no
+# position at all:
 
 # %%
 try:
-    convolve(vectors, np.zeros((7, 4, 1)), 0)
+    convolve(vectors, np.zeros((7, 4, 1)))
 except ValueError as error:
     print(error)
 
 # %% [markdown]
-# One source works the formula out for a sequence of ten steps and a filter of width three.
-# It prints 4.5 outputs for stride 2 and five for stride 1.
-# There is no half output, and stride 1 leaves more.
-
-# %%
-for stride in (1, 2):
-    print(f"10 steps, width 3, stride {stride}:", arithmetic.output_size(10, 3, stride))
+# A filter of width 2 is a detector of pairs, one of width 3 a detector of triples, and so on.
+# The bag has one weight for each pair that it has ever met. The filter has eight weights for all
+# pairs, and answers to a pair that it never met if the vectors resemble those of pairs that it
+# knows.
 
 # %% [markdown]
-# ## Two simple baselines
+# ## A convnet for text
 #
-# Before the convolution, we ask how far one gets without it.
-# A result means nothing without something simple beside it.
-#
-# The **bag of words** gives every word one number, its vote.
-# It averages the votes of all words and decides by the average.
-# Word order plays no part: "not a good film" and "a good film, not" are the same to it.
-# In Keras this is an embedding of size one.
+# In 2014 Yoon Kim showed how little it takes to judge a sentence with this idea: embeddings,
+# filters of three widths side by side, and of every filter only its *strongest* response in the
+# whole text, which is **global max pooling**. A linear classifier reads those maxima. Nothing is
+# deep about it, and it has been known as the **textCNN** ever since.
 
 
 # %%
-def accuracy_of(model, name):
-    """Record the accuracy on the test reviews; return it."""
-    value = training.evaluate(model, np.array(test_rows), test_labels)["accuracy"]
-    record(f"imdb.{name}.test_accuracy", value, "fraction")
-    return value
+def make_textcnn():
+    steps = min(read_words, length)
+    inputs = keras.Input((steps,))
+    vectors = layers.Embedding(words, vector, name="vectors")(inputs)
+    kept_words = layers.Dropout(0.2, noise_shape=(None, steps, 1))(vectors)
+    strongest = []
+    for width in (2, 3, 4):
+        name = f"width_{width}"
+        windows = layers.Conv1D(filters, width, activation="relu", name=name)
+        strongest.append(layers.GlobalMaxPooling1D()(windows(kept_words)))
+    joined = layers.Dropout(0.5)(layers.Concatenate()(strongest))
+    outputs = layers.Dense(1, activation="sigmoid", name="verdict")(joined)
+    return keras.Model(inputs, outputs, name="textcnn")
 
 
-def bag_of_words():
+# %% tags=["hide-input"]
+BOX = {"boxstyle": "round,pad=0.5", "facecolor": "#cfe3f2", "edgecolor": "none"}
+blocks = [(0, 1, f"{min(read_words, length)} words,\n{vector} numbers each")]
+for height, width in ((2, 2), (1, 3), (0, 4)):
+    blocks.append((1.5, height, f"{filters} filters\nof width {width}"))
+    blocks.append((2.8, height, "the maximum\nof each"))
+blocks.append((4.1, 1, f"{3 * filters} maxima"))
+blocks.append((5.1, 1, "verdict"))
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(8.4, 3), layout="constrained")
+for x, y, text in blocks:
+    axis.text(x, y, text, ha="center", va="center", bbox=BOX)
+links = [(4.5, 4.75, 1, 1)]
+for y in (0, 1, 2):
+    links += [(0.58, 1.05, 1, y), (1.95, 2.3, y, y), (3.35, 3.64, y, 1)]
+for x, x_next, y, y_next in links:
+    arrow = {"arrowstyle": "->", "color": "0.4"}
+    axis.annotate("", (x_next, y_next), (x, y), arrowprops=arrow)
+axis.set(xlim=(-0.6, 5.5), ylim=(-0.4, 2.4))
+axis.set_axis_off()
+plots.show(
+    figure,
+    "A diagram: word vectors feed filters of three widths side by side; the maximum of "
+    "each filter goes to one verdict.",
+)
+
+# %% tags=["hide-input"]
+text_net = make_textcnn()
+record("imdb.textcnn.parameters", text_net.count_params(), "count")
+record("imdb.textcnn.embedding", text_net.get_layer("vectors").count_params(), "count")
+
+# %% [markdown]
+# It has 508,033<!-- imdb.textcnn.parameters --> parameters, and
+# 480,000<!-- imdb.textcnn.embedding --> of them are word vectors. That is a lot to learn from
+# 20,000 reviews, so there are two dropouts. The second is the usual one. The first drops whole
+# *words*: with `noise_shape=(None, steps, 1)` one coin is tossed per word, and all its numbers
+# stay or go together. A network that can't rely on any single word has to use the others.
+#
+# The network reads the last 300 words of a review. Training is as in chapter 1, with two
+# classes instead of ten: one output, a sigmoid, and *binary* cross-entropy.
+
+
+# %%
+def train(model, rows, labels, epochs, seed, **watch):
+    steps = training.steps_in(len(rows), batch_size, epochs)
+    model.compile(
+        optimizer=keras.optimizers.Adam(training.one_cycle(peak, steps)),
+        loss="binary_crossentropy",
+        metrics=["accuracy"],
+    )
+    batches = training.batches(rows[:, -read_words:], labels, batch_size, seed=seed)
+    return model.fit(batches, epochs=epochs, verbose=0, **watch)
+
+
+watched = training.batches(val_rows[:, -read_words:], val_labels, 256)
+
+# %% tags=["measured"]
+training.start(seed)
+judges["textCNN"] = make_textcnn()
+history = train(
+    judges["textCNN"],
+    train_rows,
+    train_labels,
+    epochs,
+    seed,
+    validation_data=watched,
+    callbacks=[training.Progress()],
+).history
+
+# %% tags=["measured", "hide-input"]
+plots.show(
+    plots.learning_curves({"textCNN": history}, f"The text convnet ({imdb.label})"),
+    "Loss and accuracy of the text convnet over the epochs. The training curves go on "
+    "improving while the validation curves level off.",
+)
+record("imdb.textcnn.validation_accuracy", history["val_accuracy"][-1], "fraction")
+record("imdb.textcnn.training_accuracy", history["accuracy"][-1], "fraction")
+
+# %% [markdown]
+# In its last pass it judges 90.9 %<!-- imdb.textcnn.training_accuracy --> of the training reviews
+# correctly, although dropout makes each of them harder, and
+# 88.1 %<!-- imdb.textcnn.validation_accuracy --> of the validation reviews. It begins to know its
+# training reviews better than reviews in general,<!-- imdb.textcnn.training_accuracy >
+# imdb.textcnn.validation_accuracy + 0.01 --> and it hasn't caught up with the counter of
+# words.<!-- imdb.textcnn.validation_accuracy < imdb.bag_of_words.validation_accuracy -->
+
+# %% [markdown]
+# ## A network that reads from left to right
+#
+# There is an older way to use order. A **recurrent network** reads word by word and keeps a
+# memory, a vector that each word changes a little. After the last word the memory holds what
+# the network made of the text. The **GRU** (gated recurrent unit) is a kind that learns what to
+# keep and what to forget. Like a convolution it uses the same weights at every position. Unlike
+# a convolution it can't work on two positions at once, because each step needs the memory that
+# the step before has left.
+
+
+# %%
+def make_recurrent():
+    steps = min(read_words, length)
     return keras.Sequential(
         [
-            keras.Input((length,)),
-            layers.Embedding(words, 1, mask_zero=True, name="votes"),
-            layers.GlobalAveragePooling1D(),
+            keras.Input((steps,)),
+            layers.Embedding(words, vector),
+            layers.Dropout(0.2, noise_shape=(None, steps, 1)),
+            layers.GRU(32),
+            layers.Dropout(0.5),
             layers.Dense(1, activation="sigmoid"),
-        ]
+        ],
+        name="recurrent",
     )
 
 
-# %% tags=["measured"]
-bag = bag_of_words()
-bag.compile(keras.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"])
-histories = {}
-histories["bag of words"] = training.fit(
-    bag,
-    train_rows,
-    train_labels,
-    epochs=bag_epochs,
-    batch_size=batch_size,
-    validation=watched,
-    seed=seed,
-)
-accuracies = {"bag of words": accuracy_of(bag, "bag_of_words")}
+# %% [markdown]
+# Per word the filters of the textCNN multiply $(2 + 3 + 4) \cdot 48 \cdot 64$ times. The GRU
+# has three gates, each of which reads the vector and the memory:
+# $3 \cdot (48 + 32) \cdot 32$.
+
+# %%
+products = {
+    "textCNN": (2 + 3 + 4) * vector * filters,
+    "GRU": 3 * (vector + 32) * 32,
+}
+print(products, f"ratio {products['textCNN'] / products['GRU']:.1f}")
+
+# %% tags=["hide-input"]
+record("imdb.textcnn.products", products["textCNN"], "count")
+record("imdb.recurrent.products", products["GRU"], "count")
 
 # %% [markdown]
-# The votes can be read.
-# We show the words with the strongest ones.
-# Votes of rare words are mostly luck, so we look at the two thousand most frequent words only.
-
-# %% tags=["measured"]
-names = np.array(list(vocabulary))[2:2000]
-votes = bag.get_layer("votes").get_weights()[0][2 : 2 + len(names), 0]
-votes = votes * np.sign(bag.layers[-1].get_weights()[0][0, 0])
-order = np.argsort(votes)
-chosen = np.concatenate([order[:12], order[-12:]])
-figure, axis = plt.subplots(figsize=(6.5, 5), layout="constrained")
-colors = np.where(votes[chosen] > 0, "C0", "C1")
-axis.barh(names[chosen], votes[chosen], color=colors)
-axis.axvline(0, color="0.4", linewidth=0.8)
-axis.set(xlabel="vote (above zero: positive)", title=f"The strongest votes ({imdb.label})")
-plots.show(
-    figure,
-    "Bars for the twelve words with the strongest negative votes and the twelve with the strongest "
-    "positive votes.",
-)
-
-# %% [markdown]
-# If there are numbers among the words, think of what they are.
-# Some authors write their stars into the text, and the label was made from the stars.
-# No rule was broken, but the bag of words has read the answer.
+# > **Predict.** So the GRU multiplies 3.6<!-- imdb.textcnn.products / imdb.recurrent.products
+# > --> times less often. Will an epoch take 3.6 times less long?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > No. A convolution computes all positions of all reviews at once, and processors are good at
+# > that. The GRU goes through 300 small steps, one after another, and every step has to wait for
+# > the one before. The more your processor can do at the same time, the more of it the GRU leaves
+# > idle. In our run it was even slower than the convnet.
+# > </details>
 #
-# The second baseline is a **dense net**.
-# It sees the words in their order: the embeddings of all positions are put into one long row.
-# But it has a separate weight for every position.
-# What it learns about "boring" as the tenth word from the end, it does not know for the eleventh.
+# We train it together with the others, in the test below.
+
+# %% [markdown]
+# ## A published net, and what its last line lacks
+#
+# Textbooks like to show Conv1D on exactly these reviews. One well-known network stacks two
+# convolutions with wide windows, and a course that retells it reports about `80 %` on validation
+# reviews, better than a dense net. Here are the network and its opponent:
 
 
 # %%
-def dense_net():
+def make_published(activation="sigmoid", bias="zeros", name="published"):
+    return keras.Sequential(
+        [
+            keras.Input((length,)),
+            layers.Embedding(words, 128),
+            layers.Conv1D(32, 7, activation="relu"),
+            layers.MaxPooling1D(5),
+            layers.Conv1D(32, 7, activation="relu"),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(1, activation=activation, bias_initializer=bias),
+        ],
+        name=name,
+    )
+
+
+# %%
+def make_dense(name="dense"):
     return keras.Sequential(
         [
             keras.Input((length,)),
@@ -318,509 +684,624 @@ def dense_net():
             layers.Flatten(),
             layers.Dense(32, activation="relu"),
             layers.Dense(1, activation="sigmoid"),
-        ]
+        ],
+        name=name,
     )
 
 
-# %% [markdown]
-# We train it with the textbook's optimizer, loss and batches, so that it can be compared with the
-# textbook's convolution.
-
-
 # %%
-def train_as_published(model, epochs):
-    """The textbook's optimizer, loss and batches."""
-    optimizer = keras.optimizers.RMSprop(published_rate)
-    model.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
-    return training.fit(
-        model,
-        train_rows,
-        train_labels,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation=watched,
-        seed=seed,
-    )
+make_published().summary()
+sizes = [output_size(length, 7)]
+sizes.append(output_size(sizes[-1], 5, stride=5))
+sizes.append(output_size(sizes[-1], 7))
+print("by the formula:", *sizes)
 
-
-# %% tags=["measured"]
-training.start(seed)
-dense = dense_net()
-histories["dense"] = train_as_published(dense, published_epochs)
-accuracies["dense"] = accuracy_of(dense, "dense")
+# %% tags=["hide-input"]
+record("imdb.published.parameters", make_published().count_params(), "count")
 
 # %% [markdown]
-# ## The textbook's net, as printed
+# In print, the last line is `Dense(1)`, *without* the sigmoid, and the loss is binary
+# cross-entropy. That is a mistake. Binary cross-entropy takes the logarithm of a *probability*,
+# and a dense layer without an activation returns any number.
 #
-# Now the convolution.
-# The net embeds each word in 128 numbers and slides 32 filters of width 7 along the text.
-# Pooling keeps the best of five neighbours, a second convolution follows, and global max pooling
-# keeps the strongest response of each filter, wherever it was.
-#
-# First the sizes, by the formula, for 500 words.
-# The function also stops us early if we choose a `length` that is too short for these filters.
-
+# What does Keras do with an output of $-0.3$ or $1.7$? It clips it into the range from 0 to 1.
+# Here is the loss of a positive review, for every possible output.
 
 # %%
-def published_sizes(steps):
-    sizes = [arithmetic.output_size(steps, 7)]
-    sizes.append(arithmetic.output_size(sizes[-1], 5, 5))
-    sizes.append(arithmetic.output_size(sizes[-1], 7))
-    return sizes
+outputs = np.linspace(-3, 3, 241, dtype="float32")[:, None]
+targets = np.ones_like(outputs)
+cross_entropy = keras.losses.binary_crossentropy
+clipped = as_array(cross_entropy(targets, outputs))
+with_sigmoid = as_array(cross_entropy(targets, outputs, from_logits=True))
+assert np.ptp(clipped[outputs[:, 0] < -0.01]) == 0  # flat
 
-
-print("500 words, then", *published_sizes(500))
-print("words that one response of the last layer sees:", end=" ")
-print(arithmetic.receptive_field([(7, 1), (5, 5), (7, 1)]))
-
-
-# %%
-def published_net(last):
-    """The textbook's net; `last` is its last layer."""
-    stack = [
-        keras.Input((length,)),
-        layers.Embedding(words, 128),
-        layers.Conv1D(32, 7, activation="relu"),
-        layers.MaxPooling1D(5),
-        layers.Conv1D(32, 7, activation="relu"),
-        layers.GlobalMaxPooling1D(),
-    ]
-    return keras.Sequential([*stack, last])
-
-
-# %% tags=["measured"]
-training.start(seed)
-expected = published_sizes(length)
-broken = published_net(layers.Dense(1))
-assert [broken.layers[number].output.shape[1] for number in (1, 2, 3)] == expected
-record("imdb.published.parameters", broken.count_params(), "count")
-histories["no sigmoid"] = train_as_published(broken, broken_epochs)
-
-# %% [markdown]
-# The textbook's code ends in `Dense(1)` and trains with binary cross-entropy.
-# This is a mistake.
-# Binary cross-entropy takes the logarithm of a *probability*, and a dense layer without activation
-# returns any number.
-#
-# What does Keras do with -0.3 or 1.7?
-# It clips them into the range from 0 to 1, and there the trouble begins.
-# We draw the loss of a positive review against the output of the net, with and without a sigmoid.
-
-# %%
-outputs = np.linspace(-3, 3, 241).astype(np.float32)
-ones = np.ones_like(outputs)
-loss = keras.losses.binary_crossentropy
-raw = as_array(loss(ones[:, None], outputs[:, None]))
-logits = as_array(loss(ones[:, None], outputs[:, None], from_logits=True))
+# %% tags=["hide-input"]
 figure, axis = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-axis.plot(outputs, raw, label="Dense(1) alone: clipped")
-axis.plot(outputs, logits, label="Dense(1) with a sigmoid")
-axis.axvspan(-3, 0, color="0.9", zorder=0)
-axis.axvspan(1, 3, color="0.9", zorder=0)
-axis.set(xlabel="output of Dense(1)", ylabel="loss of a positive review")
-axis.set_title("Without a sigmoid the loss is flat outside 0 to 1 (grey)")
-axis.legend()
+lines = axis.plot(outputs, np.stack([clipped, with_sigmoid], axis=-1))
+for left, right in ((-3, 0), (1, 3)):
+    axis.axvspan(left, right, color="0.92", zorder=0)
+axis.text(-2.9, 13.8, "Dense(1) alone", color=lines[0].get_color())
+axis.text(-2.9, 4.2, "with a sigmoid", color=lines[1].get_color())
+axis.set(xlabel="output of Dense(1)", ylabel="loss of a positive review", xlim=(-3, 3))
+axis.set_title("Flat outside 0 to 1")
 plots.show(
     figure,
-    "Two curves. The loss with a sigmoid falls smoothly everywhere. The loss without one is a flat "
-    "plateau below 0, a steep fall between 0 and 1, and flat at zero above 1.",
+    "The loss with a sigmoid falls smoothly everywhere. The loss without one is a high "
+    "plateau below 0, a steep fall between 0 and 1, and zero above 1.",
 )
-assert np.ptp(raw[outputs < -0.01]) == 0
 
 # %% [markdown]
-# On the grey plateau on the left the loss is at its highest, and its slope is zero.
-# A positive review that lands there is as wrong as can be, and the net learns nothing from it.
+# > **Predict.** Suppose a positive review gets the output $-0.3$. It's as wrong as can be. By
+# > how much will gradient descent change the weights?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > Not at all. On the plateau the loss is high, but its slope is zero, and gradient descent
+# > follows slopes. The review has no vote.
+# > </details>
 #
-# So everything hangs on where the outputs happen to start.
-# We make an unlucky start: the last bias begins at -0.5, so that all outputs are below zero.
-# Then we train on a few hundred reviews, once without a sigmoid and once with one, and ask whether
-# any weight has moved.
-# A negative bias should be no obstacle: it is the first thing that training corrects.
+# Let's bring the network into that state on purpose. We start its last bias at $-0.5$, so that
+# all outputs are below zero, and train for one pass over 512 reviews. A negative bias is no
+# obstacle for a healthy network: it is the first thing that training corrects.
 
 # %% tags=["measured"]
-for activation in (None, "sigmoid"):
+for name, activation in (("no_sigmoid", None), ("sigmoid", "sigmoid")):
     training.start(seed)
-    unlucky = keras.initializers.Constant(-0.5)
-    model = published_net(layers.Dense(1, activation=activation, bias_initializer=unlucky))
-    before = model.get_weights()
-    model.compile("rmsprop", "binary_crossentropy")
-    training.fit(model, train_rows[:512], train_labels[:512], epochs=1, batch_size=64, seed=seed)
-    pairs = zip(before, model.get_weights(), strict=True)
-    moved = sum(int((old != new).sum()) for old, new in pairs)
-    assert (moved > 0) == (activation == "sigmoid")
-    record(f"imdb.unlucky_start.{activation or 'no_sigmoid'}.weights_moved", moved, "count")
+    unlucky = make_published(activation, keras.initializers.Constant(-0.5))
+    before = unlucky.get_weights()
+    unlucky.compile("rmsprop", "binary_crossentropy")
+    unlucky.fit(train_rows[:512], train_labels[:512], batch_size=64, verbose=0)
+    pairs_of_weights = zip(before, unlucky.get_weights(), strict=True)
+    moved = sum(np.sum(old != new) for old, new in pairs_of_weights)
+    record(f"imdb.unlucky_start.{name}.weights_moved", moved, "count")
+    print(f"{name}: {moved:,} of {unlucky.count_params():,} weights have moved")
 
 # %% [markdown]
-# Without a sigmoid the unlucky net is dead: every gradient is exactly zero, and it stays so.
-# The net that we trained before was luckier, because its bias began at zero and its outputs on both
-# sides of it.
-# We look at where they lie now.
-# They are no probabilities: some are below zero or above one.
-# Every wrong output in the grey range has stopped teaching.
+# Without the sigmoid, 0<!-- imdb.unlucky_start.no_sigmoid.weights_moved --> weights have moved:
+# the network is dead, and it will stay so. With it,
+# 950,622<!-- imdb.unlucky_start.sigmoid.weights_moved --> have.
+#
+# The cure is a sigmoid as the last activation, or to tell the loss that it gets raw outputs:
+# `keras.losses.BinaryCrossentropy(from_logits=True)`. Both are the same function; the second is
+# a little safer with extreme outputs.
+#
+# A real start is luckier. The bias begins at zero, and the outputs lie on both sides of it, so
+# there is always some slope to follow. We trained three networks with the recipe of the source
+# (RMSprop at a rate of `0.0001`, `10` epochs, a fifth of the reviews held out): the network as
+# printed, the network with a sigmoid, and the dense net. That takes longer than this chapter
+# should, so we read the curves of a kept run.
 
-# %% tags=["measured"]
-outputs = training.predict(broken, watched[0]).ravel()
-outside = float(np.mean((outputs < 0) | (outputs > 1)))
-stuck = float(np.mean(((outputs < 0) & (watched[1] == 1)) | ((outputs > 1) & (watched[1] == 0))))
-figure, axis = plt.subplots(figsize=(6.5, 3), layout="constrained")
-for label, name in enumerate(imdb.classes):
-    shown = np.clip(outputs[watched[1] == label], -1, 2)
-    axis.hist(shown, bins=np.linspace(-1, 2, 61), alpha=0.6, color=f"C{1 - label}", label=name)
-axis.axvspan(-1, 0, color="0.9", zorder=0)
-axis.axvspan(1, 2, color="0.9", zorder=0)
-axis.set(xlabel="output of the net without a sigmoid", ylabel="validation reviews")
-axis.set_title(f"Where the outputs lie ({imdb.label})")
-axis.legend()
-plots.show(figure, "Histograms of the outputs for negative and positive validation reviews.")
-record("imdb.no_sigmoid.outside_share", outside, "fraction")
-record("imdb.no_sigmoid.stuck_share", stuck, "fraction")
-record(
-    "imdb.no_sigmoid.validation_accuracy", histories["no sigmoid"]["val_accuracy"][-1], "fraction"
+# %% tags=["hide-input"]
+shown = {"as_printed": "as printed", "corrected": "corrected", "dense": "dense net"}
+trained = {}
+for name, curve in kept.curves("imdb_published"):
+    if name in shown:
+        trained[shown[name]] = curve
+title = "The published recipe (kept run, real data)"
+plots.show(
+    plots.learning_curves(trained, title, ["accuracy"]),
+    "Accuracy over ten epochs for the network as printed, the corrected one and the "
+    "dense net. All begin at one half and rise to more than eight tenths.",
 )
 
 # %% [markdown]
-# With a lucky start the mistake may cost little, and that is why it goes unnoticed.
+# After ten epochs the network as printed judges
+# 85.9 %<!-- imdb.published.as_printed.validation_accuracy --> of the validation reviews
+# correctly, and the corrected one
+# 83.5 %<!-- imdb.published.corrected.validation_accuracy -->. So the mistake has done no harm
+# here.<!-- imdb.published.as_printed.validation_accuracy >
+# imdb.published.corrected.validation_accuracy --> Between 0 and 1 the loss without a sigmoid is
+# steeper than with one, and with so small a learning rate that can even speed things up. But a
+# training that goes well because its start happened to be lucky is nothing to rely on. That is
+# why such a mistake survives in print: it worked for the author.
 #
-# The right way is either a sigmoid as the last activation, or a loss that is told that it gets raw
-# outputs: `from_logits=True`.
-# Both are the same function, and we check that.
-
-# %%
-few = np.array([-2.0, -0.3, 0.4, 1.7], np.float32)[:, None]
-targets = np.array([0, 1, 1, 0], np.float32)[:, None]
-probabilities = ops.sigmoid(few)
-with_sigmoid = as_array(loss(targets, probabilities))
-from_logits = as_array(loss(targets, few, from_logits=True))
-assert np.abs(with_sigmoid - from_logits).max() < rounding
-print("A sigmoid, and from_logits=True, give the same loss.")
+# On the 25,000 test reviews of this kept run, the corrected network gets
+# 83.2 %<!-- imdb.published.corrected.test_accuracy --> right and the dense net
+# 85.2 %<!-- imdb.published.dense.test_accuracy -->. "Better than a dense net" doesn't hold for
+# it, with this recipe.<!-- imdb.published.corrected.test_accuracy <
+# imdb.published.dense.test_accuracy --> Nor does it "overfit after about six epochs": its
+# validation loss is lowest in epoch 10<!-- imdb.published.corrected.best_epoch -->, the last, so
+# it isn't done learning, and at this rate ten epochs are too few to judge it by. Both stay
+# behind our counter of words, which trains
+# in a second.<!-- max(imdb.published.corrected.test_accuracy,
+# imdb.published.dense.test_accuracy) < imdb.bag_of_words.test_accuracy -->
 
 # %% [markdown]
-# ## The textbook's net, put right
+# ## The test
 #
-# We change the last layer and nothing else, and train it longer, to see where overfitting begins.
+# Now the 25,000 test reviews, which nothing has seen and no decision has used. Every choice is
+# made, so we may train on all 25,000 training reviews, including those that we held out. The
+# textCNN is trained three times, with three seeds, to see how much of its result is luck.
+#
+# > **Predict.** Words reached 89.6 %<!-- imdb.bag_of_words.validation_accuracy --> on the
+# > validation reviews, pairs 90.5 %<!-- imdb.bag_of_pairs.validation_accuracy --> and the
+# > textCNN 88.1 %<!-- imdb.textcnn.validation_accuracy -->. Who will win the test, the
+# > counters or the networks?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > The counter of pairs. You could have read it off the validation: that is what it is for.
+# > Were the order to change between validation and test, it would tell us that our differences
+# > are too small to mean anything.
+# > </details>
+
+# %% tags=["measured"]
+judges["words"].fit(all_rows, all_labels)
+judges["pairs"].fit(all_rows, all_labels)
+text_nets = []
+for repeat in range(seeds):
+    training.start(seed + repeat)
+    text_nets.append(make_textcnn())
+    progress = training.Progress()
+    watch = {"callbacks": [progress]}
+    train(text_nets[-1], all_rows, all_labels, epochs, seed + repeat, **watch)
+judges["textCNN"] = text_nets[0]
+seconds = {"textCNN": min(progress.seconds)}
 
 # %% tags=["measured"]
 training.start(seed)
-published = published_net(layers.Dense(1, activation="sigmoid"))
-histories["published"] = train_as_published(published, published_epochs)
-history = histories["published"]
-record("imdb.published.validation_accuracy", history["val_accuracy"][-1], "fraction")
-record("imdb.published.best_validation_accuracy", max(history["val_accuracy"]), "fraction")
-record("imdb.published.best_epoch", int(np.argmin(history["val_loss"])) + 1, "count")
-accuracies["published"] = accuracy_of(published, "published")
-record("imdb.published_minus_dense", accuracies["published"] - accuracies["dense"], "fraction")
+judges["GRU"] = make_recurrent()
+progress = training.Progress()
+train(judges["GRU"], all_rows, all_labels, epochs, seed, callbacks=[progress])
+seconds["GRU"] = min(progress.seconds)
 
 # %% tags=["measured"]
-shown = {name: histories[name] for name in ("published", "dense", "no sigmoid")}
-figure = plots.learning_curves(shown, f"Learning curves ({imdb.label})")
-figure.axes[0].set_ylim(0, 1.2)
-lowest = figure.axes[0].axvline(1 + np.argmin(history["val_loss"]), color="C0", linestyle=":")
-figure.axes[0].legend([lowest], ["lowest validation loss"], fontsize=8, loc="lower left")
+test_rows, test_labels = np.array(imdb.test[0]), imdb.test[1]
+test_shuffled = shuffle_words(test_rows, np.random.default_rng(seed))
+right, right_shuffled = {}, {}
+for name, judge in judges.items():
+    right[name] = (positive(judge, test_rows) > 0.5) == test_labels
+    right_shuffled[name] = (positive(judge, test_shuffled) > 0.5) == test_labels
+net_right = [(positive(net, test_rows) > 0.5) == test_labels for net in text_nets]
+net_accuracies = np.mean(net_right, axis=1)
+
+# %% tags=["measured", "hide-input"]
+slugs = {
+    "words": "bag_of_words",
+    "pairs": "bag_of_pairs",
+    "textCNN": "textcnn",
+    "GRU": "recurrent",
+}
+tested = {name: correct.mean() for name, correct in right.items()}
+tested["textCNN"] = net_accuracies.mean()
+for name, value in tested.items():
+    record(f"imdb.{slugs[name]}.test_accuracy", value, "fraction")
+    record(f"imdb.{slugs[name]}.shuffled", right_shuffled[name].mean(), "fraction")
+record("imdb.textcnn.lowest", net_accuracies.min(), "fraction")
+record("imdb.textcnn.highest", net_accuracies.max(), "fraction")
+record("imdb.textcnn.first", net_accuracies[0], "fraction")
+for name, value in seconds.items():
+    record(f"imdb.{slugs[name]}.epoch_seconds", value, "seconds")
+
+# %% tags=["measured", "hide-input"]
+figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+for place, (name, correct) in enumerate(right.items()):
+    values = net_accuracies if name == "textCNN" else [correct.mean()]
+    axis.plot(values, [place] * len(values), "o", color=COLORS[name], alpha=0.7)
+    axis.text(tested[name], place - 0.22, f"{tested[name]:.1%}", ha="center")
+    lost = right_shuffled[name].mean()
+    axis.plot(lost, place, "x", color=COLORS[name])
+    axis.text(lost, place + 0.42, f"{lost:.1%}", ha="center", color="0.4")
+axis.set_yticks(range(len(right)), right)
+axis.set(xlabel="test accuracy")
+axis.set_title(f"As written (dots) and shuffled (crosses), {imdb.label}")
+axis.xaxis.set_major_formatter("{x:.0%}")
+axis.margins(x=0.1, y=0.25)
+axis.invert_yaxis()
 plots.show(
     figure,
-    "Loss and accuracy over the epochs for the published net, the dense net and the net without a "
-    "sigmoid; training curves are dashed. A dotted line marks the lowest validation loss of the "
-    "published net.",
+    "Test accuracy of four judges, one dot per training, and a cross for the same "
+    "reviews with their words shuffled. The counter of words has dot and cross in the "
+    "same place; the counter of pairs is ahead when the words are in order.",
 )
 
 # %% [markdown]
-# The dotted line marks the lowest validation loss of the published net.
-# Where the training loss goes on falling and the validation loss does not follow, the net learns
-# its training reviews by heart; the two may part before that line.
-# The jumps of the solid lines come from the high learning rate; with the textbook's rate the curves
-# are smoother and everything happens later.
+# Two judges read the same reviews, so we compare them in pairs, with McNemar's test from
+# chapter 1: of the reviews on which just one of the two is right, how many standard deviations
+# is the split away from a coin toss?
 
-# %% [markdown]
-# ## An improved recipe
-#
-# A few changes make the net better and faster.
-#
-# * **One convolution with narrow windows.** Three words are enough for "not very good" and
-#   "waste of time". Global max pooling then points at three words, not at dozens.
-# * **Words are dropped in training.** `noise_shape` makes the dropout remove whole words, so the
-#   net cannot rely on a single one.
-# * **A better learning rate.** Adam with a rate that rises and falls in one cycle, as in chapter 1.
-#
-# The embedding is smaller, which is where most of the parameters were, so there is room for more
-# filters.
-# A second dropout acts before the verdict.
 
 # %%
-window = 3
+def in_standard_deviations(first, second):
+    only_first = np.sum(first & ~second)
+    only_second = np.sum(second & ~first)
+    return (only_first - only_second) / np.sqrt(only_first + only_second)
 
 
-def improved_net():
-    arithmetic.output_size(length, window)
-    return keras.Sequential(
-        [
-            keras.Input((length,)),
-            layers.Embedding(words, embedding),
-            layers.Dropout(0.25, noise_shape=(None, length, 1)),
-            layers.Conv1D(filters, window, activation="relu", name="windows"),
-            layers.GlobalMaxPooling1D(),
-            layers.Dropout(0.5),
-            layers.Dense(1, activation="sigmoid", name="verdict"),
-        ]
-    )
+# %% tags=["measured", "hide-input"]
+rows = []
+for first, second in (("pairs", "words"), ("textCNN", "words"), ("GRU", "words")):
+    ratio = in_standard_deviations(right[first], right[second])
+    record(f"imdb.{slugs[first]}.against_words", ratio)
+    rows.append((f"{first} against {second}", f"{ratio:+.1f}"))
+for number, correct in enumerate(net_right):
+    ratio = in_standard_deviations(right["pairs"], correct)
+    record(f"imdb.bag_of_pairs.against_textcnn_{number}", ratio)
+    rows.append((f"pairs against textCNN, seed {seed + number}", f"{ratio:+.1f}"))
+ratio = in_standard_deviations(right["textCNN"], right["GRU"])
+record("imdb.textcnn.against_recurrent", ratio)
+rows.append(("textCNN against GRU", f"{ratio:+.1f}"))
+tables.show_table(("who against whom", "standard deviations"), rows)
+
+# %% [markdown]
+# The counter of pairs wins, with 90.6 %<!-- imdb.bag_of_pairs.test_accuracy -->. The counter of
+# words gets 88.9 %<!-- imdb.bag_of_words.test_accuracy -->, the GRU
+# 88.6 %<!-- imdb.recurrent.test_accuracy -->, and the textCNN
+# 88.3 %<!-- imdb.textcnn.test_accuracy --> on average, its three seeds between
+# 88.1 %<!-- imdb.textcnn.lowest --> and 88.5 %<!-- imdb.textcnn.highest -->.
+#
+# **Order helps.** Pairs and words saw the same reviews, in the same kind of classifier, and
+# pairs are 11.6<!-- imdb.bag_of_pairs.against_words --> standard deviations
+# ahead.<!-- imdb.bag_of_pairs.against_words > 4 --> Nobody needs a second opinion on that.
+#
+# **Every judge that can see order uses it.** Look at the crosses: the same reviews with their
+# words shuffled. The counter of words doesn't notice. Pairs lose
+# 2.6 points<!-- imdb.bag_of_pairs.test_accuracy - imdb.bag_of_pairs.shuffled -->, the textCNN
+# 2.8 points<!-- imdb.textcnn.first - imdb.textcnn.shuffled --> and the GRU
+# 1.6 points<!-- imdb.recurrent.test_accuracy - imdb.recurrent.shuffled
+# -->.<!-- min(imdb.bag_of_pairs.test_accuracy - imdb.bag_of_pairs.shuffled, imdb.textcnn.first -
+# imdb.textcnn.shuffled, imdb.recurrent.test_accuracy - imdb.recurrent.shuffled) > 0.01 -->
+#
+# **The convnet loses all the same.** Pairs beat every one of the three text convnets, by at least
+# 10.6<!-- min(imdb.bag_of_pairs.against_textcnn_0, imdb.bag_of_pairs.against_textcnn_1,
+# imdb.bag_of_pairs.against_textcnn_2) --> standard
+# deviations.<!-- min(imdb.bag_of_pairs.against_textcnn_0, imdb.bag_of_pairs.against_textcnn_1,
+# imdb.bag_of_pairs.against_textcnn_2) > 4 --> Even the counter of words is
+# 2.8<!-- abs(imdb.textcnn.against_words) --> ahead of the first of them, a small difference, but
+# probably not luck.<!-- imdb.textcnn.against_words < -2 -->
+#
+# Part of it is that the networks read the last 300 words of a review and the counters up to 500.
+# But few reviews are that long, so it can't be the whole reason, and it isn't for lack of order
+# either. Think of what each has to learn. A counter has one weight per word or
+# pair, and a weight can be learned from a handful of reviews. The convnet first has to find out
+# what 10,000 words mean, 480,000<!-- imdb.textcnn.embedding --> numbers, from 25,000 reviews,
+# before a phrase can mean anything to it. Kim's own best networks didn't learn their word vectors
+# from the reviews; they came from a hundred billion words of news. And in 2018 Jeremy Howard and
+# Sebastian Ruder reported about `95 %` on these reviews, with a network that had read Wikipedia
+# first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
+# with few examples is to have learned from many others.**
+#
+# **And the GRU?** An epoch takes it 29 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
+# 20 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
+# often.<!-- imdb.recurrent.epoch_seconds > imdb.textcnn.epoch_seconds --> In accuracy the two are
+# 1.0<!-- abs(imdb.textcnn.against_recurrent) --> standard deviation apart, which is
+# nothing.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
+# convolutions are comparable to recurrent networks, and here they are.
+
+# %% [markdown]
+# ## Good, not good
+#
+# Four judges whose accuracies lie close together. But do they understand the same things? Let's
+# give them sentences that differ in a word or two.
+#
+# > **Predict.** To the counter of words, what does *not* do to "good"? And to "bad"?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > It does the same to both. *Not* has one weight, and it is negative, because people who
+# > dislike a film say *not* more often. So it pulls "not good" down, as it should, and it pulls
+# > "not bad" down as well, where it should lift it.
+# > </details>
+
+# %%
+phrases = ("good", "not good", "hardly good", "not good at all", "bad", "not bad")
+
+
+def encode(texts):
+    return np.stack([reviews.encode(text, vocabulary, length) for text in texts])
 
 
 # %% tags=["measured"]
-training.start(seed)
-improved = improved_net()
-steps = training.steps_in(len(train_rows), improved_batch, improved_epochs)
-optimizer = keras.optimizers.Adam(training.one_cycle(improved_rate, steps))
-improved.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
-histories["improved"] = training.fit(
-    improved,
-    train_rows,
-    train_labels,
-    epochs=improved_epochs,
-    batch_size=improved_batch,
-    validation=watched,
-    seed=seed,
+framed = encode([f"The film is {phrase}." for phrase in phrases])
+table = np.stack([positive(judge, framed) for judge in judges.values()], axis=1)
+
+# %% tags=["measured", "hide-input"]
+figure, axis = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
+drawn = axis.imshow(table, cmap="RdBu", vmin=0, vmax=1, aspect="auto")
+for (row, column), value in np.ndenumerate(table):
+    color = "white" if abs(value - 0.5) > 0.3 else "black"
+    axis.text(column, row, f"{value:.1%}", ha="center", va="center", color=color)
+axis.set_yticks(range(len(phrases)), [f"The film is {phrase}." for phrase in phrases])
+axis.set_xticks(range(len(judges)), judges)
+axis.xaxis.tick_top()
+axis.grid(False)
+figure.colorbar(drawn, label="probability of positive")
+plots.show(
+    figure,
+    "A table of six sentences by four judges, blue where a judge calls the sentence "
+    "positive and red where it calls it negative.",
 )
-accuracies["improved"] = accuracy_of(improved, "improved")
-record("imdb.improved.validation_accuracy", histories["improved"]["val_accuracy"][-1], "fraction")
+for phrase, row in zip(phrases, table, strict=True):
+    for name, value in zip(judges, row, strict=True):
+        phrase_slug = phrase.replace(" ", "_")
+        record(f"imdb.phrase.{phrase_slug}.{name.lower()}", value, "fraction")
 
 # %% [markdown]
-# Now all models side by side.
-# The line on each bar is two standard errors of the test accuracy.
-# The squares of two such errors add up to that of the difference; a smaller difference may be luck.
-
-# %% tags=["measured"]
-ranked = sorted(accuracies, key=accuracies.get)
-values = np.array([accuracies[name] for name in ranked])
-errors = 2 * np.sqrt(values * (1 - values) / len(test_labels))
-figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
-axis.barh(ranked, values, xerr=errors, color="C0", alpha=0.6, capsize=3)
-axis.set_xlim(max(0, values.min() - 0.05), min(1, values.max() + 0.03))
-axis.set(xlabel="accuracy on the test (the axis does not begin at zero)")
-axis.set_title(f"Four models ({imdb.label})")
-plots.show(figure, "Bars of the test accuracy of the four models, sorted, with error lines.")
-
-gap = accuracies["improved"] - accuracies["bag of words"]
-pair = [ranked.index(name) for name in ("improved", "bag of words")]
-if abs(gap) <= np.hypot(*errors[pair]):
-    print("The best Conv1D net and the bag of words are too close to call.")
-elif gap < 0:
-    print("The bag of words wins: on these data counting words beats this convolution.")
-else:
-    print("The improved Conv1D net beats the bag of words: word order helps.")
-
-# %% [markdown]
-# The lesson is the same whichever way the last line falls.
-# A bag of words is a strong opponent for long reviews: there are hundreds of words, and their votes
-# add up.
-# Word order matters for the sentences that turn a word around.
-# The built-in sample is written so that such sentences are everywhere; run this chapter with the
-# profile `sample` to see the bag of words fail.
+# Read the columns. For *words*, putting *not* before "bad" makes it sound still
+# worse.<!-- imdb.phrase.not_bad.words < imdb.phrase.bad.words --> And "not good" remains praise,
+# at 78 %<!-- imdb.phrase.not_good.words -->, because *good* outvotes
+# *not*.<!-- imdb.phrase.not_good.words > 0.5 --> *Pairs* has a weight of its own for *not good*,
+# and falls from 97 %<!-- imdb.phrase.good.pairs --> to
+# 16 %<!-- imdb.phrase.not_good.pairs -->.<!-- imdb.phrase.not_good.pairs < 0.5 --> It lifts
+# "not bad" above "bad",<!-- imdb.phrase.not_bad.pairs > imdb.phrase.bad.pairs --> but only a
+# little.
 #
-# Here is a longer training of a wider net, on more of the reviews, because it holds fewer out for
-# validation.
-# The run is kept in the folder `results`, with its exact recipe.
+# The *textCNN* moves in the right direction both times, from
+# 54 %<!-- imdb.phrase.good.textcnn --> down to 50 %<!-- imdb.phrase.not_good.textcnn --> and from
+# 31 %<!-- imdb.phrase.bad.textcnn --> up to
+# 41 %<!-- imdb.phrase.not_bad.textcnn -->.<!-- imdb.phrase.not_good.textcnn <
+# imdb.phrase.good.textcnn and imdb.phrase.not_bad.textcnn > imdb.phrase.bad.textcnn --> It is
+# timid, though. Its filters have learned to expect the maximum of some 300 windows, and four
+# words give them very little. The *GRU* lowers both, as *words*
+# does.<!-- imdb.phrase.not_good.gru < imdb.phrase.good.gru and imdb.phrase.not_bad.gru <
+# imdb.phrase.bad.gru -->
+#
+# Are the judges wrong about "not bad"? Let's look at how people use it.
+
+# %% tags=["measured", "hide-input"]
+rows = []
+for phrase in ("good", "not good", "bad", "not bad"):
+    codes = [vocabulary[word] for word in phrase.split()]
+    windows = np.lib.stride_tricks.sliding_window_view(all_rows, len(codes), axis=1)
+    has = (windows == codes).all(axis=2).any(axis=1)
+    share = all_labels[has].mean()
+    record(f"imdb.contains.{phrase.replace(' ', '_')}.reviews", has.sum(), "count")
+    record(f"imdb.contains.{phrase.replace(' ', '_')}.positive", share, "fraction")
+    rows.append((phrase, f"{has.sum():,}", f"{share:.0%}"))
+tables.show_table(("training reviews with", "how many", "of them positive"), rows)
+
+# %% [markdown]
+# Of the reviews that contain *not bad*, 40 %<!-- imdb.contains.not_bad.positive --> are positive.
+# That is more than of those with *bad*, 25 %<!-- imdb.contains.bad.positive -->, and less than
+# half:<!-- imdb.contains.not_bad.positive > imdb.contains.bad.positive and
+# imdb.contains.not_bad.positive < 0.5 --> "not bad" is faint praise, often on the way to a
+# complaint. So the judges have learned the language of these reviewers, and not that of a logic
+# book. Look at the counts, too. There are 125<!-- imdb.contains.not_good.reviews --> reviews
+# with *not good* among 25,000. That is all that anyone could learn this phrase from.
+#
+# A harder examination: *twins*, two reviews made of the very same words, one positive and one
+# negative. A judge solves a twin if the positive one gets the higher probability.
 
 # %%
-kept = json.loads((ROOT / "results" / "imdb_conv1d.json").read_text(encoding="utf-8"))
-print(kept["command"])
-for entry in kept["records"]:
-    print(f"{entry['name']} = {entry['value']:.4f}")
+TWINS = (
+    "Not bad, it is good. / Not good, it is bad.",
+    "They promised bad and gave great. / They promised great and gave bad.",
+    "The acting is not awful, it is great. / The acting is not great, it is awful.",
+    "It is funny and not boring at all. / It is boring and not funny at all.",
+    "Not one of the worst, one of the best. / Not one of the best, one of the worst.",
+    "Never predictable, always moving. / Never moving, always predictable.",
+    "I hated the book but loved the film. / I loved the book but hated the film.",
+    "The trailer is bad, the film is good. / The trailer is good, the film is bad.",
+    "Far from dull, and just perfect. / Far from perfect, and just dull.",
+    "Worth your time and not a waste. / A waste and not worth your time.",
+    "It has no bad jokes, only great ones. / It has no great jokes, only bad ones.",
+    "Boring at first, wonderful in the end. / Wonderful at first, boring in the end.",
+)
+twins = [text.split(" / ") for text in TWINS]
+good_twins, bad_twins = (
+    encode([good for good, _ in twins]),
+    encode([bad for _, bad in twins]),
+)
+
+# %% tags=["measured"]
+for name, judge in judges.items():
+    gaps = positive(judge, good_twins) - positive(judge, bad_twins)
+    solved = np.sum(gaps > 1e-6)
+    record(f"imdb.twins.{name.lower()}", solved, "count")
+    print(f"{name}: {solved} of {len(TWINS)}")
+
+# %% [markdown]
+# *Words* solves 0<!-- imdb.twins.words --> of them, necessarily: it gives both twins the same
+# probability. For the others a coin toss would solve six of twelve, and up to nine would still
+# be within two standard deviations of it. *Pairs* solves 5<!-- imdb.twins.pairs -->, the textCNN
+# 3<!-- imdb.twins.textcnn -->, the GRU 7<!-- imdb.twins.gru -->. None of them is clearly better
+# than the coin.<!-- max(imdb.twins.pairs, imdb.twins.textcnn, imdb.twins.gru) < 10 -->
+#
+# That is worth a pause. Nine of ten reviews can be judged correctly without understanding a
+# single sentence like these. An accuracy tells you how well a model does on data like those it
+# was measured on. It doesn't tell you what the model understands, and only questions made for
+# that purpose do.
 
 # %% [markdown]
 # ## Which words decided?
 #
-# Global max pooling keeps one response a filter, and we can ask *where* it came from.
-# The position of the maximum is the place of three words.
+# A filter of the textCNN has one response per window, and global max pooling keeps the
+# strongest. So we can ask two questions of each filter: *which* windows excite it most, and
+# *where* in a review its maximum was.
 #
-# In the improved net only one dense layer follows.
-# So the verdict is a sum: each filter adds its strongest response times one weight.
-# We split that sum into its parts, and give each part to the three words that it came from.
-# The parts must add up to the output of the net exactly.
+# First the windows. We take the six filters with the largest weights in the verdict and look
+# for their strongest responses in a thousand test reviews.
+
+# %%
+net = judges["textCNN"]
+convolutions = [layer for layer in net.layers if layer.name.startswith("width_")]
+outputs = [net.get_layer("vectors").output, *(layer.output for layer in convolutions)]
+viewer = keras.Model(net.input, outputs)
+verdict_weights, verdict_bias = (as_array(w) for w in net.get_layer("verdict").weights)
+weight_of = np.split(verdict_weights[:, 0], len(convolutions))  # one array per width
+
+# %% tags=["measured", "hide-input"]
+sample_rows = test_rows[:1000, -read_words:]
+_, *maps = viewer.predict(sample_rows, batch_size=250, verbose=0)
+by_weight = np.argsort(verdict_weights[:, 0])
+rows = []
+for number in [*by_weight[-3:][::-1], *by_weight[:3]]:
+    which, column = divmod(number, filters)
+    width, responses = convolutions[which].kernel_size[0], maps[which][..., column]
+    found = []
+    for place in np.argsort(-responses, axis=None):
+        review, start = np.unravel_index(place, responses.shape)
+        text = " ".join(names[sample_rows[review, start : start + width]])
+        if text not in found and "[" not in text:
+            found.append(text)
+        if len(found) == 4:
+            break
+    rows.append((width, f"{verdict_weights[number, 0]:+.2f}", "; ".join(found)))
+tables.show_table(("width", "weight in the verdict", "strongest windows"), rows)
+
+# %% [markdown]
+# Some filters have found phrases, such as *pleasantly surprised* or *thoroughly enjoyed this
+# film*. Others wait for one word in changing company: *absolutely wooden*, *very wooden*. And a
+# filter isn't always what you would wish for. One that speaks for a film is excited by *vertigo*,
+# after Hitchcock's famous film, and *awful vertigo* excites it as well.
+#
+# Now the *where*. Before the sigmoid the verdict is a sum: each filter adds its strongest
+# response times one weight. That response is itself a sum over the words of the winning window:
+# the vector of each word times its part of the kernel. So we can split the verdict, *exactly*,
+# into what each word added. There is no approximation in this; the parts and the biases must
+# add up to the output of the network.
 
 
 # %%
-def contributions(model, rows):
-    """For each row and filter: the first word of the winning window, and what it adds."""
-    maps = keras.Model(model.inputs, model.get_layer("windows").output)
-    weights, bias = model.get_layer("verdict").get_weights()
-    responses = training.predict(maps, rows)
-    parts = responses.max(axis=1) * weights[:, 0]
-    return responses.argmax(axis=1), parts, float(bias[0])
-
-
-def word_strengths(places, parts):
-    """What each position of one row adds to the verdict."""
-    strengths = np.zeros(length)
-    for step in range(window):
-        np.add.at(strengths, places + step, parts / window)
-    return strengths
+def word_parts(row):
+    """What each word that the net reads adds to its logit, and what the biases add."""
+    vectors, *maps = (as_array(output)[0] for output in viewer(row[None, -read_words:]))
+    parts, biases = np.zeros(len(vectors)), float(verdict_bias[0])
+    for layer, responses, weights in zip(convolutions, maps, weight_of, strict=True):
+        kernel, bias = as_array(layer.kernel), as_array(layer.bias)
+        start = responses.argmax(axis=0)  # of each filter's winning window
+        weights = weights * (responses.max(axis=0) > 0)  # silent filters add nothing
+        for k in range(len(kernel)):
+            answers = np.sum(vectors[start + k] * kernel[k].T, axis=1)
+            np.add.at(parts, start + k, answers * weights)
+        biases += np.sum(bias * weights)
+    return parts, biases
 
 
 # %% tags=["measured"]
-probe = np.array(test_rows[:1000])
-places, parts, bias = contributions(improved, probe)
-logit = parts.sum(axis=1) + bias
-probability = training.predict(improved, probe).ravel()
-assert np.abs(1 / (1 + np.exp(-logit)) - probability).max() < rounding
-print("The parts add up to the verdict of the net.")
+rounding = 1e-4 if precision == "exact" else 0.1
+for row in test_rows[:5]:
+    parts, biases = word_parts(row)
+    logit = parts.sum() + biases
+    probability = positive(net, row[None])[0]
+    assert abs(1 / (1 + np.exp(-logit)) - probability) < rounding
+print("In all five reviews the words add up to the verdict.")
 
 # %% [markdown]
-# Now we mark the words in a review.
-# Blue with a solid line speaks for a positive verdict, orange with a dotted line against it.
-# The stronger the colour, the more the words added.
-# We show a positive and a negative review of moderate length that the net got right.
+# The counter of pairs can be split in the same way, and more easily: its verdict is a sum over
+# words and pairs to begin with. A pair gives half of its part to each of its two words.
+
+
+# %%
+def pair_parts(row):
+    count, weigh, judge = (step for _, step in judges["pairs"].steps)
+    added = weigh.transform(count.transform(row[None])).multiply(judge.coef_).tocsr()
+    columns, places = [], []
+    for place in np.flatnonzero(row > reviews.UNKNOWN):
+        columns.append(int(row[place]))
+        places.append([place])
+        if place + 1 < len(row) and row[place + 1] > reviews.UNKNOWN:
+            columns.append(words + int(slot_of(row[place], row[place + 1])))
+            places.append([place, place + 1])
+    parts = np.zeros(len(row))
+    for column, where in zip(columns, places, strict=True):
+        parts[where] += added[0, column] / columns.count(column) / len(where)
+    return parts
+
+
+# %% [markdown]
+# Here are six sentences that turn a good word around. Blue with a solid line speaks for a
+# positive verdict, orange with a dotted line against it, and the stronger the color, the more a
+# word added. Each sentence stands twice, first as the counter of pairs sees it, then as the
+# textCNN does.
+
+# %% tags=["measured", "hide-input"]
+NEGATED = (
+    "The film is not good.",
+    "This is not worth your time.",
+    "I do not recommend this film.",
+    "The jokes are not funny.",
+    "The story never gets interesting.",
+    "I did not enjoy it.",
+)
+lines, marked = [], {"pairs": 0, "textCNN": 0}
+for text in NEGATED:
+    row = encode([text])[0]
+    [place] = np.flatnonzero(np.isin(names[row], ("not", "never")))
+    for name, parts in (("pairs", pair_parts(row)), ("textCNN", word_parts(row)[0])):
+        marked[name] += parts.argmin() == place - len(row) + len(parts)
+        lines.append(f"<b>{name}</b>{reviews.highlight(text, parts)}")
+display(HTML("\n".join(lines)))
+for name, number in marked.items():
+    record(f"imdb.negation.{name.lower()}", number, "count")
+
+# %% [markdown]
+# The negating word carries the strongest mark against the film in
+# 5<!-- imdb.negation.pairs --> of the six sentences for *pairs*, and in
+# 5<!-- imdb.negation.textcnn --> for the textCNN. Both miss *never*. In the textCNN the praise
+# beside the negation stays blue, and what turns the verdict is *not*. *Pairs* gives half of every
+# pair to each of its words, so some of the orange spills over to the neighbors. (A colored word
+# says what was added, not how sure the judge is: each review has its own scale.)
+#
+# Now two real test reviews, one positive and one negative, that the textCNN judged correctly and
+# was sure of.
 
 # %% tags=["measured"]
-sizes = (probe > 0).sum(axis=1)
+sizes = (test_rows[:1000] > reviews.PADDING).sum(axis=1)
+probability = positive(net, test_rows[:1000])
 for label in (1, 0):
-    right = (test_labels[:1000] == label) & ((probability > 0.5) == label)
-    fitting = np.flatnonzero(right & (sizes <= 110))
-    chosen = int(fitting[np.argmax(np.abs(logit[fitting]))])
+    fitting = (test_labels[:1000] == label) & (sizes <= 110)
+    sureness = np.where(fitting, np.abs(probability - 1 + label), 0)
+    chosen = int(sureness.argmax())
+    print(f"A {imdb.classes[label]} review, {probability[chosen]:.1%} positive:")
     text = reviews.text_of(imdb.extra, "test", chosen)
-    print(f"A {imdb.classes[label]} review ({imdb.label}):")
-    display(HTML(reviews.highlight(text, word_strengths(places[chosen], parts[chosen]))))
+    display(HTML(reviews.highlight(text, word_parts(test_rows[chosen])[0])))
 
 # %% [markdown]
 # Compare the marks with the words that you would underline yourself.
-# Which groups of three words count most over many reviews?
-# We add up what each group contributed, and show the strongest on both sides.
-
-# %% tags=["measured"]
-names = np.array(list(vocabulary))
-totals = {}
-for row, starts, added in zip(probe, places, parts, strict=True):
-    for start, value in zip(starts, added, strict=True):
-        if row[start] > reviews.PADDING:
-            group = " ".join(names[row[start : start + window]])
-            totals[group] = totals.get(group, 0) + float(value)
-ordered = sorted(totals, key=totals.get)
-chosen = ordered[:12] + ordered[-12:]
-values = np.array([totals[group] for group in chosen])
-figure, axis = plt.subplots(figsize=(7.5, 5.2), layout="constrained")
-axis.barh(chosen, values, color=np.where(values > 0, "C0", "C1"))
-axis.axvline(0, color="0.4", linewidth=0.8)
-axis.set(xlabel="sum of what the group added", title=f"Groups of three words ({imdb.label})")
-plots.show(figure, "Bars for the twelve most negative and twelve most positive groups of words.")
-
-# %% [markdown]
-# ## A review of your own
 #
-# The function `predict` takes plain text and answers with a word and a probability.
-# Change the sentences below and try your own.
-
-
-# %%
-def predict(text):
-    """Judge a review in plain English: ("positive" or "negative", probability of it)."""
-    row = reviews.encode(text, vocabulary, length)
-    positive = float(improved.predict_on_batch(row[None])[0, 0])
-    return ("positive", positive) if positive > 0.5 else ("negative", 1 - positive)
-
-
-SENTENCES = {
-    "A wonderful film with a brilliant story and superb acting.": "positive",
-    "This was a boring film and a waste of time.": "negative",
-    "The acting was terrible and the plot was stupid.": "negative",
-    "I loved it, one of the best films I have ever seen.": "positive",
-    "Not good at all, the script is awful.": "negative",
-    "Funny, moving and beautiful from the opening to the ending.": "positive",
-    "I would not watch it again, it is dull and predictable.": "negative",
-    "An excellent cast, a gripping story and great music.": "positive",
-    "Although the opening was weak, the ending was brilliant and moving.": "positive",
-    "What a pointless, tedious and annoying film.": "negative",
-}
+# Nothing teaches more about a model than its worst mistakes. These two of the thousand reviews
+# the textCNN got wrong while it was most sure. The stars are the author's own.
 
 # %% tags=["measured"]
-right = 0
-rows = np.stack([reviews.encode(text, vocabulary, length) for text in SENTENCES])
-where, added, _ = contributions(improved, rows)
-for number, (text, truth) in enumerate(SENTENCES.items()):
-    answer, _ = predict(text)
-    right += answer == truth
-    shown = reviews.highlight(text, word_strengths(where[number], added[number]))
-    display(HTML(f"<b>{answer}</b> {'(right)' if answer == truth else '(wrong)'} {shown}"))
-record("imdb.sentences.right", right, "count")
-
-# %% [markdown]
-# What does it do with things that are no review?
-# A network has an answer to everything, so the check must come before it.
-# Each line below is refused in one sentence, or read with a warning.
-
-# %% tags=["measured"]
-for strange in ("", "... !!! <br />", "Zxqvy blorpt, grmpf.", 7, ["a", "good", "film"]):
-    try:
-        predict(strange)
-    except (TypeError, ValueError) as error:
-        print(f"{strange!r}: {error}")
-
-with warnings.catch_warnings(record=True) as seen:
-    warnings.simplefilter("always")
-    predict("boring " * 100_000)
-print("100,000 words:", seen[0].message)
-
-# %% [markdown]
-# ## The most wrong reviews
-#
-# Nothing teaches more about a model than its worst mistakes.
-# We look for the reviews where it was surest, and wrong.
-# The stars are the author's own, and we keep to short reviews.
-
-# %% tags=["measured"]
-wrong = np.where(test_labels[:1000] == 1, -logit, logit)
-wrong[sizes > 150] = -np.inf
-for chosen in np.argsort(wrong)[::-1][:3]:
+wrong_by = np.abs(test_labels[:1000] - probability)
+wrong_by[sizes > 150] = 0
+for chosen in np.argsort(-wrong_by)[:2]:
     stars = imdb.extra["test_stars"][chosen]
-    said = "positive" if probability[chosen] > 0.5 else "negative"
-    text = reviews.text_of(imdb.extra, "test", chosen)
-    strengths = word_strengths(places[chosen], parts[chosen])
-    display(HTML(f"<b>{stars} of 10 stars, judged {said} ({imdb.label}):</b>"))
-    display(HTML(reviews.highlight(text, strengths)))
+    print(f"{stars} of 10 stars, judged {probability[chosen]:.1%} positive:")
+    text = reviews.text_of(imdb.extra, "test", int(chosen))
+    display(HTML(reviews.highlight(text, word_parts(test_rows[chosen])[0])))
 
 # %% [markdown]
-# Read them slowly, and ask each time what went wrong.
-# Some authors retell a sad story and love the film.
-# Some are ironic, and irony is in no window of three words.
-# Some praise everything that they hoped for and did not get.
-# And now and then the stars simply do not fit the text; then the label is wrong, not the net.
+# In the first, the kind words are for a novel, and the film is what ruined it. The second lists
+# what was good before it says what went wrong. A judge that adds up words and short phrases can't
+# keep track of *who* is praised, or of what outweighs what in the end. Other reviews of this
+# kind are ironic, or retell a sad story and love the film. And now and then the stars simply
+# don't fit the text; then it is the label that is wrong.
 
 # %% [markdown]
 # ## One, two and three dimensions
 #
-# Text has one axis along which a filter can slide, a picture has two, and a film has three.
-# Sound is a line like text, and a medical scan is a block like a film.
-# The operation is the same each time; only the window gains an axis.
-#
-# We build one layer of each kind, with windows of 3 along every axis.
-# Our formula must give the shapes that Keras gives, one axis at a time.
+# Text has one axis along which a filter can slide, an image has two, and a film has three. Sound
+# is a line like text, and a medical scan is a block like a film. The operation is the same each
+# time; only the window gains an axis. Here is one layer of each kind, with windows of 3 along
+# every axis, checked against our formulas.
 
 # %%
 examples = {
-    "text: 500 words of 128 numbers": ((500, 128), layers.Conv1D(32, 3)),
-    "picture: 32x32 pixels, 3 colours": ((32, 32, 3), layers.Conv2D(32, 3)),
-    "film: 16 frames of 32x32, 3 colours": ((16, 32, 32, 3), layers.Conv3D(32, 3)),
+    "text: 500 words, vectors of 128": ((500, 128), layers.Conv1D(32, 3)),
+    "image: 32x32 pixels, 3 colors": ((32, 32, 3), layers.Conv2D(32, 3)),
+    "film: 16 frames of 32x32, 3 colors": ((16, 32, 32, 3), layers.Conv3D(32, 3)),
 }
 for name, (shape, layer) in examples.items():
     *axes, depth = shape
     output = layer(keras.Input(shape)).shape[1:]
-    assert output == (*(arithmetic.output_size(size, 3) for size in axes), 32)
-    count = arithmetic.convolution_parameters((3,) * len(axes), depth, 32)
-    assert layer.count_params() == count
-    print(f"{name:36} -> {output!s:20} {count:>7,} parameters")
+    parameters = (3 ** len(axes) * depth + 1) * 32
+    assert output == (*(output_size(size, 3) for size in axes), 32)
+    assert layer.count_params() == parameters
+    print(f"{name:35} -> {output!s:20} {parameters:>7,} parameters")
 
 # %% [markdown]
-# What does the third axis give us?
-# We draw tiny films: a bright square moves over a dark, noisy background, to the left or to the
-# right.
-# The question is in which direction it moves.
-# A square that leaves on one side comes in on the other, so every place is equally likely in both
-# kinds of film.
-# No single frame can answer the question.
+# What does the third axis give us? We draw tiny films, in which a bright square moves to the
+# left or to the right over a noisy background. What leaves on one side comes in on the other, so
+# every place is equally likely in both kinds of film.
 
 
 # %%
-def draw_clips(number, random, frames=8, size=16):
-    """Films (number, frames, size, size, 1), float32, and labels: 1 moves right, 0 moves left."""
+def draw_films(number, random, frames=8, size=16):
+    """Films (number, frames, size, size, 1) and labels: 1 moves right, 0 moves left."""
     labels = random.integers(0, 2, number)
-    clips = random.uniform(0, 0.5, (number, frames, size, size, 1)).astype(np.float32)
+    clips = random.uniform(0, 0.5, (number, frames, size, size, 1)).astype("float32")
     tops = random.integers(0, size - 3, number)
     starts = random.integers(0, size, number)
     for clip, label, top, start in zip(clips, labels, tops, starts, strict=True):
@@ -832,78 +1313,174 @@ def draw_clips(number, random, frames=8, size=16):
 
 # %%
 random = np.random.default_rng(seed)
-clips, directions = draw_clips(600, random)
-test_clips, test_directions = draw_clips(400, random)
-chosen = [int(np.argmax(directions == label)) for label in (1, 0)]
-pictures = [clips[clip, frame] for clip in chosen for frame in range(8)]
-titles = [f"{name}, frame {frame}" for name in ("right", "left") for frame in range(1, 9)]
-figure = plots.image_grid(pictures, titles, "Two drawn films", 8)
-plots.show(
-    figure,
-    "Two rows of eight frames. In the upper row a white square moves to the right, in the lower "
-    "row to the left.",
+clips, directions = draw_films(600, random)
+test_clips, test_directions = draw_films(400, random)
+shown = [int(np.argmax(directions == label)) for label in (1, 0)]
+films.show(
+    clips[shown],
+    "Two short films side by side. In the left one a white square moves to the right "
+    "over gray noise, in the right one to the left.",
 )
 
 # %% [markdown]
-# A Conv3D net gets the films, a Conv2D net the middle frames.
-# Both have eight filters and global max pooling.
-# Expect the second to guess.
+# > **Predict.** One network gets whole films, and convolves over time as well as space. Another
+# > gets the middle frame of each film. How often will each tell the direction?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > The first can be right every time. The second guesses: a single frame holds no direction, and
+# > no training can find one in it.
+# > </details>
 
 
 # %%
-def direction_net(shape, layer):
-    stack = [keras.Input(shape), layer]
-    stack.append(layers.GlobalMaxPooling3D() if len(shape) == 4 else layers.GlobalMaxPooling2D())
-    net = keras.Sequential([*stack, layers.Dense(1, activation="sigmoid")])
-    net.compile(keras.optimizers.Adam(0.02), "binary_crossentropy", metrics=["accuracy"])
+def direction_net(shape, convolution, pooling):
+    net = keras.Sequential(
+        [
+            keras.Input(shape),
+            convolution(8, 3, activation="relu"),
+            pooling(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(0.02)
+    net.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
     return net
 
 
 # %% tags=["measured"]
 training.start(seed)
-for name, net, view in (
-    ("conv3d", direction_net((8, 16, 16, 1), layers.Conv3D(8, 3, activation="relu")), slice(None)),
-    ("conv2d", direction_net((16, 16, 1), layers.Conv2D(8, 3, activation="relu")), 4),
+film_net = direction_net(clips.shape[1:], layers.Conv3D, layers.GlobalMaxPooling3D)
+frame_net = direction_net(clips.shape[2:], layers.Conv2D, layers.GlobalMaxPooling2D)
+middle = clips[:, 4], test_clips[:, 4]
+for name, net, (seen, new) in (
+    ("conv3d", film_net, (clips, test_clips)),
+    ("conv2d", frame_net, middle),
 ):
-    training.fit(net, clips[:, view], directions, epochs=15, batch_size=32, seed=seed)
-    measured = training.evaluate(net, test_clips[:, view], test_directions)
-    record(f"video.{name}.test_accuracy", measured["accuracy"], "fraction")
+    batches = training.batches(seen, directions, 32, seed=seed)
+    net.fit(batches, epochs=15, callbacks=[training.Progress()], verbose=0)
+    _, correct = net.evaluate(new, test_directions, verbose=0)
+    record(f"video.{name}.test_accuracy", correct, "fraction")
 
 # %% [markdown]
-# The filter of the Conv3D net spans three frames, so it can answer to a change.
-# The frame alone holds no direction, and no training can find one in it.
+# On new films Conv3D is right in 100 %<!-- video.conv3d.test_accuracy --> of all cases, and
+# Conv2D on single frames in 54 %<!-- video.conv2d.test_accuracy -->, which is
+# guessing.<!-- abs(video.conv2d.test_accuracy - 0.5) < 0.08 --> A filter that spans three frames
+# can answer to a *change*, just as a filter that spans three words can answer to a phrase.
 
 # %% [markdown]
 # ## What to remember
 #
-# * Text becomes numbers in three steps: words, codes from a vocabulary of the training texts,
-#   embeddings.
-# * A one-dimensional convolution slides along one axis and reads the whole depth; its output size
-#   follows the same formula as ever.
+# * Text becomes numbers in three steps: **tokenization**, a **vocabulary** from the training
+#   texts alone, and padding to one length.
+# * A **bag of words** ignores order and still judges most reviews correctly. A bag of pairs is a
+#   **baseline** that a network has to beat.
+# * A filter of width $n$ slides along one axis, covers the whole depth of the embedding, and is a
+#   detector of **n-grams** that can generalize to phrases it has never met. Its output has
+#   $\lfloor (W - F) / S \rfloor + 1$ positions.
 # * Binary cross-entropy wants probabilities: a sigmoid at the end, or `from_logits=True`.
-# * Global max pooling keeps the strongest response of each filter, and its position shows the words
-#   that decided.
-# * A simple baseline belongs beside every result, and sometimes it wins.
+# * Global max pooling and a linear verdict can be taken apart exactly, word by word.
+# * Shuffle the words and measure again: that tells you whether a model uses their order. Test
+#   sentences made for the purpose tell you what it understands.
 # * Convolutions in one, two and three dimensions are one operation.
-#
-# Here are the mistakes of the sources that this chapter met.
 
-# %% tags=["measured"]
+# %% [markdown]
+# ## What others report
+#
+# This chapter retells what others teach about convolution on text. Here are their figures beside
+# ours, and the mistakes that we found in print beside the value that this notebook computed.
+
+# %% tags=["measured", "hide-input"]
+claims_table("07", profile)
+
+# %% tags=["hide-input"]
 mistakes_table("07")
 
 # %% [markdown]
-# And here is what the sources claim, beside what this run measured.
+# With `published = True`, or the profile `full`, the next cell trains the three networks of the
+# section on the published net for ten epochs each, with the recipe of the source.
 
-# %% tags=["measured"]
-claims_table("07", profile)
+
+# %% tags=["hide-input"]
+def train_as_published(model, name):
+    rate = keras.optimizers.RMSprop(0.0001)
+    model.compile(rate, "binary_crossentropy", metrics=["accuracy"])
+    batches = training.batches(train_rows, train_labels, 128, seed=seed)
+    watch = resumable.Kept(f"imdb-{name}", seed=seed, data=imdb.sha256)
+    model.fit(
+        batches,
+        initial_epoch=watch.restore(model, batches),
+        epochs=10,
+        validation_data=training.batches(val_rows, val_labels, 256),
+        callbacks=[watch],
+        verbose=0,
+    )
+    return watch.curves
+
+
+# %% tags=["measured", "hide-input"]
+recipes = {
+    "as_printed": lambda: make_published(None, name="as_printed"),
+    "corrected": lambda: make_published("sigmoid", name="corrected"),
+    "dense": make_dense,
+}
+for name, make in recipes.items() if published else ():
+    training.start(seed)
+    model = make()
+    history = train_as_published(model, name)
+    slug = f"imdb.published.{name}"
+    tested = training.batches(test_rows, test_labels, 256)
+    scores = model.evaluate(tested, verbose=0, return_dict=True)
+    record(f"{slug}.test_accuracy", scores["accuracy"], "fraction")
+    record(f"{slug}.validation_accuracy", history["val_accuracy"][-1], "fraction")
+    best = max(history["val_accuracy"])
+    record(f"{slug}.best_validation_accuracy", best, "fraction")
+    record(f"{slug}.best_epoch", int(np.argmin(history["val_loss"])) + 1, "count")
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Write five sentences that fool `predict`, and look at the words that it marked.
-# 2. Change `window` to 1. The improved net is then a kind of bag of words. What does it lose?
-# 3. Cut reviews in front instead of at the end: keep their first words. Does the accuracy change?
-#    You need `all_rows` from texts, `reviews.words_of` and a few lines.
-# 4. Replace global max pooling by global average pooling in the improved net. Which of the two does
-#    better, and why can you no longer say which words decided?
-# 5. Let the square in the films move up or down as well, and teach a Conv3D net four directions.
+# The questions are in [a notebook of their own](exercises/07_conv1d_imdb.ipynb), where a check
+# tells you whether your answer is right and, often, what went wrong. The book has the solutions.
+#
+# 1. *Four and a half outputs.* Sizes along a line, and what one response of the published net
+#    sees. (one star)
+# 2. *Count the text convnet.* Parameters of embeddings and filters. (one star)
+# 3. *How crowded are the slots?* Pairs, and the columns they are hashed into. (one star)
+# 4. *A filter for negation.* Choose the weights of a filter that tells "not good" from "good"
+#    and from "not bad". (two stars)
+# 5. *No slope, no vote.* Gradients with and without the sigmoid. (two stars)
+# 6. *Split a verdict.* Write the exact attribution for a single filter. (three stars)
+# 7. *Where order is everything.* Words, pairs and a convnet on texts full of negations. (three
+#    stars)
+#
+# ## Where this leads
+#
+# This chapter's networks were shallow, and a simple rival beat them. **Chapter 8** goes the other
+# way: very deep networks for images, built up one idea at a time, and each idea has to show what
+# it buys.
+
+# %% [markdown]
+# ## References
+#
+# * Y. Kim, [Convolutional neural networks for sentence
+#   classification](https://arxiv.org/abs/1408.5882), 2014. The textCNN.
+# * A. Maas and others, [Learning word vectors for sentiment
+#   analysis](https://aclanthology.org/P11-1015/), 2011. The reviews of this chapter.
+# * S. Wang and C. Manning, [Baselines and bigrams: simple, good sentiment and topic
+#   classification](https://aclanthology.org/P12-2018/), 2012. How far counting pairs goes.
+# * K. Weinberger and others, [Feature hashing for large scale multitask
+#   learning](https://arxiv.org/abs/0902.2206), 2009. Why sharing slots does so little harm.
+# * K. Cho and others, [Learning phrase representations using RNN
+#   encoder-decoder](https://arxiv.org/abs/1406.1078), 2014. The GRU.
+# * S. Bai, J. Z. Kolter and V. Koltun, [An empirical evaluation of generic convolutional and
+#   recurrent networks for sequence modeling](https://arxiv.org/abs/1803.01271), 2018.
+# * J. Howard and S. Ruder, [Universal language model fine-tuning for text
+#   classification](https://arxiv.org/abs/1801.06146), 2018. What reading first buys on these
+#   very reviews.
+# * A. Zhang, Z. Lipton, M. Li and A. Smola, [Dive into Deep
+#   Learning](https://d2l.ai/chapter_natural-language-processing-applications/sentiment-analysis-cnn.html),
+#   whose chapter on sentiment analysis builds a textCNN.
+# * F. Chollet, *Deep Learning with Python*, 2017, whose net with two wide convolutions Subir
+#   Varma, "Convolutional Neural Networks" (book chapter), retells; Georges Sakr, "Deep Learning
+#   with ConvNets" (lecture slides), on one, two and three dimensions.

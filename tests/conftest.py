@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -243,3 +244,13 @@ def here(
     yield run
     for cache in caches:
         getattr(cache, "cache_clear", lambda: None)()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, one per module."""
+    from tests import browsing
+
+    driver = browsing.started()
+    yield driver
+    driver.quit()

@@ -133,7 +133,9 @@ def test_differences_of_recipe_are_tied_to_the_parameters_that_they_name() -> No
 def test_a_record_is_found_in_its_cell_or_in_a_kept_run(read: context.Context) -> None:
     place = read.place("cifar10.flatten.parameters")
     assert place and place.startswith("02_cifar10.html#cell-")
-    assert read.place("kept.07-full.imdb.published.best_epoch") == "kept.html#07-full"
+    assert read.place("kept.imdb_published.imdb.published.dense.best_epoch") == (
+        "kept.html#imdb_published"
+    )
     assert read.place("never.made") is None
 
 

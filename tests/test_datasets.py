@@ -538,7 +538,7 @@ def test_export_writes_a_mirror_that_serves(
 
 
 def line_of(name: str, said: str) -> str:
-    [line] = [line for line in said.splitlines() if line.startswith(name)]
+    [line] = [line for line in said.splitlines() if line.split()[0] == name]
     return line
 
 

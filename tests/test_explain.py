@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers import explain, explain_plots
+from helpers import explain, explain_checks, explain_depth, explain_models, explain_plots
+from helpers import explain_patterns as patterns
 from helpers.backend import gradient, keras, set_seed
 
 layers = keras.layers
@@ -97,9 +98,9 @@ def test_activations_are_those_of_a_multi_output_model(
 
 def test_layers_of_a_nested_base_are_reached(pictures: np.ndarray) -> None:
     model = _nested()
-    names = list(explain.spatial_layers(model))
+    names = list(explain_models.spatial_layers(model))
     assert names[-3:] == ["inner_first", "inner_normalisation", "inner_last"]
-    assert explain.last_spatial_layer(model) == "inner_last"
+    assert explain_models.last_spatial_layer(model) == "inner_last"
     base = model.get_layer("base")
     expected = ops.convert_to_numpy(base(pictures[:2] / np.float32(255), training=False))
     found = explain.activations(model, pictures[:2], ["inner_last"])["inner_last"]
@@ -113,7 +114,7 @@ def test_a_second_layer_of_the_same_name_is_told_apart(pictures: np.ndarray) -> 
     tail = keras.Sequential([keras.Input((22, 22, 2)), layers.Conv2D(3, 3, name="c")], name="tail")
     inputs = keras.Input((SIZE, SIZE, 3))
     model = keras.Model(inputs, tail(base(inputs)))
-    assert explain.spatial_layers(model) == {"c": (22, 22, 2), "tail/c": (20, 20, 3)}
+    assert explain_models.spatial_layers(model) == {"c": (22, 22, 2), "tail/c": (20, 20, 3)}
     assert explain.activations(model, pictures[:1], ["tail/c"])["tail/c"].shape == (1, 20, 20, 3)
 
 
@@ -181,13 +182,13 @@ def _spots() -> tuple[np.ndarray, np.ndarray]:
 def test_heat_and_occlusion_find_the_red_spot() -> None:
     model, (pictures, masks) = _spot_model(), _spots()
     heat = explain.grad_cam(model, pictures, 1)
-    assert explain.pointing_game(heat, masks).all()
+    assert explain_checks.pointing_game(heat, masks).all()
     fall = explain.occlusion(model, pictures, 1, patch=5, stride=1)
-    assert explain.pointing_game(fall, masks).all()
-    assert (explain.correlation(heat, fall) > 0.6).all()
+    assert explain_checks.pointing_game(fall, masks).all()
+    assert (explain_checks.correlation(heat, fall) > 0.6).all()
     nothing = explain.grad_cam(model, pictures, 0)
     assert not nothing.any()
-    assert not explain.pointing_game(nothing, masks).any()
+    assert not explain_checks.pointing_game(nothing, masks).any()
 
 
 def test_occlusion_is_the_mean_fall_over_the_covers() -> None:
@@ -199,9 +200,9 @@ def test_occlusion_is_the_mean_fall_over_the_covers() -> None:
     assert np.allclose(fall[:12, :12], before - after, atol=1e-4)
 
 
-def test_patterns_raise_their_filters_and_repeat(functional: keras.Model) -> None:
+def test_patterns_raise_their_channels_and_repeat(functional: keras.Model) -> None:
     first, again, other = (
-        explain.filter_patterns(functional, "third", [0, 4], steps=8, jitter=2, seed=seed)
+        patterns.fourier_patterns(functional, "third", [0, 4], size=SIZE, steps=8, seed=seed)
         for seed in (0, 0, 1)
     )
     assert first.pictures.shape == (2, SIZE, SIZE, 3)
@@ -213,31 +214,104 @@ def test_patterns_raise_their_filters_and_repeat(functional: keras.Model) -> Non
     assert np.allclose(measured[[0, 1], [0, 4]], first.after, rtol=1e-4)
 
 
-def test_a_pattern_s_every_step_has_the_same_length(functional: keras.Model) -> None:
-    one = explain.filter_patterns(functional, "third", range(6), steps=1, jitter=0, rate=0.01)
-    start = explain.filter_patterns(functional, "third", range(6), steps=1, jitter=0, rate=1e-9)
-    moved = np.sqrt(((one.pictures - start.pictures) ** 2).mean(axis=(1, 2, 3)))
-    assert np.allclose(moved, 0.01 * 255, rtol=1e-3)
+def test_every_step_in_the_pixels_has_the_same_length(functional: keras.Model) -> None:
+    start = np.full((SIZE, SIZE, 3), 127, "float32")
+    found = patterns.pixel_ascent(functional, "third", range(6), start, steps=1)
+    moved = np.sqrt(((found.pictures - start) ** 2).mean(axis=(1, 2, 3)))
+    assert np.allclose(moved, 5, rtol=1e-3)
+    assert (found.after > found.before).all()
+
+
+def test_a_class_can_be_climbed_too(functional: keras.Model) -> None:
+    found = patterns.fourier_patterns(functional, None, [0, 1], size=SIZE, steps=8)
+    scores = explain.class_scores(functional, found.pictures)
+    assert np.allclose(scores[[0, 1], [0, 1]], found.after, atol=1e-3)
+    assert (found.after > found.before).all()
+
+
+def test_coefficients_without_moves_paint_large_forms() -> None:
+    coefficients = np.random.default_rng(0).normal(0, 1, (1, 16, 16, 3)).astype("float32")
+    painted = ops.convert_to_numpy(patterns.painter(16, colors=False)(coefficients))
+    logits = np.log(painted / (255 - painted))[0]
+    waves, frequencies = patterns.fourier_basis(16)
+    back = np.einsum("hi,hwc,wj->ijc", waves, logits, waves)
+    ratio = coefficients[0] / back
+    expected = 4 * np.maximum(np.hypot(frequencies[:, None], frequencies[None]), 1 / 16)
+    assert np.allclose(ratio, expected[..., None], rtol=0.02)
+
+
+def test_identity_moves_change_nothing_and_moves_keep_the_middle() -> None:
+    still = patterns._random_moves(np.random.default_rng(0), 2, 15, 0.0)
+    assert np.allclose(still, [[1, 0, 0, 0, 1, 0, 0, 0]] * 2)
+    pictures = np.random.default_rng(1).random((2, 15, 15, 3)).astype("float32")
+    moved = ops.image.affine_transform(pictures, still, fill_mode="reflect")
+    assert np.allclose(ops.convert_to_numpy(moved), pictures, atol=1e-5)
+
+
+def test_exciting_patches_are_where_the_channel_is_strongest() -> None:
+    model, (pictures, _) = _spot_model(), _spots()
+    found = patterns.exciting_patches(model, "red", [0], pictures, count=2, side=6)
+    assert found.shape == (1, 2, 6, 6, 3)
+    assert (found == 250).any(axis=(2, 3, 4)).all()
+    with pytest.raises(ValueError, match="need as many pictures"):
+        patterns.exciting_patches(model, "red", [0], pictures, count=4)
+
+
+def test_integrated_gradients_add_up_and_smooth_grad_is_the_gradient(
+    model: keras.Model, pictures: np.ndarray
+) -> None:
+    some = pictures[:3].astype("float32")
+    plain = np.broadcast_to(some.mean(axis=(1, 2), keepdims=True), some.shape)
+    gained = (explain.class_scores(model, some) - explain.class_scores(model, plain))[:, 1]
+    maps = explain.integrated_gradients(model, some, 1, steps=64)
+    assert np.allclose(maps.sum(axis=(1, 2)), gained, atol=0.02)
+    slopes = explain.pixel_slopes(model, some, 1)
+    sharp = explain.smooth_grad(model, some, 1, samples=1, noise=0)
+    assert np.allclose(sharp, np.abs(slopes).max(axis=-1), atol=1e-6)
+    likeliest = explain.class_scores(model, some).argmax(axis=1)
+    assert np.allclose(
+        explain.integrated_gradients(model, some, steps=2),
+        explain.integrated_gradients(model, some, likeliest, steps=2),
+    )
+
+
+def test_deletion_covers_the_hottest_cells_first() -> None:
+    model, (pictures, masks) = _spot_model(), _spots()
+    classes = np.ones(3, int)
+    options = {"cells": 6, "shares": (0.0, 0.2, 1.0)}
+    good = explain_checks.deletion(model, pictures, classes, masks.astype(float), **options)
+    bad = explain_checks.deletion(model, pictures, classes, -masks.astype(float), **options)
+    assert good.shape == (3, 3)
+    assert np.allclose(good[:, [0, 2]], bad[:, [0, 2]], atol=1e-5)
+    assert (good[:, 1] < bad[:, 1]).all()
+    shown = explain_checks.deletion(
+        model, pictures, classes, masks.astype(float), insert=True, **options
+    )
+    assert np.allclose(shown[:, 2], good[:, 0], atol=1e-5)
+    with pytest.raises(ValueError, match="do not divide"):
+        explain_checks.deletion(model, pictures, classes, masks, cells=7)
+    with pytest.raises(ValueError, match="one map of that size"):
+        explain_checks.deletion(model, pictures, classes, masks[:2])
 
 
 def test_sparsity_and_silent_channels_count_zeros() -> None:
     maps = np.ones((2, 4, 4, 2))
     maps[..., 0] = 0
     maps[1, 0, 0, 1] = 0
-    assert explain.sparsity(maps) == (32 + 1) / 64
-    assert explain.silent_channels(maps) == 0.5
+    assert explain_depth.sparsity(maps) == (32 + 1) / 64
+    assert explain_depth.silent_channels(maps) == 0.5
 
 
 def test_reading_back_needs_what_the_maps_keep() -> None:
     random = np.random.default_rng(0)
     pictures = random.random((30, 16, 16, 3)).astype("float32")
-    same = explain.read_back(pictures, pictures, fitted=20, detail=16)
+    same = explain_depth.read_back(pictures, pictures, fitted=20, detail=16)
     assert same.kept > 0.99
     assert same.pictures.shape == (10, 16, 16, 3)
     coarse = pictures.reshape(30, 8, 2, 8, 2, 3).mean(axis=(2, 4))
-    assert 0.1 < explain.read_back(coarse, pictures, fitted=20, detail=16).kept < 0.5
+    assert 0.1 < explain_depth.read_back(coarse, pictures, fitted=20, detail=16).kept < 0.5
     noise = random.random((30, 8, 8, 5))
-    assert abs(explain.read_back(noise, pictures, fitted=20, detail=16).kept) < 0.05
+    assert abs(explain_depth.read_back(noise, pictures, fitted=20, detail=16).kept) < 0.05
 
 
 def test_a_depth_profile_measures_every_layer(functional: keras.Model) -> None:
@@ -247,14 +321,20 @@ def test_a_depth_profile_measures_every_layer(functional: keras.Model) -> None:
     pictures[labels == 1, ..., 0] += 55
     names = ["rescaling_free", "first", "third"]
     with pytest.raises(ValueError, match="rescaling_free"):
-        explain.depth_profile(functional, pictures, labels, names, fitted=20)
-    found = explain.depth_profile(functional, pictures, labels, names[1:], fitted=20, detail=SIZE)
+        explain_depth.depth_profile(functional, pictures, labels, names, fitted=20)
+    found = explain_depth.depth_profile(
+        functional, pictures, labels, names[1:], fitted=20, detail=SIZE
+    )
     maps = explain.activations(functional, pictures, names[1:])
     assert found.layers == ("first", "third")
-    assert np.allclose(found.zeros, [explain.sparsity(maps[name]) for name in names[1:]])
-    assert np.allclose(found.silent, [explain.silent_channels(maps[name]) for name in names[1:]])
-    assert found.kept[0] == explain.read_back(maps["first"], pictures, 20, SIZE).kept
-    assert found.told[0] > 0.9
+    assert np.allclose(found.zeros, [explain_depth.sparsity(maps[name]) for name in names[1:]])
+    assert np.allclose(
+        found.silent, [explain_depth.silent_channels(maps[name]) for name in names[1:]]
+    )
+    assert found.kept[0] == explain_depth.read_back(maps["first"], pictures, 20, SIZE).kept
+    assert found.kept_errors[0] == explain_depth.read_back(maps["first"], pictures, 20, SIZE).error
+    assert found.probe[0] > 0.9
+    assert 0 <= found.probe_errors[0] < 0.12
     assert found.read["third"].shape == (20, SIZE, SIZE, 3)
 
 
@@ -262,24 +342,24 @@ def test_grad_cam_looks_at_the_last_convolution_s_size() -> None:
     model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Conv2D(2, 3, name="c")])
     for layer in (layers.ReLU(name="r"), layers.MaxPooling2D(), layers.BatchNormalization()):
         model.add(layer)
-    assert explain.last_spatial_layer(model) == "r"
+    assert explain_models.last_spatial_layer(model) == "r"
 
 
 def test_peaks_and_the_pointing_game() -> None:
     heat = np.zeros((3, 4, 6))
     heat[0, 1, 5] = heat[1, 3, 0] = 1
-    assert explain.peaks(heat).tolist() == [[5, 1], [0, 3], [-1, -1]]
+    assert explain_checks.peaks(heat).tolist() == [[5, 1], [0, 3], [-1, -1]]
     regions = np.zeros((3, 4, 6), bool)
     regions[:, :2, 4:] = True
-    assert explain.pointing_game(heat, regions).tolist() == [True, False, False]
+    assert explain_checks.pointing_game(heat, regions).tolist() == [True, False, False]
     with pytest.raises(ValueError, match="one size"):
-        explain.pointing_game(heat, regions[:, :2])
+        explain_checks.pointing_game(heat, regions[:, :2])
 
 
 def test_correlation_of_flat_maps_is_zero() -> None:
     ramp = np.arange(12.0).reshape(1, 3, 4)
-    assert np.allclose(explain.correlation(ramp, -2 * ramp), -1)
-    assert explain.correlation(ramp, np.ones((1, 3, 4))) == 0
+    assert np.allclose(explain_checks.correlation(ramp, -2 * ramp), -1)
+    assert explain_checks.correlation(ramp, np.ones((1, 3, 4))) == 0
 
 
 @pytest.mark.parametrize(
@@ -307,10 +387,16 @@ def test_layers_filters_and_classes_that_do_not_exist(
         explain.activations(functional, pictures, ["forth"])
     with pytest.raises(ValueError, match=r'"head".*no feature maps.*first 24x24x4'):
         explain.grad_cam(functional, pictures, layer="head")
-    with pytest.raises(ValueError, match=r"filter 6 is out of range.*6 filters, 0 to 5"):
-        explain.filter_patterns(functional, "third", [0, 6])
-    with pytest.raises(ValueError, match="at least one filter"):
-        explain.filter_patterns(functional, "third", [])
+    with pytest.raises(ValueError, match=r"channel 6 is out of range.*6 channels, 0 to 5"):
+        patterns.fourier_patterns(functional, "third", [0, 6], size=SIZE)
+    with pytest.raises(ValueError, match="at least one channel"):
+        patterns.fourier_patterns(functional, "third", [], size=SIZE)
+    with pytest.raises(ValueError, match=r"class 2 is out of range.*0 to 1"):
+        patterns.fourier_patterns(functional, None, [2], size=SIZE)
+    with pytest.raises(ValueError, match="at least one step"):
+        explain.integrated_gradients(functional, pictures, steps=0)
+    with pytest.raises(ValueError, match="at least one sample"):
+        explain.smooth_grad(functional, pictures, samples=0)
     with pytest.raises(ValueError, match=r"class 2 is out of range.*0 to 1"):
         explain.grad_cam(functional, pictures, 2)
     with pytest.raises(ValueError, match="one for each of the 19 pictures"):
@@ -318,11 +404,11 @@ def test_layers_filters_and_classes_that_do_not_exist(
     with pytest.raises(ValueError, match="cannot cover"):
         explain.occlusion(functional, pictures, patch=25)
     with pytest.raises(ValueError, match="at least one step"):
-        explain.filter_patterns(functional, "third", [0], steps=0)
+        patterns.fourier_patterns(functional, "third", [0], size=SIZE, steps=0)
     with pytest.raises(ValueError, match="24 x 24 pixels only"):
-        explain.filter_patterns(functional, "third", [0], size=64)
+        patterns.fourier_patterns(functional, "third", [0], size=64)
     with pytest.raises(ValueError, match="19 cannot be used for the fit"):
-        explain.read_back(np.zeros((19, 4, 4, 1)), pictures, fitted=19)
+        explain_depth.read_back(np.zeros((19, 4, 4, 1)), pictures, fitted=19)
 
 
 def test_models_that_cannot_be_explained(functional: keras.Model, pictures: np.ndarray) -> None:
@@ -353,7 +439,8 @@ def test_a_model_that_leaves_the_size_open(pictures: np.ndarray) -> None:
     assert explain.grad_cam(model, pictures[:2]).shape == (2, SIZE, SIZE)
     assert explain.grad_cam(model, pictures[:2, :16]).shape == (2, 16, SIZE)
     assert explain.activations(model, pictures[:2, :16], ["only"])["only"].shape == (2, 14, 22, 4)
-    assert explain.filter_patterns(model, "only", [1], size=32, steps=2).pictures.shape[1] == 32
+    found = patterns.fourier_patterns(model, "only", [1], size=32, steps=2)
+    assert found.pictures.shape[1] == 32
 
 
 def test_weights_that_change_later_are_seen(pictures: np.ndarray) -> None:
@@ -368,7 +455,9 @@ def test_figures_are_drawn(functional: keras.Model, pictures: np.ndarray) -> Non
     maps = explain.activations(functional, pictures[0], ["first", "third"])
     stacks = {name: stack[0] for name, stack in maps.items()}
     stacks["third"][..., 0] = 0
-    depth = explain.Depth(("a", "b"), [0, 1], [0, 0.5], [1, 0.2], [0.5, 1], {})
+    depth = explain_depth.Depth(
+        ("a", "b"), [0, 1], [0, 0.5], [1, 0.2], [0.1, 0.1], [0.5, 1], [0.1, 0], {}
+    )
     drawn = [
         explain_plots.feature_maps(pictures[0], stacks, "maps", channels=6, columns=3),
         explain_plots.heat_maps(
@@ -387,5 +476,5 @@ def test_figures_are_drawn(functional: keras.Model, pictures: np.ndarray) -> Non
         explain_plots.plt.close(figure)
     with pytest.raises(ValueError, match="same number of pictures"):
         explain_plots.picture_rows({"a": pictures[:2], "b": pictures[:1]}, "rows")
-    with pytest.raises(ValueError, match="one map a row"):
+    with pytest.raises(ValueError, match="one map per row"):
         explain_plots.heat_maps(pictures[:2], {"a": np.zeros((1, 4, 4))}, ["", ""], "heat")

@@ -18,6 +18,7 @@ CUTS = {
     "efficientnet_lite0": ("block2b_add", "block5c_add"),
     "mobilenet": ("conv_pw_3_relu", "conv_pw_11_relu"),
     "vgg16": ("block3_pool", "block4_pool"),
+    "xception": ("block3_add", "block12_add"),
 }
 
 

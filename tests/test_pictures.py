@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import arithmetic, pictures
+from helpers import pictures
 from helpers.datasets import DataError
 from helpers.drawing import CIFAR10_CLASSES
-from helpers.places import ROOT
 
 
 def encoded(seed=0, form="JPEG", mode="RGB", size=(40, 30)):
@@ -362,16 +361,3 @@ def test_a_missing_class_and_an_impossible_validation_are_refused(tmp_path):
         pictures.prepare_cifar10(whole, validation=30)
     with pytest.raises(ValueError, match="multiple of ten"):
         pictures.prepare_cifar10(whole, validation=5)
-
-
-# The net of chapter 03 -----------------------------------------------------------------------
-
-
-def test_pictures_too_small_for_the_net_name_the_layer():
-    text = (ROOT / "notebooks" / "03_cats_vs_dogs.py").read_text(encoding="utf-8")
-    cell = next(cell for cell in text.split("# %%") if "def sizes(" in cell)
-    names = {"arithmetic": arithmetic, "width": 16}
-    exec(cell, names)
-    assert names["sizes"](150)[-1] == ("pooling_4", 7, 64)
-    with pytest.raises(ValueError, match=r"layer convolution_3 gets maps of 3x3.*larger pictures"):
-        names["sizes"](20)

@@ -198,7 +198,8 @@ def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> Non
                 options = {
                     key: defaults[value.id] if isinstance(value, ast.Name) else value.value
                     for key, value in values.items()
-                    if isinstance(value, ast.Name | ast.Constant)
+                    if isinstance(value, ast.Constant)
+                    or (isinstance(value, ast.Name) and value.id in defaults)
                 }
                 if len(options) == len(values):
                     assert options in chapter.data_options.get(name, [{}])

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course import results
+from course import keeping, results
 from course.catalogue import chapters, defaults
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
@@ -48,7 +48,7 @@ def test_a_kept_run_is_a_complete_account(stored: Little, monkeypatch: pytest.Mo
 
 def test_a_run_without_the_digest_of_its_helpers_is_not_kept() -> None:
     with pytest.raises(CourseError, match="doesn't say with which helpers"):
-        results.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
+        keeping.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
 
 
 def test_a_changed_parameter_that_is_the_notebooks_default_is_no_plain_recipe(
@@ -93,7 +93,7 @@ def test_a_run_with_a_name_is_one_that_succeeded(little: Little) -> None:
 
 def test_what_is_written_is_read_back(folder: Path) -> None:
     for run in RUNS:
-        results.write(run)
+        keeping.write(run)
     assert results.kept_runs() == RUNS
 
 
@@ -115,7 +115,7 @@ def test_a_bad_file_is_named(text: str, says: str, folder: Path) -> None:
     (folder / "chapters").mkdir()
     path = folder / "chapters" / "bad.json"
     if text == "77":
-        results.write(replace(QUICK, file="chapters/bad.json", chapter="77"))
+        keeping.write(replace(QUICK, file="chapters/bad.json", chapter="77"))
     else:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=f"bad.json.*{says}"):
@@ -125,14 +125,14 @@ def test_a_bad_file_is_named(text: str, says: str, folder: Path) -> None:
 def test_a_default_that_changes_later_does_not_change_a_kept_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    full = next(run for run in RUNS if run.file == "chapters/07-full.json")
-    plain = dict(full.parameters)
+    kept = next(run for run in RUNS if run.file == "chapters/07-quick.json")
+    plain = dict(kept.parameters)
     monkeypatch.setattr(results, "defaults", lambda number, profile: (plain, plain))
-    assert results.is_plain(full) and results.changed(full) == {}
+    assert results.is_plain(kept) and results.changed(kept) == {}
     now = {**plain, "batch_size": 2 * plain["batch_size"]}
     monkeypatch.setattr(results, "defaults", lambda number, profile: (now, now))
-    assert not results.is_plain(full)
-    assert results.changed(full) == {"batch_size": plain["batch_size"]}
+    assert not results.is_plain(kept)
+    assert results.changed(kept) == {"batch_size": plain["batch_size"]}
 
 
 def test_runs_of_other_cells_or_another_backend_join_no_group() -> None:

@@ -2,20 +2,17 @@
 
 import ast
 import functools
-import io
-import math
 import re
-import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from course.errors import CourseError
+from course.parameters import Parameter, check_value, parse_parameters, read_value
 from helpers.datasets import PROFILES
 from helpers.places import ROOT, TableError, read_table
 
 NOTEBOOKS = ROOT / "notebooks"
-TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 
 
 @dataclass(frozen=True)
@@ -62,28 +59,6 @@ class Chapter:
     def notebook(self) -> Path:
         """The ``.ipynb`` of the pair."""
         return self.source.with_suffix(".ipynb")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a notebook's parameters cell."""
-
-    name: str
-    kind: str
-    default: Any
-    low: float | None
-    high: float | None
-    choices: tuple[str, ...]
-    meaning: str
-
-    @property
-    def allowed(self) -> str:
-        """The valid values, in words."""
-        if self.choices:
-            return " or ".join(self.choices)
-        if self.low is not None:
-            return f"{self.kind} from {self.low:g} to {self.high:g}"
-        return self.kind
 
 
 def chapters() -> dict[str, Chapter]:
@@ -165,112 +140,6 @@ def find(wanted: list[str]) -> list[Chapter]:
             raise CourseError(f'There is no chapter "{name}": the course has {", ".join(known)}.')
         found += match
     return [known[number] for number in dict.fromkeys(chapter.number for chapter in found)]
-
-
-_RANGE = re.compile(r"\s*(-?[\d.e+-]+) to (-?[\d.e+-]+):\s*(.+)")
-_CHOICES = re.compile(r"\s*(\w+(?: \| \w+)+):\s*(.+)")
-
-
-def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
-    """The parameters that a cell defines: annotated assignments, each with its range in a comment.
-
-    Args:
-        source: the text of the parameters cell.
-        where: what to call it in an error.
-
-    Raises:
-        CourseError: a line is not ``name: type = value  # LOW to HIGH: meaning`` or
-            ``# a | b: meaning``, or a default lies outside of its own range.
-    """
-    try:
-        body = ast.parse(source).body
-        comments = {
-            token.start[0]: token.string.lstrip("#")
-            for token in tokenize.generate_tokens(io.StringIO(source).readline)
-            if token.type == tokenize.COMMENT
-        }
-    except (SyntaxError, ValueError, tokenize.TokenError) as error:
-        raise CourseError(f"{where}: the parameters cell is no Python: {error}.") from error
-    found = {}
-    for node in body:
-        good = (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(node.annotation, ast.Name)
-            and node.annotation.id in TYPES
-            and node.value is not None
-        )
-        if not good:
-            raise CourseError(
-                f"{where}, line {node.lineno} of the parameters cell is not of the form "
-                "`name: type = value  # LOW to HIGH: meaning`."
-            )
-        name, kind = node.target.id, node.annotation.id
-        comment = comments.get(node.lineno, "")
-        span, listed = _RANGE.fullmatch(comment), _CHOICES.fullmatch(comment)
-        if kind in ("int", "float") and not span:
-            raise CourseError(f"{where}: the parameter {name} has no range in its comment.")
-        if kind == "str" and not listed:
-            raise CourseError(f"{where}: the parameter {name} lists no choices in its comment.")
-        try:
-            default = ast.literal_eval(node.value)
-            low, high = (float(span[1]), float(span[2])) if span else (None, None)
-        except (TypeError, ValueError) as error:
-            raise CourseError(
-                f"{where}: the parameter {name} needs a plain value, and numbers in its range."
-            ) from error
-        parameter = Parameter(
-            name=name,
-            kind=kind,
-            default=default,
-            low=low,
-            high=high,
-            choices=tuple(listed[1].split(" | ")) if listed and not span else (),
-            meaning=span[3] if span else listed[2] if listed else comment.strip(),
-        )
-        check_value(parameter, parameter.default, where)
-        found[name] = parameter
-    return found
-
-
-def check_value(parameter: Parameter, value: Any, where: str) -> None:
-    """Refuse a value of the wrong type or outside of the range.
-
-    Raises:
-        CourseError: naming the parameter, the value and the valid ones.
-    """
-    kind = TYPES[parameter.kind]
-    right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        right = True
-    if right and parameter.low is not None:
-        right = math.isfinite(value) and parameter.low <= value <= parameter.high
-    if right and parameter.choices:
-        right = value in parameter.choices
-    if not right:
-        raise CourseError(
-            f"{where}: {parameter.name} cannot be {value!r}; it takes {parameter.allowed}."
-        )
-
-
-def read_value(parameter: Parameter, text: str, where: str) -> Any:
-    """The value that a text on the command line stands for, by the parameter's own type.
-
-    Raises:
-        CourseError: the text is none, or outside of the range.
-    """
-    value: Any = text
-    try:
-        if parameter.kind == "int":
-            value = int(text)
-        elif parameter.kind == "float":
-            value = float(text)
-        elif parameter.kind == "bool":
-            value = {"true": True, "false": False}.get(text.lower(), text)
-    except ValueError:
-        value = text
-    check_value(parameter, value, where)
-    return value
 
 
 _CELL = re.compile(r"^# %%.*$", re.MULTILINE)

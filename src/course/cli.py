@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from course import data, exercises, gpu, ledger, report, results
+from course import data, exercises, gpu, keeping, ledger, predict, report
 from course.book import build, readme
 from course.catalogue import find
 from course.errors import CourseError
@@ -125,9 +125,9 @@ def _book(options: argparse.Namespace) -> int:
             if bool(options.name) != bool(options.record):
                 raise CourseError("--name and --record go together: what is kept, and where.")
             if options.name:
-                print(results.keep_named(options.folder, options.name, options.record))
+                print(keeping.keep_named(options.folder, options.name, options.record))
             else:
-                for path in results.keep(options.folder):
+                for path in keeping.keep(options.folder):
                     print(path)
         case "readme":
             print(readme.write())
@@ -164,6 +164,23 @@ def _data(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_predict(commands: Subcommands) -> None:
+    parser = commands.add_parser("predict", help="classify a folder of your own photographs")
+    parser.add_argument("model", type=Path, help="the .keras file that chapter 05 saves")
+    parser.add_argument("folder", type=Path, help="of the photographs")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE.png",
+        help="the contact sheet; predicted-FOLDER.png if not given",
+    )
+    parser.set_defaults(act=_predict)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    return predict.predict(options.model, options.folder, options.sheet)
+
+
 # In the order in which `course --help` lists them.
 SUBCOMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     running.add_run,
@@ -175,6 +192,7 @@ SUBCOMMANDS: tuple[Callable[[Subcommands], None], ...] = (
     _add_exercises,
     _add_book,
     _add_data,
+    _add_predict,
     _add_gpu,
 )
 

@@ -162,7 +162,7 @@ def differences(
     if [piece.kind for piece in old] != [piece.kind for piece in new]:
         kinds = [", ".join(piece.kind for piece in found) or "nothing" for found in (old, new)]
         return [f"stored outputs are {kinds[0]}; now they are {kinds[1]}"]
-    found = []
+    found: list[str | None] = []
     for was, now, place in zip(old, new, _places(old), strict=True):
         left, right = was.content, now.content
         if was.kind == RECORD:

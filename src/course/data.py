@@ -15,7 +15,7 @@ from course.errors import CourseError
 from helpers import datasets, downloads
 from helpers.files import sha256_of, write_atomically
 from helpers.places import cache_folder
-from helpers.sources import DataError, DataSource, Source, source, sources
+from helpers.sources import DataError, DataSource, Source, catalogue, source, sources
 
 PARTS = ("prepared", "features", "downloads")
 
@@ -96,7 +96,7 @@ def _faults(folder: Path) -> list[str]:
 
 def _named(names: list[str]) -> list[Source]:
     """The sources of these names; without any all data sets, and no weights."""
-    return [source(name) for name in names] or list(datasets.catalogue().values())
+    return [source(name) for name in names] or list(catalogue().values())
 
 
 def _state(each: Source) -> str:
@@ -110,7 +110,7 @@ def list_all() -> None:
     """Print everything there is to download, with its size, state here and license."""
     for name, each in sources().items():
         size = f"{each.upstream.bytes / 1e6:,.0f} MB" if each.upstream.bytes else "—"
-        print(f"{name:<14}{each.title:<16}{size:>8}  {_state(each):<16} {each.license}")
+        print(f"{name:<14}{each.title:<20}{size:>8}  {_state(each):<16} {each.license}")
     mirror = os.environ.get("COURSE_MIRROR", "none (COURSE_MIRROR is not set)")
     print(f"cache: {cache_folder()}\nmirror: {mirror}")
 

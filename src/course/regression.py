@@ -62,7 +62,7 @@ class CourseCell(IPyNbCell):
             self.parent.change_parameters()
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
-        """Whether the outputs agree; the reasons go where nbval looks for them."""
+        """Tell whether the outputs agree; the reasons go where nbval looks for them."""
         # nbval has joined the streams in ref, and left the second of two in the cell as well.
         self.cell.outputs = ref
         self.comparison_traceback = noise.cell_differences(
@@ -77,7 +77,7 @@ class CourseNotebook(IPyNbFile):
     current: CourseCell
 
     def collect(self) -> Any:
-        """One item a code cell."""
+        """Make one item per code cell."""
         for cell in super().collect():
             yield CourseCell.from_parent(
                 self, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
@@ -164,7 +164,8 @@ class Repeats:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a cell that was called."""
-        for name, value in report.user_properties if report.when == "call" else ():
+        called: list[Any] = report.user_properties if report.when == "call" else []
+        for name, value in called:
             if name == CELL:
                 number, count, cell, compared = value
                 outcome = (compared, not report.failed)
@@ -191,6 +192,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say how many cells were compared and how many only executed; on real data, enter it."""
     repeats = config.pluginmanager.get_plugin("course-repeats")
+    if not isinstance(repeats, Repeats):
+        return
     compared = [held for cells in repeats.cells.values() for held, _ in cells.values()]
     profile = config.option.course_profile
     if compared:

@@ -5,23 +5,15 @@ that what it was never depends on what the repository holds today.
 """
 
 import json
-import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-
-from course.catalogue import chapters, defaults, parse_parameters
-from course.compare import is_text, pieces
+from course.catalogue import chapters, defaults
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, records_of
-from course.running.run import to_json
-from course.running.store import Attempt, read_attempts
-from helpers.files import write_atomically
-from helpers.outputs import HISTORY
 from helpers.places import ROOT
 
 RESULTS = ROOT / "results"
@@ -134,9 +126,6 @@ class KeptRun:
         """The machine in words."""
         cores = f"{self.device['cores']} cores"
         return ", ".join([self.device["processor"], cores, *self.device["gpus"]])
-
-
-# Reading ------------------------------------------------------------------------------------
 
 
 def kept_runs() -> tuple[KeptRun, ...]:
@@ -281,162 +270,3 @@ def newest_seeds(runs: Iterable[KeptRun], number: str, profile: str) -> tuple[Ke
         if (run.chapter, run.profile, run.backend) == (number, profile, BACKEND) and is_plain(run)
     )
     return max(found.values(), key=lambda group: max(run.started for run in group), default=())
-
-
-# Keeping ------------------------------------------------------------------------------------
-
-
-def _command(run: dict[str, Any], parameters: dict[str, Any]) -> str:
-    usual = defaults(run["chapter"], run["profile"])[1]
-    asked = [f"-p {name}={value}" for name, value in parameters.items() if usual[name] != value]
-    profile = [] if run["profile"] == "quick" else [f"--profile {run['profile']}"]
-    backend = [] if run["backend"] == BACKEND else [f"KERAS_BACKEND={run['backend']}"]
-    return " ".join([*backend, "course run", run["chapter"], *profile, *asked])
-
-
-def _without_injection(notebook: NotebookNode) -> list[NotebookNode]:
-    """The code cells of an executed notebook, without the one that Papermill added."""
-    return [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
-
-
-def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
-    """Join what ``run.json`` and the executed notebook say of a run.
-
-    Args:
-        run: the fields of ``run.json``.
-        notebook: as executed.
-        file: path below ``results`` that the run will have.
-
-    Raises:
-        CourseError: ``run.json`` lacks the digest of the helpers, or the notebook its parameters.
-    """
-    if not run.get("helpers"):
-        raise CourseError(
-            f"The run of chapter {run['chapter']} doesn't say with which helpers it was made: "
-            f"repeat it with `course run {run['chapter']}`."
-        )
-    code = _without_injection(notebook)
-    tagged = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    listed = parse_parameters("\n".join(tagged), run["notebook"])
-    parameters = {name: each.default for name, each in listed.items()} | run["parameters"]
-    curves, texts = [], []
-    for number, cell in enumerate(code):
-        for output in cell.outputs:
-            if body := output.get("data", {}).get(HISTORY):
-                curves.append(Curve(cell=number, **body))
-        if "measured" in cell.metadata.get("tags", []):
-            found = filter(is_text, pieces(cell.outputs, measured=True))
-            texts += [Printed(number, piece.kind, piece.content) for piece in found]
-    copied = ("chapter", "profile", "helpers", "backend", "device", "threads", "started")
-    copied += ("peak_memory_bytes", "examples_a_second", "gpu_peak_bytes")
-    copied += ("python", "packages", "commit")
-    return KeptRun(
-        file=file,
-        **{name: run[name] for name in copied},
-        parameters=parameters,
-        cells=cells_digest(code),
-        seconds=run["duration_seconds"],
-        data=tuple(run["data"]),
-        command=_command(run, parameters),
-        records=tuple(Record(**record) for record in run["records"]),
-        curves=tuple(curves),
-        printed=tuple(texts),
-    )
-
-
-def write(run: KeptRun) -> Path:
-    """Write a kept run, one line for each of its records, curves and texts.
-
-    Returns:
-        The file, which replaces an earlier one of the same name.
-    """
-    content = asdict(run)
-    del content["file"]
-    lines = []
-    for name, value in content.items():
-        if isinstance(value, tuple) and value:
-            items = ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value)
-            lines.append(f" {json.dumps(name)}: [\n{items}\n ]")
-        else:
-            lines.append(f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}")
-    path = RESULTS / run.file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
-    return path
-
-
-def _account(attempt: Attempt, file: str) -> KeptRun:
-    return account(to_json(attempt.run), read_notebook(attempt.notebook), file)
-
-
-def keep(folder: Path) -> list[Path]:
-    """Keep the successful runs of a folder as small files in ``results/chapters``.
-
-    Args:
-        folder: where ``course run`` left its runs, or of one run or attempt.
-
-    Returns:
-        The files written; each replaces that of an earlier run with the same parameters and
-        backend.
-
-    Raises:
-        CourseError: there are no runs, all failed, or one can't be kept.
-    """
-    kept = []
-    for attempt in read_attempts(folder):
-        if attempt.status != "succeeded":
-            continue
-        made = _account(attempt, "")
-        backend = [] if made.backend == BACKEND else [made.backend]
-        asked = [f"{name}={value}" for name, value in sorted(changed(made).items())]
-        words = [made.chapter, made.profile, *backend, *asked]
-        stem = re.sub(r"[^a-z0-9_=.-]", "_", "-".join(words).lower())
-        kept.append(write(_filed(made, f"chapters/{stem}.json")))
-    if not kept:
-        raise CourseError(f"No run in {folder} succeeded, so there is nothing to keep.")
-    return kept
-
-
-def _filed(run: KeptRun, file: str, records: tuple[Record, ...] | None = None) -> KeptRun:
-    fields = {**vars(run), "file": file}
-    return KeptRun(**(fields if records is None else {**fields, "records": records}))
-
-
-def keep_named(folder: Path, name: str, records: list[str]) -> Path:
-    """Keep one run that is longer than a chapter may be, for some of its records.
-
-    Args:
-        folder: holds that run alone.
-        name: of the file in ``results``, without its suffix.
-        records: the names of those that are kept; the rest of such a run may be cut short.
-
-    Returns:
-        The file written.
-
-    Raises:
-        CourseError: the folder holds no run, several runs, or one that didn't succeed; the run
-            lacks one of the records; or the name isn't a plain word.
-    """
-    if not re.fullmatch(r"[a-z0-9_]+", name) or f"{name}.json" == LEDGER:
-        raise CourseError(f'"{name}" can\'t name a file of results: use a-z, 0-9 and _.')
-    runs = read_attempts(folder)
-    if len(runs) > 1:
-        raise CourseError(
-            f"--name keeps one run, and {folder} has {len(runs)}: name the folder of one, such as "
-            f"{folder / runs[0].run.folder}."
-        )
-    if runs[0].status != "succeeded":
-        raise CourseError(f"The run in {folder} is {runs[0].status}, so there is nothing to keep.")
-    made = _account(runs[0], f"{name}.json")
-    found = {record.name: record for record in made.records}
-    missing = [record for record in records if record not in found]
-    if missing:
-        raise CourseError(
-            f"The run of chapter {made.chapter} has no record {missing[0]}: it has "
-            f"{', '.join(sorted(found))}."
-        )
-    return write(_filed(made, made.file, tuple(found[record] for record in records)))

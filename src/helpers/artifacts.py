@@ -15,13 +15,20 @@ from helpers.places import cache_folder
 MADE_BY = {"cats_vs_dogs": "03"}
 
 
+def folder() -> Path:
+    """Return the folder of trained models, which may not exist yet.
+
+    A run of a batch that makes or uses models has a folder of its own, so that runs with other
+    seeds don't overwrite them.
+    """
+    named = os.environ.get("COURSE_MODELS")
+    return Path(named) if named else cache_folder() / "models"
+
+
 def _paths(name: str, profile: str) -> tuple[Path, Path]:
     if name not in MADE_BY:
         raise ValueError(f'There is no model "{name}": the course makes {", ".join(MADE_BY)}.')
-    # A run of a batch has a folder of its own, so that runs with other seeds do not overwrite it.
-    named = os.environ.get("COURSE_MODELS")
-    folder = Path(named) if named else cache_folder() / "models"
-    stem = folder / f"{name}-{profile}"
+    stem = folder() / f"{name}-{profile}"
     return stem.with_suffix(".keras"), stem.with_suffix(".json")
 
 

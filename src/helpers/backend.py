@@ -22,7 +22,7 @@ from helpers.places import chosen_backend
 
 @contextlib.contextmanager
 def _quiet_error_stream() -> Iterator[None]:
-    """Hold back what C++ code writes to file descriptor 2; show it only if the body fails."""
+    """Hold back what C++ code writes to file descriptor 2, and show it only if the body fails."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -77,7 +77,7 @@ __all__ = [
 
 
 def accelerators() -> list[str]:
-    """What the backend can compute on besides the processor, one name a device."""
+    """List the accelerators that the backend can use, one name per device."""
     if keras.backend.backend() == "jax":
         return [str(device) for device in jax.devices() if device.platform != "cpu"]
     if keras.backend.backend() == "torch":
@@ -86,7 +86,7 @@ def accelerators() -> list[str]:
 
 
 def toolkit() -> str:
-    """The version of CUDA that the backend was built for; empty where it does not say."""
+    """Return the CUDA version that the backend was built for; empty if it doesn't say."""
     if keras.backend.backend() == "torch":
         return torch.version.cuda or ""
     if keras.backend.backend() == "tensorflow":
@@ -95,7 +95,7 @@ def toolkit() -> str:
 
 
 def set_precision(precision: str) -> None:
-    """Choose between arithmetic that can be repeated and arithmetic that is fast on a GPU.
+    """Choose between reproducible arithmetic and arithmetic that is fast on a GPU.
 
     Args:
         precision: "exact" for layers that compute in float32; "fast" for layers that compute in
@@ -151,17 +151,17 @@ def set_seed(seed: int) -> None:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """A tensor of any backend, device and precision as a float32 array of its own."""
+    """Copy a tensor of any backend, device and precision into a float32 array."""
     return np.array(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
 
 
 def gradient(function: Callable[[Any], Any], x: Any, more: bool = False) -> tuple[Any, Any]:
-    """Value and gradient of a scalar-valued function of one tensor.
+    """Compute the value and the gradient of a scalar-valued function of one tensor.
 
     Args:
         function: maps a tensor to a scalar tensor.
         x: the tensor at which to differentiate, any shape, float32.
-        more: whether the function returns a pair, the scalar and whatever else is of use.
+        more: whether the function returns a pair, the scalar and anything else you need.
 
     Returns:
         What the function returned, and the gradient of its scalar, of the shape and dtype of
@@ -184,7 +184,7 @@ def gradient(function: Callable[[Any], Any], x: Any, more: bool = False) -> tupl
 
 
 def compiled(function: Callable[..., Any], model: Any) -> Callable[..., Any]:
-    """The same function, traced once a shape and then run as one graph.
+    """Compile a function: trace it once per input shape, then run it as one graph.
 
     Args:
         function: maps arrays to tensors.
@@ -256,7 +256,7 @@ def examples_in(steps: int | None) -> int:
 
 
 def _numpy_order(length: int, seed: int | None) -> Any:
-    """A dataset of the indices 0 to length - 1, shuffled anew by NumPy in every pass."""
+    """Make a dataset of the indices 0 to length - 1, reshuffled by NumPy in every pass."""
     if seed is None:
         return tf.data.Dataset.range(length)
     random = np.random.default_rng(seed)
@@ -272,7 +272,7 @@ def _numpy_order(length: int, seed: int | None) -> Any:
 
 
 def _gathered(order: Any, arrays: tuple[Any, ...], batch_size: int) -> Any:
-    """A dataset of batches of the arrays, whose examples come in an order of indices."""
+    """Make a dataset of batches whose examples follow an order of indices."""
     with tf.device("CPU"):
         tensors = tuple(tf.convert_to_tensor(array) for array in arrays)
 

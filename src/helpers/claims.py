@@ -50,7 +50,7 @@ class Source:
 
     @property
     def citation(self) -> str:
-        """The full citation, without the link."""
+        """Write the full citation, without the link."""
         year = f" ({self.year})" if self.year else ""
         return f"{self.author or 'Author not named'}{year}: “{self.title}”, {self.kind}"
 
@@ -105,7 +105,7 @@ class Claim:
 
     @property
     def records(self) -> set[str]:
-        """The names of all records that the claim is measured by."""
+        """List the records by which the claim is measured."""
         return {*names_in(self.measure), *names_in(self.related)}
 
 
@@ -273,7 +273,7 @@ def _values(expression: str, runs: Sequence[Evidence]) -> list[tuple[Evidence, f
 
 
 def _seeds(found: list[tuple[Evidence, float]]) -> list[tuple[Evidence, float]]:
-    """The first run, and those that differ from it in the seed alone."""
+    """Select the first run and those that differ from it only in the seed."""
     return [each for each in found if each[0].differs_in_seed(found[0][0])]
 
 

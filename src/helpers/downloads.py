@@ -1,9 +1,9 @@
-"""Original files: from a mirror or from upstream, used only if their hash is a known one.
+"""Get original files from a mirror or from upstream, and use them only if their hash is known.
 
-Searched in order: the mirror that the environment variable ``COURSE_MIRROR`` names (a folder or an
-address with a ``manifest.toml``), the files already downloaded, the source's own address. Whatever
-the place, ``data/datasets.toml`` decides which hashes are good; a mirror's manifest only says what
-the mirror holds.
+The places are searched in order: the mirror that the environment variable ``COURSE_MIRROR`` names
+(a folder or an address with a ``manifest.toml``), the files already downloaded, the address of the
+source. Whatever the place, ``data/datasets.toml`` decides which hashes are good; the manifest of a
+mirror only says what the mirror holds.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from helpers.sources import TABLE, Archive, DataError, DataSource, Source
 
 @dataclass(frozen=True)
 class Fetched:
-    """A verified file: where it lies, and its SHA-256."""
+    """A verified file: its path and its SHA-256."""
 
     path: Path
     sha256: str
@@ -32,7 +32,7 @@ class Fetched:
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into one sentence; wrap nothing but writing in it."""
+    """Turn a full disk or a read-only folder into one clear sentence; wrap only writing in it."""
     try:
         yield
     except OSError as error:
@@ -44,7 +44,7 @@ def writing(place: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(place: Path) -> Iterator[None]:
-    """Turn an error of reading a source into one sentence; wrap nothing but reading in it."""
+    """Turn an error while reading a source into one clear sentence; wrap only reading in it."""
     try:
         yield
     except OSError as error:
@@ -56,7 +56,7 @@ def reading(place: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file, whose folder is made if need be; errors of the body pass unchanged."""
+    """Hold a lock file, creating its folder if needed; errors of the body pass unchanged."""
     lock = FileLock(path)
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def read_manifest(mirror: str) -> dict[str, str]:
 
 
 def _from_mirror(mirror: str, source: Source) -> Fetched | None:
-    """A verified file from a mirror, or None if the mirror does not list one."""
+    """Return a verified file from a mirror, or None if the mirror doesn't list one."""
     manifest = read_manifest(mirror)
     file = next((each.file for each in source.archives if each.file in manifest), None)
     if file is None:
@@ -207,7 +207,7 @@ def _from_mirror(mirror: str, source: Source) -> Fetched | None:
 
 
 def _download(url: str, archive: Archive, source: Source) -> Fetched:
-    """Bring one file into the cache: three tries, hash checked, placed in one step."""
+    """Download one file into the cache: three tries, hash checked, moved into place in one step."""
     # Imported here because only a download needs them, and a chapter starts faster without.
     import pooch
     import requests
@@ -269,6 +269,6 @@ def fetch(source: Source) -> Fetched:
 
 
 def downloaded(source: Source) -> list[Path]:
-    """Return the files of a source that lie in the cache, not verified here."""
+    """Return the files of a source that are in the cache, without verifying them."""
     names = dict.fromkeys(each.file for each in source.archives)
     return [folder() / name for name in names if (folder() / name).is_file()]

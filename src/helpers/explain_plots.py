@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from helpers.explain import Depth
+from helpers.explain_depth import Depth
 from helpers.plots import plt
 
-SILENT = "0.85"  # grey of a channel that is zero everywhere
-COLOURS = "inferno"
+SILENT = "0.85"  # gray of a channel that is zero everywhere
+COLORS = "inferno"
 
 
 def picture_rows(
@@ -74,14 +74,14 @@ def feature_maps(
     """The first channels of several layers, for one picture.
 
     Every map is scaled to its own largest value, so that a weak one can be read too; a channel
-    that is zero everywhere is grey.
+    that is zero everywhere is gray.
 
     Args:
         picture: shape (H, W, C), uint8.
         maps: for each layer its maps of this picture, shape (height, width, channels).
         title: of the whole figure.
         channels: how many of each layer, in their own order.
-        columns: channels a row.
+        columns: channels per row.
 
     Returns:
         The figure.
@@ -152,7 +152,7 @@ def heat_maps(
         pictures: shape (N, H, W, C), uint8.
         heat: for each row its maps, shape (N, H, W); only what is above zero is shown, as a share
             of the largest value.
-        titles: one a picture.
+        titles: one per picture.
         title: of the whole figure.
         points: for a row of ``heat``, the x and y of a mark in each map, shape (N, 2), in pixels;
             negative numbers are left out.
@@ -162,13 +162,15 @@ def heat_maps(
         scale: width of a picture, in inches.
 
     Returns:
-        The figure, with a colour bar.
+        The figure, with a color bar.
 
     Raises:
         ValueError: the number of maps or titles differs from that of the pictures.
     """
     if any(len(part) != len(pictures) for part in (titles, *heat.values())):
-        raise ValueError(f"Give one map a row and one title for each of {len(pictures)} pictures.")
+        raise ValueError(
+            f"Give one map per row and one title for each of {len(pictures)} pictures."
+        )
     lines = 1 + max((text.count("\n") for text in titles), default=0)
     figure, axes = plt.subplots(
         1 + len(heat),
@@ -197,7 +199,7 @@ def heat_maps(
                     *points[name][number], "o", color="cyan", markersize=6, markeredgecolor="black"
                 )
     figure.colorbar(
-        plt.cm.ScalarMappable(plt.Normalize(0, 1), COLOURS),
+        plt.cm.ScalarMappable(plt.Normalize(0, 1), COLORS),
         ax=axes,
         label=f"share of the largest value of the {'picture' if common else 'map'}",
         shrink=0.8,
@@ -208,18 +210,18 @@ def heat_maps(
 
 
 def _lay_over(axis: Any, picture: np.ndarray, share: np.ndarray) -> None:
-    """A heat map, at most 1, over its picture in grey, so that every colour belongs to the map."""
-    grey = picture.mean(axis=-1) if picture.ndim == 3 else picture
-    axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    """A heat map, at most 1, over its picture in gray, so that every color belongs to the map."""
+    gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
+    axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
     share = np.clip(share, 0, 1)
-    axis.imshow(share, cmap=COLOURS, vmin=0, vmax=1, alpha=0.25 + 0.5 * share)
+    axis.imshow(share, cmap=COLORS, vmin=0, vmax=1, alpha=0.25 + 0.5 * share)
 
 
 def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
-    """Sparsity and information from the first layer to the last, one panel a model.
+    """Draw sparsity and information from the first layer to the last, one panel per model.
 
     Args:
-        profiles: the result of ``explain.depth_profile`` by the name of the model.
+        profiles: the result of ``explain_depth.depth_profile`` by the name of the model.
         title: of the whole figure.
 
     Returns:
@@ -234,19 +236,18 @@ def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
         layout="constrained",
     )
     for axis, (name, depth) in zip(axes[0], profiles.items(), strict=True):
-        for values, label, style in (
-            (depth.kept, "picture that can be read back", "s-"),
-            (depth.zeros, "values that are zero", "o-"),
-            (depth.silent, "channels that are silent", "o:"),
-            (depth.told, "classes told right by a linear rule", "^-"),
+        for values, errors, label, style in (
+            (depth.kept, depth.kept_errors, "image that can be read back", "s-"),
+            (depth.probe, depth.probe_errors, "accuracy of a linear probe", "^-"),
+            (depth.zeros, None, "values that are zero", "o--"),
+            (depth.silent, None, "channels that are silent", "o:"),
         ):
-            axis.plot(values, style, label=label)
+            axis.errorbar(range(len(values)), values, errors, fmt=style, capsize=3, label=label)
         names = [name.removesuffix("_activation") for name in depth.layers]
         axis.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("layer, first to last")
         axis.set_ylim(-0.05, 1.05)
-        axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("share")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     figure.suptitle(title)

@@ -251,6 +251,7 @@ def features(
                     line.update({"text/plain": f"Features: {done:,} of {shape[0]:,}"}, raw=True)
             with writing(stored.parent):
                 array.flush()
+                del array  # Windows moves no file that is still mapped into memory
                 written = {
                     "facts": facts,
                     "origin": _origin(pictures),

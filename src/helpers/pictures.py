@@ -1,9 +1,9 @@
-"""Pictures from archives and folders as uint8 arrays: CIFAR-10, and cats and dogs.
+"""Read images from archives and folders as uint8 arrays: CIFAR-10, and cats and dogs.
 
-Archives are read where they lie: nothing is extracted, and an archive with an entry that would land
-outside of its folder is refused. Files that are not readable pictures are named in the report and
-left out; grey, CMYK and palette pictures, and pictures stored as another format than their name
-says, are converted and named too. Decoding runs in parallel.
+Archives are read in place: nothing is extracted, and an archive with an entry that would land
+outside its folder is refused. Files that aren't readable images are named in the report and left
+out; gray, CMYK and palette images, and images in another format than their name says, are converted
+and named too. Decoding runs in parallel.
 """
 
 import io
@@ -42,7 +42,7 @@ Read = Callable[[str], bytes]
 
 
 class Inspected(NamedTuple):
-    """What is known of one file before it is used."""
+    """What is known about one file before it is used."""
 
     reason: str  # why it is left out; empty if it is not
     conversion: str  # what has to be converted; empty if nothing
@@ -53,7 +53,7 @@ class Inspected(NamedTuple):
 
 
 def check_entry(archive: Path, name: str, link: bool) -> None:
-    """Refuse an archive entry that is a link or would land outside of its folder.
+    """Refuse an archive entry that is a link or would land outside its folder.
 
     Raises:
         DataError: it is one.
@@ -73,7 +73,7 @@ def check_entry(archive: Path, name: str, link: bool) -> None:
 
 @contextmanager
 def open_files(source: Path) -> Iterator[tuple[list[str], Read]]:
-    """The names of all files in a folder or zip archive, sorted, and a function that reads one.
+    """List the files in a folder or zip archive, sorted, with a function that reads one of them.
 
     Names have forward slashes on every system. The function may be called from several threads.
 
@@ -115,7 +115,7 @@ def open_files(source: Path) -> Iterator[tuple[list[str], Read]]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is meant to be a picture, going by its name."""
+    """Tell from its name whether a file is meant to be an image."""
     path = PurePosixPath(name)
     return path.suffix.lower() in FORMATS and not path.name.startswith("._")
 
@@ -124,10 +124,10 @@ def is_picture(name: str) -> bool:
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """A picture whose pixels are not decoded yet.
+    """Open an image without decoding its pixels yet.
 
     Raises:
-        ValueError: why the bytes are no usable picture, in a few words.
+        ValueError: the bytes aren't a usable image; the message says why in a few words.
     """
     if not content:
         raise ValueError("empty file")
@@ -143,10 +143,10 @@ def open_picture(content: bytes) -> Image.Image:
 
 
 def pixels(content: bytes, size: int) -> np.ndarray:
-    """Decode a picture to uint8 (size, size, 3); its sides are stretched to a square.
+    """Decode an image to uint8 of shape (size, size, 3); its sides are stretched to a square.
 
     Raises:
-        ValueError: why it cannot be decoded, in a few words.
+        ValueError: it can't be decoded; the message says why in a few words.
     """
     image = open_picture(content)
     try:
@@ -161,9 +161,9 @@ def pixels(content: bytes, size: int) -> np.ndarray:
 
 
 def perceptual_hash(picture: np.ndarray) -> np.ndarray:
-    """Difference hash of a picture: uint64 (2,), 64 bits along the rows and 64 down the columns.
+    """Compute the difference hash of an image: uint64 (2,), 64 bits along rows and down columns.
 
-    Each bit says whether one cell of a small grey copy is brighter than the next, so a picture that
+    Each bit says whether one cell of a small gray copy is brighter than the next, so an image that
     was scaled, compressed again or made a little lighter keeps nearly all of them.
 
     Args:
@@ -177,7 +177,7 @@ def perceptual_hash(picture: np.ndarray) -> np.ndarray:
 
 
 def inspect(name: str, read: Read) -> Inspected:
-    """Decode one file once to learn whether it is usable, and its perceptual hash."""
+    """Decode one file to find out whether it is usable, and compute its perceptual hash."""
     nothing = np.zeros(2, np.uint64)
     try:
         content = read(name)
@@ -196,7 +196,7 @@ def inspect(name: str, read: Read) -> Inspected:
 
 
 def in_parallel(function: Callable[[Any], Any], items: Iterable[Any], doing: str) -> list[Any]:
-    """`function` of every item, in order, on all cores, with a progress bar called `doing`."""
+    """Apply `function` to every item on all cores, in order, under a bar named `doing`."""
     items = list(items)
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -205,7 +205,7 @@ def in_parallel(function: Callable[[Any], Any], items: Iterable[Any], doing: str
 
 
 def near_duplicates(hashes: dict[str, np.ndarray]) -> list[tuple[str, int, str, int]]:
-    """Pairs of pictures in different splits whose perceptual hashes nearly agree.
+    """Find pairs of images in different splits whose perceptual hashes nearly agree.
 
     Args:
         hashes: for each split the hashes of its pictures, uint64 (N, 2).
@@ -228,9 +228,9 @@ def near_duplicates(hashes: dict[str, np.ndarray]) -> list[tuple[str, int, str, 
 
 
 def cat_or_dog(name: str) -> int | None:
-    """0 for a cat, 1 for a dog, None for neither, going by the name of a file.
+    """Tell a cat (0) from a dog (1) by the name of a file; None if it names neither.
 
-    A folder called Cat, cats, Dog or dogs decides; without one, a name like cat.1.jpg does.
+    A folder named Cat, cats, Dog or dogs decides; without one, a file name like cat.1.jpg does.
     """
     path = PurePosixPath(name.replace("\\", "/"))
     for folder in reversed(path.parts[:-1]):
@@ -241,7 +241,7 @@ def cat_or_dog(name: str) -> int | None:
 
 
 def check_counts(counts: dict[str, int], size: int) -> None:
-    """Raise ValueError for a split that cannot be balanced or a size that is no picture's."""
+    """Raise ValueError for a split that can't be balanced or an impossible image size."""
     if not 8 <= size <= 512:
         raise ValueError(f"Pictures can be made 8 to 512 pixels wide, not {size}.")
     for split, count in counts.items():
@@ -253,7 +253,7 @@ def check_counts(counts: dict[str, int], size: int) -> None:
 
 
 def _label_all(source: Path, names: list[str]) -> tuple[list[str], np.ndarray]:
-    """The pictures of cats and dogs among the files, and their labels."""
+    """Collect the images of cats and dogs among the files, with their labels."""
     labelled = [(name, cat_or_dog(name)) for name in names if is_picture(name)]
     found = [(name, label) for name, label in labelled if label is not None]
     cats = sum(label == 0 for _, label in found)
@@ -278,7 +278,7 @@ def _label_all(source: Path, names: list[str]) -> tuple[list[str], np.ndarray]:
 def choose(
     usable: np.ndarray, labels: np.ndarray, counts: dict[str, int], seed: int
 ) -> dict[str, np.ndarray]:
-    """Indices of each split: disjoint, balanced, mixed, and fixed by the seed.
+    """Draw the indices of each split: disjoint, balanced, shuffled, and fixed by the seed.
 
     Args:
         usable: bool (N,), which pictures may be chosen.
@@ -311,14 +311,14 @@ def prepare_cats_vs_dogs(
     validation: int = 1000,
     test: int = 1000,
 ) -> tuple[Arrays, dict[str, Any]]:
-    """The small set of cats (0) and dogs (1) from an archive or from your own folder.
+    """Prepare the small set of cats (0) and dogs (1) from an archive or from your own folder.
 
     Args:
         source: a zip archive or a folder laid out like Microsoft's archive (PetImages/Cat/1.jpg),
             Kaggle's (train/cat.1.jpg), or with folders cats and dogs anywhere in it.
-        size: width and height to which pictures are stretched, in pixels.
-        seed: of the choice of the pictures; the same seed and files give the same arrays.
-        train: pictures to train on, half of them cats; likewise `validation` and `test`.
+        size: width and height to which images are stretched, in pixels.
+        seed: of the choice of images; the same seed and files give the same arrays.
+        train: images to train on, half of them cats; likewise `validation` and `test`.
 
     Returns:
         For each split `S`: `S_x` uint8 (N, size, size, 3) and `S_y` int64 (N,). The report names
@@ -373,7 +373,7 @@ def prepare_cats_vs_dogs(
 
 
 def read_batches(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Both parts of CIFAR-10 from its own binary archive: pictures (N, 32, 32, 3) and labels (N,).
+    """Read both parts of CIFAR-10 from its binary archive: images (N, 32, 32, 3), labels (N,).
 
     The archive holds six batches of 10,000 records: one byte of label, then the red, the green and
     the blue plane of 32x32 bytes.
@@ -408,7 +408,7 @@ def read_batches(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def read_class_folders(
     source: Path, size: int
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[str, Any]]:
-    """Both parts of CIFAR-10 from train/<class>/ and test/<class>/ in a zip archive or folder.
+    """Read both parts of CIFAR-10 from train/<class>/ and test/<class>/ in a zip archive or folder.
 
     Raises:
         DataError: a class has no readable picture in one of the parts.
@@ -444,13 +444,13 @@ def read_class_folders(
 def prepare_cifar10(
     source: Path, validation: int = 5000, seed: int = 0
 ) -> tuple[Arrays, dict[str, Any]]:
-    """CIFAR-10 from its own binary archive, or from class folders of pictures.
+    """Prepare CIFAR-10 from its binary archive, or from class folders of images.
 
     Args:
         source: `cifar-10-binary.tar.gz`, or a zip archive or folder with train/<class>/NNNN.jpg and
             test/<class>/NNNN.jpg.
-        validation: pictures of the training part that are kept apart, as many of each class.
-        seed: of the choice and order of the pictures.
+        validation: images of the training part that are held out, the same number per class.
+        seed: of the choice and order of the images.
 
     Returns:
         For each split `S` of train, validation and test: `S_x` uint8 (N, 32, 32, 3) and `S_y` int64

@@ -1,4 +1,4 @@
-"""Where things are: the repository, and the folder for downloads and prepared data."""
+"""Locate the repository, and the folder for downloads and prepared data."""
 
 import importlib.util
 import os
@@ -11,17 +11,17 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 class TableError(ValueError):
-    """A table of the repository that cannot be read, in one sentence."""
+    """A table of the repository can't be read; the message is one sentence."""
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """The content of a TOML file of the repository.
+    """Read a TOML file of the repository.
 
     Args:
         name: its path from the root, such as ``data/claims.toml``.
 
     Raises:
-        TableError: it cannot be read or is no TOML; the sentence names the file and the line.
+        TableError: it can't be read or isn't valid TOML; the message names the file and the line.
     """
     try:
         return tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ def read_table(name: str) -> dict[str, Any]:
 
 
 def cache_folder() -> Path:
-    """Folder for downloads, prepared arrays and trained models.
+    """Return the folder for downloads, prepared arrays and trained models.
 
     The environment variable ``COURSE_CACHE`` names it; without one it is ``data/cache`` in the
     repository, which git ignores.
@@ -46,10 +46,10 @@ def cache_folder() -> Path:
 
 
 def chosen_backend() -> str:
-    """The backend of Keras that ``KERAS_BACKEND`` asks for, tensorflow without it.
+    """Return the Keras backend that ``KERAS_BACKEND`` asks for, "tensorflow" by default.
 
     Raises:
-        ValueError: the course does not run on it, or it is not installed.
+        ValueError: the course doesn't run on that backend, or it isn't installed.
     """
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:

@@ -97,7 +97,7 @@ def _table(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -
 
 
 def _runs(chapter: str, profile: str) -> list[Evidence]:
-    """The run of the notebook that is executing, and the kept runs with other parameters.
+    """Collect the run of the notebook that is executing, and the kept runs with other parameters.
 
     The parameters of a notebook are variables of its shell.
     """
@@ -116,7 +116,7 @@ def _runs(chapter: str, profile: str) -> list[Evidence]:
 
 
 def target(claim: Claim) -> str:
-    """What a claim says, with its tolerance, as a reader sees it.
+    """Write what a claim says, with its tolerance, as a reader sees it.
 
     >>> target(Claim("a", "b", "01", "computed", 0.9, "about", tolerance=0.01, unit="fraction"))
     'about 90.00 % (± 1 points)'
@@ -130,7 +130,7 @@ def target(claim: Claim) -> str:
 
 
 def measured(claim: Claim, judgment: Judgment) -> str:
-    """Our figure for a claim as a reader sees it: the mean, and the spread of several runs.
+    """Write our figure for a claim as a reader sees it: the mean, and the spread of several runs.
 
     >>> accuracy = Claim("a", "b", "01", "property", 0.9, "about", unit="fraction")
     >>> measured(accuracy, Judgment("reproduced", (0.89, 0.91), ("seed 0", "seed 1")))
@@ -147,7 +147,7 @@ def measured(claim: Claim, judgment: Judgment) -> str:
 
 
 def differs(claim: Claim, judgment: Judgment) -> str:
-    """What a reader should know of our figure: what differs, and which runs it is from."""
+    """Write what a reader should know about our figure: what differs, and which runs it is from."""
     near = judgment.labels[:1] in (("this run",), ("the stored run",))
     labels = [] if near else list(dict.fromkeys(judgment.labels))
     parts = [

@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class DataError(RuntimeError):
-    """Data that cannot be read, fetched or prepared, in one sentence that says what to do."""
+    """Data can't be read, fetched or prepared; the message says in one sentence what to do."""
 
 
 @dataclass(frozen=True)

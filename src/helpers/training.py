@@ -39,7 +39,7 @@ def start(seed: int, precision: str | None = None) -> None:
 
 
 def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
-    """A learning rate that rises from a 25th of the peak and falls to zero along a cosine.
+    """Make a learning rate that rises from a 25th of the peak and falls to zero along a cosine.
 
     After Smith, "Super-convergence" (2018).
 
@@ -66,7 +66,7 @@ def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
 
 
 def steps_in(examples: int, batch_size: int, epochs: int) -> int:
-    """Batches in a training of so many examples, the smaller last ones included."""
+    """Count the batches in a training, including the smaller last one of each epoch."""
     return math.ceil(examples / batch_size) * epochs
 
 
@@ -249,7 +249,7 @@ def fit(
 
 
 def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) -> dict[str, float]:
-    """Loss and measures of a compiled model on examples it was not trained on.
+    """Measure a compiled model on examples that it wasn't trained on.
 
     Args:
         model: a compiled Keras model.
@@ -265,6 +265,6 @@ def evaluate(model: Any, x: np.ndarray, y: np.ndarray, batch_size: int = 256) ->
 
 
 def predict(model: Any, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """Outputs of a model for every input, shape (N, ...), float32, in the order of the inputs."""
+    """Compute a model's outputs for every input: float32, shape (N, ...), in the inputs' order."""
     outputs = model.predict(batches(x, None, batch_size), verbose=0)
     return np.asarray(outputs, "float32")

@@ -87,13 +87,13 @@ def assemble(context: Context, source: Path) -> None:
         raise CourseError("\n".join(faults))
     shutil.copytree(ROOT / "docs", source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
-    (source / "results").mkdir()
-    shutil.copy(RESULTS / "front.png", source / "results")
+    shutil.copy(RESULTS / "front.png", source / "_static")
     cards = sorted(path.stem for path in (source / "data").glob("*.md"))
     written = {
         "index.md": pages.index_page(context),
         "results.md": pages.results_page(context),
         "kept.md": pages.kept_page(context),
+        "gallery.md": pages.gallery_page(context),
         "glossary.md": pages.glossary_page(context),
         "data/index.md": pages.data_page(cards),
         **{f"helpers/{name}": text for name, text in pages.helper_pages().items()},

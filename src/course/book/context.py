@@ -1,7 +1,9 @@
 """What the book is made from, read once: stored notebooks, their records, and kept runs."""
 
 import base64
+import hashlib
 import io
+import mimetypes
 import os
 import re
 from collections.abc import Iterator
@@ -37,6 +39,16 @@ class Picture:
     kind: str
     alt: str
     size: tuple[int, int]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the data, after which myst-nb names the file in the book."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def file(self) -> str:
+        """The path of the picture's file in the book."""
+        return f"_images/{self.digest}{mimetypes.guess_extension(self.kind)}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ def pictures_of(notebook: NotebookNode) -> Iterator[Picture]:
     for number, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             shown = output.get("data", {})
+            if "text/html" in shown:  # a live figure has its still picture in its HTML
+                continue
             for kind in [each for each in PICTURES if each in shown][:1]:
                 stored, drawn = shown[kind], kind == "image/svg+xml"
                 # As myst-nb stores them, since it names files after the hash of their content.

@@ -22,7 +22,6 @@ def drawing(run: KeptRun) -> str:
     if not curves:
         return ""
     from matplotlib import rc_context  # slow, and few commands draw
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -40,7 +39,7 @@ def drawing(run: KeptRun) -> str:
     right.legend(fontsize=6, loc="upper right", ncols=1 + len(curves) // 8)
     held = io.StringIO()
     with rc_context({"svg.fonttype": "none"}):  # words stay words, and small
-        FigureCanvasSVG(figure).print_svg(held, metadata={"Date": None, "Creator": None})
+        figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     body = held.getvalue().partition("<svg")[2]
     models = ", ".join(dict.fromkeys(curve.model for curve in curves))
     label = html.escape(f"Accuracy and loss by epoch of {models} on validation data.", quote=True)

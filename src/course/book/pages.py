@@ -2,6 +2,8 @@
 
 import functools
 import html
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,13 @@ from markupsafe import Markup
 
 from course import glossary
 from course.book import curves, ledger
-from course.book.context import Context, anchor
+from course.book.context import Context, Picture, StoredChapter, anchor
 from course.exercises import has_exercises
 from course.results import KeptRun, changed
 from helpers.claims import sources
-from helpers.datasets import catalogue
 from helpers.places import ROOT
 from helpers.records import written
+from helpers.sources import catalogue
 
 FRONT = "ImageNet class and a heat map"  # in the alt text of the picture at the front
 
@@ -148,20 +150,96 @@ def front_picture(context: Context) -> tuple[bytes, str] | None:
     return None
 
 
+@dataclass(frozen=True)
+class Card:
+    """A chapter as the first page shows it.
+
+    Attributes:
+        stored: the chapter.
+        question: the question it answers, in plain words.
+        picture: the picture it begins with; None while it has none.
+        reading: minutes to read it.
+        running: minutes of its stored run; None if no such run is kept.
+    """
+
+    stored: StoredChapter
+    question: str
+    picture: Picture | None
+    reading: int
+    running: int | None
+
+
+WORDS_A_MINUTE = 120  # prose that is read with pencil and paper at hand
+
+
+def question(stored: StoredChapter) -> str:
+    """Return the question with which a chapter opens, "" if it opens with none."""
+    found = re.search(r"^\*\*(.+?)\*\*$", stored.notebook.cells[0].source, re.M | re.S)
+    return " ".join(found[1].split()) if found else ""
+
+
+def cards(context: Context) -> list[Card]:
+    """Describe each chapter for the first page."""
+    found = []
+    for stored in context.chapters:
+        cells = stored.notebook.cells
+        words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+        usual = context.evidence(stored.chapter.number)[0].parameters
+        seconds = [
+            run.seconds
+            for run in context.runs
+            if run.chapter == stored.chapter.number
+            and run.parameters == usual
+            and run.backend == "tensorflow"
+            and not run.named
+        ]
+        found.append(
+            Card(
+                stored,
+                question(stored),
+                next(iter(stored.pictures), None),
+                5 * math.ceil(words / WORDS_A_MINUTE / 5),
+                math.ceil(seconds[0] / 60) if seconds else None,
+            )
+        )
+    return found
+
+
+def live_figure(context: Context, name: str) -> Markup:
+    """Return the HTML of a live figure, as a chapter stored it; empty if none did."""
+    for stored in context.chapters:
+        for cell in stored.notebook.cells:
+            for output in cell.get("outputs", []):
+                shown = str(output.get("data", {}).get("text/html", ""))
+                if f'data-live="{name}"' in shown:
+                    return Markup(shown)
+    return Markup()
+
+
 def index_page(context: Context) -> str:
     """Write the first page from ``docs/index.md``."""
-    front = front_picture(context)
-    described = front[1] if front else "A picture of a digit, two filters and their feature maps."
     names = "\n".join(stored.chapter.name for stored in context.chapters)
     text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    text = text.replace("FRONT_TEXT", described).replace("CHAPTER_PAGES", names)
+    text = text.replace("CHAPTER_PAGES", names)
     exercised = [
         f"exercises/{stored.chapter.name}"
         for stored in context.chapters
         if has_exercises(stored.chapter)
     ]
     text = text.replace("EXERCISE_PAGES", "\n".join(exercised))
-    return text.replace("CHAPTER_ROWS", chapter_rows(context, "", ""))
+    text = text.replace("CHAPTER_CARDS", render("cards.html.jinja", cards=cards(context)))
+    return text.replace("LIVE_FIGURE", live_figure(context, "playground"))
+
+
+def gallery_page(context: Context) -> str:
+    """Write the page of pictures whose cells have the tag ``gallery``."""
+    chosen = [
+        (stored.chapter, picture)
+        for stored in context.chapters
+        for picture in stored.pictures
+        if "gallery" in stored.notebook.cells[picture.cell].metadata.get("tags", [])
+    ]
+    return render("gallery.md.jinja", chosen=chosen)
 
 
 def glossary_page(context: Context) -> str:

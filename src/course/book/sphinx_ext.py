@@ -1,6 +1,6 @@
 """What the book adds to Sphinx: alt texts, anchors of cells, and the links below a title."""
 
-import hashlib
+import html
 import os
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def _described(context: Context) -> dict[str, Picture]:
         if exercises.has_exercises(stored.chapter):
             solutions = read_notebook(exercises.solutions_notebook(stored.chapter))
             found += pictures_of(solutions)
-    return {hashlib.sha256(picture.data).hexdigest(): picture for picture in found}
+    return {picture.digest: picture for picture in found}
 
 
 def _describe_pictures(doctree: nodes.document, described: dict[str, Picture]) -> None:
@@ -56,6 +56,45 @@ def _lazy_images(
         context["body"] = re.sub(size, r'width="\1" height="\2"', body)
 
 
+def _teasers(questions: dict[str, str]) -> Any:
+    """Make the handler that puts a chapter's question under its title in the links to it."""
+
+    def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+        for side in ("prev", "next"):
+            linked = context.get(side) or {}
+            name = str(linked.get("link", "")).rpartition(".html")[0]
+            if questions.get(name):
+                teaser = f'<span class="teaser">{html.escape(questions[name])}</span>'
+                context[side] = {**linked, "title": linked["title"] + teaser}
+
+    return add
+
+
+def _social(questions: dict[str, str], repository: str) -> Any:
+    """Make the handler that tells other sites how to show a link to a page."""
+    owner, _, name = repository.partition("/")
+
+    def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+        if doctree is None:
+            return
+        title = re.sub(r"<[^>]+>", "", context.get("title", ""))
+        about = (
+            questions.get(page) or "A course on convolutional networks whose numbers are measured."
+        )
+        tags = {"og:type": "article", "og:title": title, "og:site_name": app.config.project}
+        tags |= {"og:description": about}
+        if repository:
+            tags["og:image"] = f"https://{owner}.github.io/{name}/_static/front.png"
+        written = [
+            f'<meta property="{key}" content="{html.escape(html.unescape(value))}">'
+            for key, value in tags.items()
+        ]
+        written.append(f'<meta name="description" content="{html.escape(about)}">')
+        context["metatags"] = context.get("metatags", "") + "\n".join(written)
+
+    return add
+
+
 def _plain_docstring(
     app: Any, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
@@ -80,4 +119,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _plain_docstring)
     app.connect("doctree-read", finish)
     app.connect("html-page-context", _lazy_images)
+    questions = {stored.chapter.name: pages.question(stored) for stored in context.chapters}
+    app.connect("html-page-context", _teasers(questions))
+    app.connect("html-page-context", _social(questions, repository))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 from course import glossary
-from course.catalogue import Chapter, parse_parameters
+from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook, records_of
@@ -19,8 +19,9 @@ from course.notebooks.pairing import (
     described,
     stored_metadata,
 )
+from course.parameters import parse_parameters
 
-TAGS = {"parameters", "measured", "hide-input", "nbval-ignore-output"}
+TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Edition:
 
 
 FIRST, SECOND = Edition(24, 100), Edition(20, 88)
-IN_FIRST_EDITION = {"02", "03", "04", "05", "06", "07", "08"}
+IN_FIRST_EDITION = {"02", "04", "05", "06", "08"}
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"

@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-from course import machine, report, results
+from course import keeping, machine, report
 from course.catalogue import find
 from course.errors import CourseError
 from course.notebooks import commands as notebooks
@@ -151,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
         if options.store:
             for outcome in outcomes.values():
                 if outcome.good and outcome.folder:
-                    results.keep(outcome.folder)
+                    keeping.keep(outcome.folder)
             notebooks.renew()
         if any(each.folder and each.state != "reused" for each in outcomes.values()):
             report.write_report(options.out)

@@ -22,7 +22,7 @@ from course.catalogue import (
 from course.errors import CourseError
 from course.notebooks.digests import code_digests
 from course.running.run import Run
-from helpers.claims import claims, mistakes
+from helpers.claims import Claim, Mistake, claims, mistakes
 from helpers.places import cache_folder
 
 
@@ -147,10 +147,11 @@ def chapter_digests(number: str, real: bool) -> ChapterDigests:
         DataError: its real data cannot be fetched, read or written.
     """
     chapter = chapters()[number]
+    said: list[Claim | Mistake] = [*claims(), *mistakes()]
     return ChapterDigests(
         code=code_digests([source(chapter)], chapter.data),
         data=data.hashes(chapter) if real else {},
-        claims=[asdict(each) for each in (*claims(), *mistakes()) if each.chapter == number],
+        claims=[asdict(each) for each in said if each.chapter == number],
     )
 
 

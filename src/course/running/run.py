@@ -108,9 +108,8 @@ class Run:
 
     def untried(self) -> "Run":
         """Return the same run as it was planned, with its key and threads but without results."""
-        kept = ("chapter", "notebook", "profile", "parameters", "seed", "folder", "budget", "after")
-        kept += ("key", "helpers", "threads")
-        return Run(**{name: getattr(self, name) for name in kept})
+        planned = "chapter notebook profile parameters seed folder budget after key helpers threads"
+        return Run(**{name: getattr(self, name) for name in planned.split()})
 
 
 def to_json(run: Run) -> dict[str, Any]:

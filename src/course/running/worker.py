@@ -7,6 +7,7 @@ together with its kernel, so that nothing is left behind.
 
 import contextlib
 import getpass
+import io
 import json
 import logging
 import os
@@ -164,6 +165,9 @@ def execute(job: dict[str, Any], events: TextIO) -> int:
 def main(job: str) -> int:
     """Execute the job that is given as JSON; see ``execute``."""
     events = take_over_output()
+    # The log is read as UTF-8, and Windows would write it in the encoding of its console.
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     threading.Thread(target=_end_with_watcher, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     return execute(json.loads(job), events)

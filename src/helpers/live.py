@@ -1,0 +1,198 @@
+"""Live figures: a chapter's own networks, drawn and computed in the reader's browser.
+
+Each figure is one self-contained piece of HTML that needs no network. Where scripts don't run, on
+GitHub, on paper and in a notebook that JupyterLab doesn't trust yet, it is a still picture with an
+alt text. The scripts are the files in ``live_parts``.
+"""
+
+import base64
+import gzip
+import html
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers.backend import as_array, keras
+from helpers.outputs import put
+
+_PARTS = Path(__file__).parent / "live_parts"
+
+
+def playground(still: Figure, alt: str) -> None:
+    """Show a convolution that the reader can edit: image, kernel, padding and stride.
+
+    Args:
+        still: the picture that stands in where scripts don't run; it is closed.
+        alt: what the still picture shows.
+    """
+    _show("playground", ("playground.js",), {}, still, alt)
+
+
+def digit_reader(
+    networks: Mapping[str, Any], digits: np.ndarray, still: Figure, alt: str
+) -> dict[str, Any]:
+    """Show what trained networks make of a digit that the reader draws.
+
+    Args:
+        networks: Keras models by the names under which they are shown; of the first one all maps
+            are drawn. Their input has shape (28, 28, 1) and holds numbers from 0 to 255.
+        digits: one example of each digit, uint8, shape (10, 28, 28, 1).
+        still: the picture that stands in where scripts don't run; it is closed.
+        alt: what the still picture shows.
+
+    Returns:
+        The networks with the rounded weights that the figure uses, to compare with the originals.
+
+    Raises:
+        ValueError: a layer is of a kind that the figure cannot compute.
+    """
+    layers, weights = packed(networks)
+    data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}
+    _show("digitReader", ("network.js", "digits.js"), data, still, alt)
+    return {name: rounded(model) for name, model in networks.items()}
+
+
+def packed(networks: Mapping[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], str]:
+    """Describe networks for a live figure, with one byte per weight.
+
+    Each output of a layer has a factor of its own, so that its largest weight becomes 127.
+
+    Args:
+        networks: Keras models, each a plain stack of layers.
+
+    Returns:
+        For each network the layers in order, and all weights as one compressed text.
+
+    Raises:
+        ValueError: a layer is of a kind that a live figure cannot compute.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[1.0], [0.5]], "float32"), np.array([0.25], "float32")])
+    >>> layers, weights = packed({"sum": model})
+    >>> layers["sum"][0]["kind"], layers["sum"][0]["bias"], len(weights) < 60
+    ('Dense', [0.25], True)
+    """
+    parts: list[bytes] = []
+    layers = {
+        name: [_described(layer, parts) for layer in model.layers]
+        for name, model in networks.items()
+    }
+    return layers, _text(gzip.compress(b"".join(parts), 9, mtime=0))
+
+
+def rounded(model: Any) -> Any:
+    """Copy a model, with the weights that a live figure computes with.
+
+    Args:
+        model: a Keras model, a plain stack of layers.
+
+    Returns:
+        A model of the same layers whose kernels and tables have one of 255 values per output.
+    """
+    copied = keras.models.clone_model(model)
+    copied.set_weights(model.get_weights())
+    for layer in copied.layers:
+        for name in ("kernel", "embeddings"):
+            if hasattr(layer, name):
+                values, factors = _as_bytes(as_array(getattr(layer, name)))
+                getattr(layer, name).assign(values * factors)
+    return copied
+
+
+def _as_bytes(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Round weights to whole numbers from -127 to 127, with one factor per output."""
+    limits = np.abs(weights.reshape(-1, weights.shape[-1])).max(axis=0)
+    factors = (np.maximum(limits, 1e-30) / 127).astype("float32")
+    return np.rint(weights / factors).astype("int8"), factors
+
+
+def _described(layer: Any, parts: list[bytes]) -> dict[str, Any]:
+    """Describe one layer, and append its weights to those of the layers before it."""
+    kind = type(layer).__name__
+    found: dict[str, Any] = {"kind": kind}
+
+    def pack(name: str, weights: Any) -> None:
+        values, factors = _as_bytes(as_array(weights))
+        parts.append(values.tobytes())
+        found.setdefault("packed", {})[name] = {
+            "length": values.size,
+            "factors": _short(factors),
+        }
+
+    match kind:
+        case "Rescaling":
+            found |= {"scale": float(layer.scale), "offset": float(layer.offset)}
+        case "Conv2D" | "Conv1D":
+            found |= {"size": layer.kernel_size, "strides": layer.strides}
+            found |= {"padding": layer.padding, "activation": layer.activation.__name__}
+        case "MaxPooling2D" | "AveragePooling2D" if layer.padding == "valid":
+            found |= {"size": layer.pool_size, "strides": layer.strides}
+        case "Dense":
+            found |= {"activation": layer.activation.__name__}
+        case "BatchNormalization":
+            deviation = np.sqrt(as_array(layer.moving_variance) + layer.epsilon)
+            factor = as_array(layer.gamma) / deviation
+            summand = as_array(layer.beta) - as_array(layer.moving_mean) * factor
+            found |= {"factor": _short(factor), "summand": _short(summand)}
+        case "Embedding":
+            found |= {"width": layer.output_dim}
+            pack("table", layer.embeddings)
+        case "Flatten" | "GlobalMaxPooling1D" | "GlobalAveragePooling2D":
+            pass
+        case _:
+            raise ValueError(f"A live figure cannot compute the layer {layer.name!r}, a {kind}.")
+    if kind in ("Conv2D", "Conv1D", "Dense"):
+        pack("kernel", layer.kernel)
+        found["bias"] = _short(as_array(layer.bias))
+    return found
+
+
+def _short(values: np.ndarray) -> list[float]:
+    """Write numbers with the seven digits that a float32 has."""
+    return [float(f"{value:.7g}") for value in values]
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _show(
+    function: str, scripts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
+) -> None:
+    """Put a live figure into the output of a cell, with its still picture inside and beside it."""
+    picture = _png(still)
+    code = "\n".join(_part(name) for name in ("common.js", *scripts))
+    roots = f"document.querySelectorAll('[data-live={function}]:not([data-ready])')"
+    body = (
+        f'<div class="course-live" data-live="{function}">\n'
+        f"<style>\n{_part('style.css')}</style>\n"
+        f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
+        f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
+        f"<script>\n(() => {{\n{code}\n"
+        f"const data = {json.dumps(data, separators=(',', ':'))};\n"
+        f"for (const root of {roots}) {{\n"
+        "  root.dataset.ready = true;\n  followTheme(root);\n"
+        f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"
+    )
+    metadata = {"image/png": {"alt": alt}}
+    put({"text/html": body, "image/png": picture, "text/plain": alt}, metadata=metadata)
+
+
+def _png(figure: Figure) -> str:
+    """Draw a figure in few colors at twice the display size, close it, and return it as text."""
+    held, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(held, format="png", dpi=144, bbox_inches="tight")
+    plt.close(figure)
+    Image.open(held).convert("RGB").quantize(64).save(file, "png", optimize=True)
+    return _text(file.getvalue())
+
+
+def _part(name: str) -> str:
+    return (_PARTS / name).read_text(encoding="utf-8")
