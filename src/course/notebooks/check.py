@@ -32,7 +32,7 @@ class Edition:
     columns: int
 
 
-FIRST, SECOND = Edition(24, 100), Edition(20, 88)
+FIRST, SECOND = Edition(30, 100), Edition(20, 88)
 IN_FIRST_EDITION = {"02", "04", "05", "06", "08"}
 
 _MACHINE_PATH = re.compile(
