@@ -1010,8 +1010,8 @@ def make_deeper(augmentation=(), name="deeper"):
 #    instead of the dense layer of 512.
 # 3. **Batch normalization**, and with it a learning rate five times as high.
 # 4. **Alternating flips and small crops**, as above.
-# 5. **Label smoothing.** Don't ask for a probability of $100\,\%$ for the right class but for $91\,\%$,
-#    and $1\,\%$ for each of the others, so that the network isn't rewarded for becoming ever more
+# 5. **Label smoothing.** Don't ask for a probability of $100\,\%$ for the right class but for
+#    $91\,\%$, and $1\,\%$ for each of the others, so that the network isn't rewarded for becoming ever more
 #    certain.
 # 6. **A flip at test time.** Show the finished network each image and its mirror image, and
 #    average the two answers.
@@ -1151,7 +1151,8 @@ tables.show_table(header, rows)
 # normalization, with the rate that it allows, is clearly
 # better<!-- steps.batch_norm.least > 2 --> and buys most. Pooling early costs nothing, and it
 # takes the time per training from 16.7 s<!-- steps.one_cycle.seconds --> to
-# 11.0 s<!-- steps.pool_early.seconds -->.<!-- steps.pool_early.seconds < steps.one_cycle.seconds -->
+# 11.0 s<!-- steps.pool_early.seconds -->.<!-- steps.pool_early.seconds <
+# steps.one_cycle.seconds -->
 # Flips and crops bring 42.3 %<!-- steps.flips_and_crops.accuracy --> after
 # 42.8 %<!-- steps.batch_norm.accuracy --> without them: in four epochs hardly an image has been
 # memorized, so there is little to protect against. The flip at test time is the only step that
