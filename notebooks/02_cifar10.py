@@ -1011,8 +1011,8 @@ def make_deeper(augmentation=(), name="deeper"):
 # 3. **Batch normalization**, and with it a learning rate five times as high.
 # 4. **Alternating flips and small crops**, as above.
 # 5. **Label smoothing.** Don't ask for a probability of $100\,\%$ for the right class but for
-#    $91\,\%$, and $1\,\%$ for each of the others, so that the network isn't rewarded for becoming ever more
-#    certain.
+#    $91\,\%$, and $1\,\%$ for each of the others, so that the network isn't rewarded for
+#    becoming ever more certain.
 # 6. **A flip at test time.** Show the finished network each image and its mirror image, and
 #    average the two answers.
 #
