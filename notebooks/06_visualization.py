@@ -1471,14 +1471,16 @@ mistakes_table("06")
 # %% [markdown]
 # ## Exercises
 #
-# A few questions to think on.
+# The questions are in [a notebook of their own](exercises/06_visualization.ipynb), where a check
+# tells you whether your answer is right and, often, what went wrong. The book has the
+# solutions.
 #
 # 1. *Grad-CAM on paper.* Two maps, two gradients, one heat map. (one star)
 # 2. *How many looks does occlusion take?* Count the network's predictions. (one star)
 # 3. *A fair pointing game.* Compute the rivals from the masks. (two stars)
 # 4. *Shares that add up.* Integrated gradients of a function that you can differentiate by
 #    hand. (two stars)
-# 5. *Which witness sees the shortcut?* Write the test that finds a planted shortcut. (three
+# 5. *Convict the colors.* Count how many answers change when a suspect is recolored. (two
 #    stars)
 # 6. *One step uphill.* Write a normalized step of gradient ascent. (two stars)
 #
