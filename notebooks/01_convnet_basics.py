@@ -161,7 +161,7 @@ plots.show(
 # 784 weights can be drawn as ten images. Each is a **template**: red where ink speaks for the
 # digit, blue where ink speaks against it.
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 templates = as_array(linear.get_layer("templates").kernel).T.reshape(10, 28, 28)
 limit = np.abs(templates).max()
 figure, axes = plt.subplots(2, 5, figsize=(9, 4.1), layout="constrained")
@@ -313,7 +313,7 @@ for name, model in models.items():
         for distance in distances
     ]
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 COLORS = {"linear": "C6", "dense": "C0", "convnet": "C1", "LeNet": "C2"}
 figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
 for name, curve in shift_curves.items():
@@ -569,7 +569,7 @@ feature_maps = viewer.predict(val_images[shown[7]][None], verbose=0)
 for maps in feature_maps:
     print(maps.shape, f"{np.mean(maps == 0):.0%} of the numbers are zero")
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 tiles, titles = [], []
 for number, maps in enumerate(feature_maps, start=1):
     strongest = np.argsort(-maps[0].sum(axis=(0, 1)))[:8]

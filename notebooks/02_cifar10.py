@@ -316,7 +316,7 @@ def clearly_better(first, second):
 # To see what luck alone does, we let a fair coin play both models, ten thousand times, and draw
 # what comes out. Then we mark our own three trainings on the same axis.
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 tosses = int(np.sum(rungs["simple"][0] != rungs["dense"][0]))
 wins = np.random.default_rng(seed).binomial(tosses, 0.5, size=10000)
 luck = (2 * wins - tosses) / np.sqrt(tosses)
@@ -1098,7 +1098,7 @@ for name, (make, highest, change, loss) in STEPS.items():
 steps["flip at test time"] = np.array(flipped)
 step_seconds["flip at test time"] = step_seconds["label smoothing"]
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 figure, axis = plt.subplots(figsize=(8, 4.4), layout="constrained")
 places_of_text = {"label smoothing": (8, -12), "flip at test time": (8, 8)}
 last = None

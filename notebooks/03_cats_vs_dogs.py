@@ -589,7 +589,7 @@ def show_rows(rows, title, alt):
     plots.show(figure, alt)
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "gallery"]
 one_cat = photographs[np.flatnonzero(labels == 0)[4]]
 copies = np.repeat(one_cat[None], 7, axis=0)
 rows = {}

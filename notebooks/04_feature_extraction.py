@@ -471,7 +471,7 @@ for count, trainings in ((100, seeds), (500, 1)):
         _, score = net.evaluate(small_val, val_labels, verbose=0)
         scratch.setdefault(count, []).append(score)
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 chapter_3 = kept.records("03-quick")["cats_vs_dogs.augmented.test_accuracy"]
 figure, axis = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
 for values, color in ((by_count, "C0"), (scratch, "C1"), ({2000: [chapter_3]}, "C6")):

@@ -850,7 +850,7 @@ for kind, slug in kinds.items():
         key = "test_accuracy" if name == "large" else name
         record(f"fine_tuning.cifar10.{slug}.{key}", np.mean(values), "fraction")
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
 lines = []
 for kind in kinds:

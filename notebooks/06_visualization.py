@@ -268,7 +268,7 @@ print("By hand, by the helper and by the dense weights: the same maps.")
 # > face.
 # > </details>
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 shown = np.flatnonzero(right)[:7]
 before = explain.grad_cam(suspect, test_images[shown], test_labels[shown])
 figure = explain_plots.heat_maps(
@@ -762,7 +762,7 @@ titles = []
 for cat, dog in zip(asked[0][:6], asked[1][:6], strict=True):
     titles.append(f"{class_names[cat]}\n{class_names[dog]}")
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 figure = explain_plots.heat_maps(
     mosaics[:6],
     {"for cat": heat_for[0][:6], "for dog": heat_for[1][:6]},
@@ -1198,7 +1198,7 @@ plots.show(
 #
 # Numbers convince; images explain. Here is what the linear map reads back.
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 originals = photo_images[fitted : fitted + 6]
 cell = size // 28
 reduced = originals.reshape(-1, 28, cell, 28, cell, 3).mean(axis=(2, 4)) / 255
@@ -1365,7 +1365,7 @@ raised = [found.after > found.before for found in gallery.values()]
 record("visualization.patterns.made", np.size(raised), "count")
 record("visualization.patterns.raised", np.sum(raised), "count")
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 shown_rows = {}
 for layer, found in gallery.items():
     for channel in range(min(channels, 3)):

@@ -995,7 +995,7 @@ def encode(texts):
 framed = encode([f"The film is {phrase}." for phrase in phrases])
 table = np.stack([positive(judge, framed) for judge in judges.values()], axis=1)
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 figure, axis = plt.subplots(figsize=(6.8, 3.4), layout="constrained")
 drawn = axis.imshow(table, cmap="RdBu", vmin=0, vmax=1, aspect="auto")
 for (row, column), value in np.ndenumerate(table):

@@ -745,7 +745,7 @@ for name, block in VARIANTS.items():
         net = make_net(block, depth_blocks)
         alike.setdefault(name, []).append(similarity(net, batch_images, noisy_images))
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 figure, axes = plt.subplots(1, 2, figsize=(11.5, 3.8), layout="constrained")
 titles = ("two different images", "an image, and the same with noise")
 for which, axis in enumerate(axes):
@@ -1562,7 +1562,7 @@ print(f"{mosaic.shape} -> {answers.shape}")
 # On the small images the map has a single position, and it gives the classifier's own answers. The
 # large image is a mosaic of sixteen photographs, and its answer is a map of 13 by 13:
 
-# %% tags=["measured", "hide-input"]
+# %% tags=["measured", "hide-input", "gallery"]
 plots.show(
     architectures.draw_class_map(
         *(mosaic, answers.argmax(axis=-1), cifar10.classes),

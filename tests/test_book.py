@@ -183,8 +183,8 @@ def test_a_readme_without_its_marks_is_left_alone(
 def test_the_picture_at_the_front_is_stored_in_a_chapter(read: context.Context) -> None:
     front = pages.front_picture(read)
     assert front is not None, "chapter 06 has lost the picture that stands at the front"
-    assert (ROOT / "results" / "front.png").read_bytes() == front[0], "course book readme"
-    assert f"![{front[1]}](results/front.png)" in (ROOT / "README.md").read_text("utf-8")
+    assert (ROOT / "results" / "front.jpg").read_bytes() == front[0], "course book readme"
+    assert f"![{front[1]}](results/front.jpg)" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_colab_notebooks_fetch_the_course_first(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def assemble(context: Context, source: Path) -> None:
         raise CourseError("\n".join(faults))
     shutil.copytree(ROOT / "docs", source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
-    shutil.copy(RESULTS / "front.png", source / "_static")
+    shutil.copy(RESULTS / "front.jpg", source / "_static")
     cards = sorted(path.stem for path in (source / "data").glob("*.md"))
     written = {
         "index.md": pages.index_page(context),

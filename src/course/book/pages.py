@@ -21,7 +21,7 @@ from helpers.places import ROOT
 from helpers.records import written
 from helpers.sources import catalogue
 
-FRONT = "ImageNet class and a heat map"  # in the alt text of the picture at the front
+FRONT = "the maps of Grad-CAM, occlusion"  # in the alt text of the picture at the front
 
 
 @functools.cache

@@ -47,8 +47,8 @@ def write() -> Path:
     text = _renewed(text, ROWS, END_ROWS, chapters_table(context))
     front = pages.front_picture(context)
     if front is not None:
-        (RESULTS / "front.png").write_bytes(front[0])
-        image = f"![{front[1]}](results/front.png)"
-        text = re.sub(r"!\[[^\]]*\]\(results/front\.png\)", lambda match: image, text)
+        (RESULTS / "front.jpg").write_bytes(front[0])
+        image = f"![{front[1]}](results/front.jpg)"
+        text = re.sub(r"!\[[^\]]*\]\(results/front\.jpg\)", lambda match: image, text)
     path.write_text(text, encoding="utf-8")
     return path

@@ -84,7 +84,7 @@ def _social(questions: dict[str, str], repository: str) -> Any:
         tags = {"og:type": "article", "og:title": title, "og:site_name": app.config.project}
         tags |= {"og:description": about}
         if repository:
-            tags["og:image"] = f"https://{owner}.github.io/{name}/_static/front.png"
+            tags["og:image"] = f"https://{owner}.github.io/{name}/_static/front.jpg"
         written = [
             f'<meta property="{key}" content="{html.escape(html.unescape(value))}">'
             for key, value in tags.items()
