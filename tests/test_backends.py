@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Hidden())
 """
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_chapters_run_on_jax_without_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HIDE, encoding="utf-8")
@@ -46,7 +46,7 @@ def test_chapters_run_on_jax_without_tensorflow(tmp_path: Path) -> None:
     answer = subprocess.run(
         [
             *(sys.executable, "-m", "course", "run", "01", "06", "--profile", "sample"),
-            *("--timeout", "600", "--jobs", "1", "--out", str(out)),
+            *("--timeout", "1500", "--jobs", "1", "--out", str(out)),
         ],
         env=environment,
         cwd=ROOT,
