@@ -396,7 +396,7 @@ for name, block in BLOCKS.items():
         "macs": sum(row.multiplications for row in counted),
     }
 
-# %% tags=["hide-input"]
+# %% tags=["measured", "hide-input"]
 tables.show_table(
     ("block", "convolutions and dense layer", "parameters", "million MACs"),
     [

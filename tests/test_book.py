@@ -134,7 +134,7 @@ def test_a_record_is_found_in_its_cell_or_in_a_kept_run(read: context.Context) -
     place = read.place("cifar10.flatten.parameters")
     assert place and place.startswith("02_cifar10.html#cell-")
     assert read.place("kept.imdb_published.imdb.published.dense.best_epoch") == (
-        "kept.html#imdb_published"
+        "kept.html#imdb-published"
     )
     assert read.place("never.made") is None
 

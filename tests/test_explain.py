@@ -219,7 +219,8 @@ def test_every_step_in_the_pixels_has_the_same_length(functional: keras.Model) -
     found = patterns.pixel_ascent(functional, "third", range(6), start, steps=1)
     moved = np.sqrt(((found.pictures - start) ** 2).mean(axis=(1, 2, 3)))
     assert np.allclose(moved, 5, rtol=1e-3)
-    assert (found.after > found.before).all()
+    # A step of fixed length may carry single channels past their peak.
+    assert found.after.mean() > found.before.mean()
 
 
 def test_a_class_can_be_climbed_too(functional: keras.Model) -> None:
