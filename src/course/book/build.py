@@ -148,10 +148,11 @@ def _finish(context: Context, site: Path, mathjax: Path) -> None:
         path.unlink(missing_ok=True)
     for path in (site / "_static").rglob("*.[cj]s*"):
         _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
-    shown = [_shrink(path) for path in (site / "_images").glob("*.png")]
+    stored = [path for path in (site / "_images").iterdir() if path.suffix in (".png", ".jpg")]
+    shown = [_shrink(path) for path in stored]
     changed = "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
     for path in site.rglob("*.html"):
-        _replace(path, rf"(_images/(?:{changed}))\.png", r"\1.webp")
+        _replace(path, rf"(_images/(?:{changed}))\.(?:png|jpg)", r"\1.webp")
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
         _replace(path, r'<summary aria-label="Toggle hidden content">', "<summary>")
         _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
@@ -168,6 +169,8 @@ def _shrink(path: Path) -> Path:
     """Store a picture of the site as wide as a page and as WebP, where that is smaller."""
     smaller = path.with_suffix(".webp")
     with Image.open(path) as picture:
+        if getattr(picture, "is_animated", False):
+            return path
         shown = picture.convert("RGB")
         shown.thumbnail((PAGE_WIDTH, shown.height))
         shown.save(smaller, quality=85)
