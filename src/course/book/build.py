@@ -148,8 +148,8 @@ def _finish(context: Context, site: Path, mathjax: Path) -> None:
         path.unlink(missing_ok=True)
     for path in (site / "_static").rglob("*.[cj]s*"):
         _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
-    stored = [path for path in (site / "_images").iterdir() if path.suffix in (".png", ".jpg")]
-    shown = [_shrink(path) for path in stored]
+    pictures = [path for path in (site / "_images").iterdir() if path.suffix in (".png", ".jpg")]
+    shown = [_shrink(path) for path in pictures]
     changed = "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
     for path in site.rglob("*.html"):
         _replace(path, rf"(_images/(?:{changed}))\.(?:png|jpg)", r"\1.webp")
