@@ -40,7 +40,7 @@ async function digitReader(root, data) {
         make("div", { class: "live-row" },
           button("←", "Move left", () => move(0, -1)), button("↑", "Move up", () => move(-1, 0)),
           button("↓", "Move down", () => move(1, 0)), button("→", "Move right", () => move(0, 1)),
-          button("Center", "Move the ink to the middle", center),
+          button("Center", "Center the ink", center),
           button("Clear", "Clear the page", () => { page = new Uint8Array(SIDE * SIDE); read(); }))),
       ...Object.keys(networks).map((name) =>
         make("div", { class: "live-panel" }, make("p", { class: "head" }, name), bars[name].element))),
