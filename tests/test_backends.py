@@ -29,9 +29,9 @@ sys.meta_path.insert(0, Hidden())
 """
 
 
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_chapters_run_on_jax_without_tensorflow(tmp_path: Path) -> None:
+def test_a_chapter_runs_on_jax_without_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HIDE, encoding="utf-8")
     environment = {
         **os.environ,
@@ -45,8 +45,8 @@ def test_chapters_run_on_jax_without_tensorflow(tmp_path: Path) -> None:
     out = tmp_path / "runs"
     answer = subprocess.run(
         [
-            *(sys.executable, "-m", "course", "run", "01", "06", "--profile", "sample"),
-            *("--timeout", "1500", "--jobs", "1", "--out", str(out)),
+            *(sys.executable, "-m", "course", "run", "01", "--profile", "sample"),
+            *("--timeout", "600", "--jobs", "1", "--out", str(out)),
         ],
         env=environment,
         cwd=ROOT,
@@ -54,14 +54,12 @@ def test_chapters_run_on_jax_without_tensorflow(tmp_path: Path) -> None:
         text=True,
     )
     assert answer.returncode == 0, answer.stderr
-    [first, sixth] = [attempt.run for attempt in read_attempts(out)]
-    assert (first.chapter, first.backend) == ("01", "jax")
-    assert (sixth.chapter, sixth.backend) == ("06", "jax")
-    for run in (first, sixth):
-        values = {record["name"]: record["value"] for record in run.records}
-        seen = Evidence("JAX", {**run.parameters, "profile": "sample"}, values)
-        for claim in claims():
-            if claim.chapter == run.chapter and claim.kind == "computed":
-                known = judge(claim, [seen])
-                if claim.comparison == "equal":
-                    assert known.verdict != NOT_REPRODUCED, claim.statement
+    [run] = [attempt.run for attempt in read_attempts(out)]
+    assert (run.chapter, run.backend) == ("01", "jax")
+    values = {record["name"]: record["value"] for record in run.records}
+    seen = Evidence("JAX", {**run.parameters, "profile": "sample"}, values)
+    for claim in claims():
+        if claim.chapter == run.chapter and claim.kind == "computed":
+            known = judge(claim, [seen])
+            if claim.comparison == "equal":
+                assert known.verdict != NOT_REPRODUCED, claim.statement
