@@ -1111,9 +1111,9 @@ for better, worse in steps_up:
 # deviations,<!-- cats_vs_dogs.all_three.against_naive < 2 --> so with an unlucky seed you would
 # have thrown them away. From the naive network to the last one more than two fifths of the
 # mistakes are gone,<!-- 1 - cats_vs_dogs.augmented.test_accuracy < 0.6 * (1 -
-# cats_vs_dogs.naive.test_accuracy) --> with the very same photographs. Its accuracy is about what the
-# second edition of Chollet's book reports for a larger network after 100 epochs, $83.5\,\%$.<!--
-# abs(cats_vs_dogs.augmented.test_accuracy - 0.835) < 0.01 -->
+# cats_vs_dogs.naive.test_accuracy) --> with the very same photographs. Its accuracy is about
+# what the second edition of Chollet's book reports for a larger network after 100 epochs,
+# $83.5\,\%$.<!-- abs(cats_vs_dogs.augmented.test_accuracy - 0.835) < 0.01 -->
 #
 # ### What is still hard?
 #
