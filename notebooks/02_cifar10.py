@@ -38,7 +38,8 @@
 # > **What you should know:** chapter 1, or what `Conv2D`, `MaxPooling2D`, `compile` and `fit`
 # > do.
 # >
-# > **Time:** an hour and a quarter to read, with the questions; about eight minutes to run.
+# > **Time:** an hour and a quarter to read, with the questions; ten to twenty minutes to run on
+# > one processor core.
 #
 # Numbers in the text come from the stored run, made in November 2026 on one CPU core. Your own
 # run prints its own, and they may differ a little.
@@ -473,8 +474,9 @@ dense_right = predicted_right(dense, val_images, val_labels)
 record("cifar10.dense.validation_accuracy", dense_right.mean(), "fraction")
 
 # %% [markdown]
-# With all the images it reaches 44.9 %<!-- cifar10.dense.validation_accuracy -->, hardly more than
-# the simple convnet reached with 1,000<!-- cifar10.pictures.compared -->. (One of our
+# With all the images it reaches 44.9 %<!-- cifar10.dense.validation_accuracy -->, while
+# the simple convnet was at 39.4 %<!-- rungs.simple.accuracy --> after
+# 1,000<!-- cifar10.pictures.compared -->. (One of our
 # sources gives $45\,\%$ for a dense net.) More templates help, but the net still has to learn every
 # pattern anew at every place.
 
@@ -795,6 +797,9 @@ plots.show(
 )
 
 # %% [markdown]
+# In the row for brightness some pixels went wild: our copies hold whole numbers from 0 to 255, and
+# a layer that adds to them overflows. Give such a layer floating-point numbers.
+#
 # Which of them help? We make the changes in NumPy, anew before every epoch, and call `fit` once
 # per epoch. `initial_epoch` tells it where we are, so that Keras and the learning rate carry on.
 #
@@ -1153,6 +1158,7 @@ tables.show_table(header, rows)
 # takes the time per training from 16.7 s<!-- steps.one_cycle.seconds --> to
 # 11.0 s<!-- steps.pool_early.seconds -->.<!-- steps.pool_early.seconds <
 # steps.one_cycle.seconds -->
+# (Other work shared the machine with the stored run, so its seconds are rough.)
 # Flips and crops bring 42.3 %<!-- steps.flips_and_crops.accuracy --> after
 # 42.8 %<!-- steps.batch_norm.accuracy --> without them: in four epochs hardly an image has been
 # memorized, so there is little to protect against. The flip at test time is the only step that
@@ -1250,7 +1256,7 @@ for k in (1, 5):
 # 46.2 %<!-- cifar10.dense.test_accuracy -->. That is more than the published
 # `78.3 %`,<!-- cifar10.augmented.test_accuracy > 0.783 --> after
 # 379 s<!-- cifar10.augmented.seconds --> of training. Fifty epochs as published would take about
-# 109 minutes<!-- cifar10.published.augmented.seconds_estimated --> on these cores,
+# 109 minutes<!-- cifar10.published.augmented.seconds_estimated --> on this core,
 # 17<!-- cifar10.published.augmented.seconds_estimated / cifar10.augmented.seconds --> times as
 # long. The network has 392,426<!-- cifar10.augmented.parameters --> parameters, a third of the
 # 1,250,858<!-- cifar10.deeper.parameters --> of the published
@@ -1302,7 +1308,7 @@ record("confusion.worst", mistakes.max(), "count")
 # Of 1,000 cats it calls 120<!-- confusion.cat_as_dog --> dogs, and of 1,000 dogs
 # 166<!-- confusion.dog_as_cat --> cats. Nothing else is confused as
 # often.<!-- confusion.worst == max(confusion.cat_as_dog, confusion.dog_as_cat) --> Automobiles
-# and trucks come next among related classes, 50<!-- confusion.automobile_as_truck --> and
+# and trucks are the other related pair, 50<!-- confusion.automobile_as_truck --> and
 # 46<!-- confusion.truck_as_automobile --> times, and a cat is taken for a truck only
 # 15<!-- confusion.cat_as_truck --> times. The mistakes make sense: they follow the shape of
 # things, not the order of the labels. Cats and dogs are hard enough to get chapter 3 to
@@ -1311,14 +1317,15 @@ record("confusion.worst", mistakes.max(), "count")
 # ### The most confident mistakes
 #
 # > **Predict.** We look at the wrong answers of which the network was most certain. Label
-# > smoothing taught it to give the right class at most about $91\,\%$. What will these
+# > smoothing asked it to give the right class about $91\,\%$, and no more. What will these
 # > probabilities be, and whose mistakes will they be: the network's, or the labels'?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Around $90\,\%$, as high as it ever goes. Some of these images are at the edge of two classes,
-# > like a truck that looks like a car; some are odd views; and now and then the label is what
-# > you would question. A list like this is the quickest way to find mistakes in a data set.
+# > Around $90\,\%$, you would think, and most of them are. But nothing forbids a network to be
+# > more certain than it was asked to be, and now and then it is. That makes the top of this list
+# > worth reading: is the first image really a cat? A list like this is the quickest way to find
+# > wrong labels in a data set.
 # > </details>
 
 # %% tags=["measured", "hide-input"]
