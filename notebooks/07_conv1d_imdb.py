@@ -94,7 +94,7 @@ all_rows, all_labels = np.array(imdb.train[0]), imdb.train[1]
 train_rows, train_labels = all_rows[:-validation], all_labels[:-validation]
 val_rows, val_labels = all_rows[-validation:], all_labels[-validation:]
 
-# %% tags=["hide-input"]
+# %% tags=["measured", "hide-input"]
 for part in ("train", "test"):
     for kind in ("negative", "positive"):
         record(f"imdb.{part}.{kind}", imdb.report[part][kind], "count")
@@ -360,7 +360,7 @@ plots.show(
 # Keras has both parts ready: the layer `TextVectorization` for the first two steps, and
 # `keras.utils.pad_sequences` for the third.
 
-# %%
+# %% tags=["measured"]
 review = "Not a good film at all. I have seen better acting at the zoo!"
 rows = [reviews.encode(review, vocabulary, length)]
 if keras.config.backend() == "tensorflow":  # the layer needs TensorFlow
@@ -534,7 +534,7 @@ plots.show(
     "each filter goes to one verdict.",
 )
 
-# %% tags=["hide-input"]
+# %% tags=["measured", "hide-input"]
 text_net = make_textcnn()
 record("imdb.textcnn.parameters", text_net.count_params(), "count")
 record("imdb.textcnn.embedding", text_net.get_layer("vectors").count_params(), "count")
@@ -626,14 +626,14 @@ def make_recurrent():
 # has three gates, each of which reads the vector and the memory:
 # $3 \cdot (48 + 32) \cdot 32$.
 
-# %%
+# %% tags=["measured"]
 products = {
     "textCNN": (2 + 3 + 4) * vector * filters,
     "GRU": 3 * (vector + 32) * 32,
 }
 print(products, f"ratio {products['textCNN'] / products['GRU']:.1f}")
 
-# %% tags=["hide-input"]
+# %% tags=["measured", "hide-input"]
 record("imdb.textcnn.products", products["textCNN"], "count")
 record("imdb.recurrent.products", products["GRU"], "count")
 
@@ -689,7 +689,7 @@ def make_dense(name="dense"):
     )
 
 
-# %%
+# %% tags=["measured"]
 make_published().summary()
 sizes = [output_size(length, 7)]
 sizes.append(output_size(sizes[-1], 5, stride=5))
