@@ -1,5 +1,6 @@
 """Pairs of .py and .ipynb, what is checked in them, and numbers in prose: all in this process."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from nbformat import NotebookNode
 from course import catalogue, cli, prose, results
 from course.errors import CourseError
 from course.notebooks import check, commands, living, pairing
-from course.notebooks.files import read_notebook
+from course.notebooks.files import code_cells, read_notebook
 from helpers import places
 from helpers.records import MIME_TYPE
 from tests.conftest import CHAPTER, HEADER, TABLE
@@ -376,3 +377,11 @@ def test_every_number_of_the_course_fails_when_its_record_moves_by_its_last_digi
             assert comment.line in lines <= using
             found += 1
     assert found
+
+
+def test_whole_numbers_are_stored_as_jupyterlab_saves_them() -> None:
+    for chapter in catalogue.chapters().values():
+        for cell in code_cells(read_notebook(chapter.notebook)):
+            for output in cell.outputs:
+                stored = json.dumps(output)
+                assert json.dumps(pairing.as_saved_by_a_browser(output)) == stored, chapter.number

@@ -100,6 +100,23 @@ def sync_pair(chapter: Chapter) -> int:
     return lost
 
 
+def as_saved_by_a_browser(value: Any) -> Any:
+    """Return JSON data with whole floats as integers, in a copy.
+
+    A browser has one type of number, so JupyterLab saves the ``1.0`` of an output as ``1``.
+
+    >>> as_saved_by_a_browser({"accuracy": [0.5, 1.0]})
+    {'accuracy': [0.5, 1]}
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: as_saved_by_a_browser(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [as_saved_by_a_browser(part) for part in value]
+    return value
+
+
 def store(chapter: Chapter, executed: NotebookNode) -> None:
     """Put the outputs of a run with the notebook's defaults into the pair.
 
@@ -121,5 +138,6 @@ def store(chapter: Chapter, executed: NotebookNode) -> None:
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
         for output in cell.outputs:
             output.pop("transient", None)
+            output.update(as_saved_by_a_browser(output))
     notebook.metadata["course"] = digests(notebook, chapter.data)
     write_notebook(notebook, chapter.notebook)
