@@ -1241,7 +1241,8 @@ if published != "none":
     training.start(seed)
     large = datasets.load("cats_vs_dogs", profile, size=150)
     model = make_published(published == "augmented")
-    model.compile(keras.optimizers.RMSprop(1e-4), "binary_crossentropy", metrics=["accuracy"])
+    optimizer, loss = keras.optimizers.RMSprop(1e-4), "binary_crossentropy"
+    model.compile(optimizer, loss, metrics=["accuracy"])
     passes, step = (100, 32) if published == "augmented" else (30, 20)
     data = training.batches(*large.train, step, seed=seed)
     watch = resumable.Kept(f"cats_vs_dogs-{published}", seed=seed, data=large.sha256)
