@@ -337,9 +337,10 @@ record("fine_tuning.cut.weights_behind", behind / borrowed.count_params(), "frac
 #
 # ### Steps 1 to 3: a head on a frozen base
 #
-# The head is one dense layer. While all of the base is frozen, the rest
-# can run once, too, and the head trains on its output, averaged over all positions. That is
-# chapter 4's method.
+# The head is one dense layer behind **dropout** (chapter 3). The dropout matters: it keeps the
+# head from memorizing, and the frozen base should be a rival at its best. While all of the base
+# is frozen, the rest can run once, too, and the head trains on its output, averaged over all
+# positions. That is chapter 4's method.
 
 
 # %%
@@ -347,6 +348,7 @@ def make_head(classes):
     return keras.Sequential(
         [
             keras.Input((borrowed.output_shape[-1],)),
+            layers.Dropout(0.5),
             layers.Dense(classes, activation="softmax"),
         ],
         name="head",
