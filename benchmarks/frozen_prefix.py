@@ -36,9 +36,10 @@ def with_head(inputs: keras.KerasTensor, maps: keras.KerasTensor) -> keras.Model
 
 def epoch_seconds(model: keras.Model, x: np.ndarray, y: np.ndarray) -> float:
     """Seconds of one epoch, after a first one that traces the graph."""
-    training.fit(model, x, y, epochs=1, batch_size=BATCH)
+    data = training.batches(x, y, BATCH, seed=0)
+    model.fit(data, verbose=0)
     began = time.perf_counter()
-    training.fit(model, x, y, epochs=1, batch_size=BATCH)
+    model.fit(data, verbose=0)
     return time.perf_counter() - began
 
 

@@ -85,6 +85,7 @@ def measure(profile: str, size: int, epochs: int) -> dict[str, list[float]]:
         reader = keras.utils.image_dataset_from_directory(
             folder, batch_size=BATCH, image_size=(size, size), seed=0, verbose=False
         )
+        prepared = training.batches(x, y, BATCH, seed=0)
         batch, target = np.asarray(x[:BATCH]), y[:BATCH]
 
         def model_alone() -> None:
@@ -92,7 +93,7 @@ def measure(profile: str, size: int, epochs: int) -> dict[str, list[float]]:
                 models[2].train_on_batch(batch, target)
 
         ways: dict[str, Callable[[], object]] = {
-            "prepared arrays": lambda: training.fit(models[0], x, y, epochs=1, batch_size=BATCH),
+            "prepared arrays": lambda: models[0].fit(prepared, verbose=0),
             "image_dataset_from_directory": lambda: models[1].fit(reader, shuffle=False, verbose=0),
             "model alone": model_alone,
         }

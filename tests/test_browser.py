@@ -368,6 +368,22 @@ def prose_notebook() -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
+SLIDER = """
+import matplotlib.pyplot as plt
+from helpers import sliders
+def draw(size=3):
+    return plt.figure(), f"A kernel of {size} by {size}."
+sliders.explore(draw, size=[3, 5, 7])
+"""
+
+
+def slider_notebook() -> nbformat.NotebookNode:
+    """A notebook with one picture that a slider changes."""
+    notebook = prose_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(SLIDER)]
+    return notebook
+
+
 def assert_prose_is_read_without_comments(browser: Any, selector: str) -> None:
     """Read an element that shows ``PROSE``, with its folded answers closed and open."""
     text = f"return document.querySelector({selector!r}).innerText"
@@ -451,6 +467,32 @@ def changed_lines(old: bytes, new: bytes) -> list[str]:
     return [f"{str(a)[:200]!r} became {str(b)[:200]!r}" for a, b in pairs if a != b][:5]
 
 
+@needs_browser
+def test_a_slider_changes_its_picture_in_jupyterlab(lab: tuple[str, Path], browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    address, _ = lab
+    opened(browser, address, "slider.ipynb")
+    time.sleep(2)  # for the page to hear of the kernel
+    chosen(browser, "Run", "runmenu:run-all")
+
+    def shown() -> str:
+        pictures = browser.find_elements(By.CSS_SELECTOR, ".jp-RenderedSVG img")
+        return unquote("".join(picture.get_attribute("src") for picture in pictures))
+
+    wait(lambda: "A kernel of 3 by 3." in shown(), 90, "the picture")
+    handle = wait(
+        lambda: browser.find_elements(
+            By.CSS_SELECTOR, ".widget-slider [role=slider], .noUi-handle"
+        ),
+        30,
+        "the slider",
+    )[0]
+    handle.send_keys(Keys.ARROW_RIGHT)
+    wait(lambda: "A kernel of 5 by 5." in shown(), 30, "the changed picture")
+
+
 def opened(browser: Any, address: str, name: str) -> None:
     """Open a notebook in JupyterLab and wait for its kernel."""
     sized(browser, WIDE)
@@ -490,6 +532,7 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     for path in (chapters()["02"].source, chapters()["02"].notebook):
         shutil.copy(path, root / "notebooks")
     nbformat.write(prose_notebook(), root / "notebooks" / "prose.ipynb")
+    nbformat.write(slider_notebook(), root / "notebooks" / "slider.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -361,7 +361,8 @@ def test_every_number_of_the_course_fails_when_its_record_moves_by_its_last_digi
             if comment.expression.text not in comment.expression.names:
                 continue
             decimals = len(comment.typed.partition(".")[2])
-            step = 10.0**-decimals / float(prose.rounded(1, "1.000000", comment.unit))
+            scale = float(prose.rounded(1e12, "1000.000000", comment.unit)) / 1e12
+            step = 10.0**-decimals / scale
             moved = dict(REAL.values)
             moved[comment.expression.text] += step
             using = {

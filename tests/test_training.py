@@ -26,7 +26,7 @@ def trained(seed: int) -> list[np.ndarray]:
     x = random.normal(size=(200, 4)).astype(np.float32)
     training.start(seed)
     model = small_model()
-    training.fit(model, x, x.sum(axis=1), epochs=2, batch_size=32, seed=seed)
+    model.fit(training.batches(x, x.sum(axis=1), 32, seed), epochs=2, verbose=0)
     return model.get_weights()
 
 
@@ -36,19 +36,12 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others() -> None
     assert not np.array_equal(first[0], other[0])
 
 
-def test_history_has_a_value_an_epoch() -> None:
-    x = np.zeros((50, 4), np.float32)
-    history = training.fit(
-        small_model(), x, x[:, 0], epochs=3, batch_size=20, validation=(x[:5], x[:5, 0])
-    )
-    assert {name: len(values) for name, values in history.items()} == {"loss": 3, "val_loss": 3}
-
-
 def test_predictions_keep_the_order_and_the_batch_size_does_not_matter() -> None:
     x = np.arange(400, dtype=np.float32).reshape(100, 4)
     model = small_model()
     expected = keras.ops.convert_to_numpy(model(x))
-    assert np.allclose(training.predict(model, x, batch_size=7), expected, rtol=1e-5, atol=1e-5)
+    predicted = model.predict(training.batches(x, None, 7), verbose=0)
+    assert np.allclose(predicted, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
@@ -65,18 +58,9 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
     [
         (lambda: training.start(-1), "seed must not be negative"),
         (lambda: training.one_cycle(0.1, 0), "at least one step"),
-        (
-            lambda: training.fit(
-                small_model(), np.zeros((3, 4)), np.zeros(2), epochs=1, batch_size=1
-            ),
-            "3 inputs but 2 targets",
-        ),
-        (
-            lambda: training.fit(
-                small_model(), np.zeros((0, 4)), np.zeros(0), epochs=1, batch_size=1
-            ),
-            "no examples",
-        ),
+        (lambda: training.batches(np.zeros((3, 4)), np.zeros(2), 1), "3 inputs but 2 targets"),
+        (lambda: training.batches(np.zeros((0, 4)), np.zeros(0), 1), "no examples"),
+        (lambda: training.batches(np.zeros((3, 4)), None, 0), "batch size must be at least 1"),
     ],
 )
 def test_bad_input(call, said: str) -> None:
@@ -119,9 +103,13 @@ def test_the_seconds_of_every_epoch_are_stored() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Line, "end", lambda self, data: shown.append(data))
-        training.fit(model, x, y, epochs=3, batch_size=16, validation=(x, y))
+        data, held_out = training.batches(x, y, 16, seed=0), training.batches(x, y, 64)
+        watch = [training.Progress()]
+        history = model.fit(data, epochs=3, validation_data=held_out, callbacks=watch, verbose=0)
     body = shown[-1][HISTORY]
     assert body["examples"] == 64
+    assert body["history"].keys() == history.history.keys()
+    assert all(len(values) == 3 for values in body["history"].values())
     assert len(body["seconds"]) == 3
     assert all(second > 0 for second in body["seconds"])
 

@@ -36,7 +36,7 @@ class Parameter:
 
 
 _RANGE = re.compile(r"\s*(-?[\d.e+-]+) to (-?[\d.e+-]+):\s*(.+)")
-_CHOICES = re.compile(r"\s*(\w+(?: \| \w+)+):\s*(.+)")
+_CHOICES = re.compile(r"\s*(\w+(?: ?\| ?\w+)+):\s*(.+)")
 
 
 def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
@@ -99,7 +99,7 @@ def _parameter(name: str, kind: str, value: ast.expr, comment: str, where: str) 
         default=default,
         low=low,
         high=high,
-        choices=tuple(listed[1].split(" | ")) if listed and not span else (),
+        choices=tuple(re.split(r" ?\| ?", listed[1])) if listed and not span else (),
         meaning=span[3] if span else listed[2] if listed else comment.strip(),
     )
 

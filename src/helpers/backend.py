@@ -65,7 +65,6 @@ __all__ = [
     "accelerators",
     "as_array",
     "batches",
-    "batches_as_stored",
     "compiled",
     "examples_in",
     "gradient",
@@ -235,19 +234,6 @@ def batches(x: Any, y: Any, batch_size: int, seed: int | None) -> Any:
     if keras.backend.backend() == "tensorflow":
         return _gathered(_numpy_order(len(x), seed), arrays, batch_size)
     return _Batches(arrays, batch_size, seed)
-
-
-def batches_as_stored(x: Any, y: Any, batch_size: int, seed: int) -> Any:
-    """Make shuffled batches in the order behind the stored results of chapters 02 to 08.
-
-    On TensorFlow ``tf.data`` shuffles them, on the other backends NumPy does, as in `batches`.
-    """
-    made = batches(x, y, batch_size, seed)
-    if keras.backend.backend() != "tensorflow":
-        return made
-    order = tf.data.Dataset.range(len(x))
-    order = order.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
-    return _gathered(order, (x,) if y is None else (x, y), batch_size)
 
 
 def examples_in(steps: int | None) -> int:

@@ -28,6 +28,18 @@ def put(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         print(data["text/plain"])
 
 
+def put_changing(data: dict[str, Any], metadata: dict[str, Any]) -> DisplayHandle | None:
+    """Show an output like `put`, and return a handle whose `update` replaces it later.
+
+    >>> put_changing({"text/html": "<b>seven</b>", "text/plain": "seven"}, {})
+    seven
+    """
+    if InteractiveShell.initialized():
+        return display(data, metadata=metadata, raw=True, display_id=True)
+    print(data["text/plain"])
+    return None
+
+
 class Line:
     """One line of output that can be rewritten while a cell runs.
 

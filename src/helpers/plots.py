@@ -5,6 +5,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -60,19 +61,37 @@ def show(figure: Figure, alt: str) -> None:
     >>> show(learning_curves({"net": {"loss": [1.0, 0.5]}}, "Curves", ["loss"]), "A falling line.")
     A falling line.
     """
+    data, metadata = drawn(figure, alt)
+    put(data, metadata)
+
+
+def drawn(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw a figure as the output that `show` puts below a cell, and close it.
+
+    Returns:
+        Content by MIME type, and metadata by MIME type with the alt text.
+
+    Raises:
+        ValueError: the text is empty.
+
+    >>> curves = learning_curves({"net": {"loss": [1.0, 0.5]}}, "Curves", ["loss"])
+    >>> data, metadata = drawn(curves, "A falling line.")
+    >>> sorted(data), metadata["image/png"]
+    (['image/png', 'image/svg+xml', 'text/plain'], {'alt': 'A falling line.'})
+    """
     if not alt.strip():
         raise ValueError("Every picture needs an alt text: say in a sentence what it shows.")
     for axis in figure.axes:
         if axis.images or axis.collections:
             axis.grid(visible=False)
-    drawn = None if _is_photograph(figure) else _svg(figure, alt)
-    if drawn is not None and len(drawn) <= _LARGEST_SVG:
-        data, sizes = {"image/svg+xml": drawn, "image/png": _small_png(figure)}, {}
+    line_art = None if _is_photograph(figure) else _svg(figure, alt)
+    if line_art is not None and len(line_art) <= _LARGEST_SVG:
+        data, sizes = {"image/svg+xml": line_art, "image/png": _small_png(figure)}, {}
     else:
         content, kind, sizes = _pixels(figure)
         data = {kind: content}
     plt.close(figure)
-    put({**data, "text/plain": alt}, metadata={kind: {"alt": alt, **sizes} for kind in data})
+    return {**data, "text/plain": alt}, {kind: {"alt": alt, **sizes} for kind in data}
 
 
 def _is_photograph(figure: Figure) -> bool:

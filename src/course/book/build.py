@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import nbformat
 from nbformat import NotebookNode
@@ -194,10 +195,11 @@ def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:
         notebook: the stored chapter.
         repository: address that git can clone.
     """
+    clone = f"git clone --quiet --depth 1 {quote(repository)} convnet-course"
     setup = nbformat.v4.new_code_cell(
         "# Fetches the course and what it needs; run this cell first.\n"
         "import os, sys\n"
-        f"!test -d convnet-course || git clone --quiet --depth 1 {repository} convnet-course\n"
+        f"!test -d convnet-course || {clone}\n"
         "%pip install --quiet --editable convnet-course\n"
         'sys.path.insert(0, os.path.abspath("convnet-course/src"))'
     )
