@@ -575,6 +575,11 @@ def draw_dots(axis, results, colors):
     axis.invert_yaxis()
 
 
+def in_words(values):
+    """List accuracies for an alt text, each the mean of its seeds."""
+    return ", ".join(f"{np.mean(value):.0%}" for value in values)
+
+
 # %% tags=["measured", "hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
 for name, runs in step_losses.items():
@@ -588,10 +593,9 @@ draw_dots(right, step_accuracy, COLORS)
 right.set(xlabel="validation accuracy", title="Afterwards, one dot per seed")
 plots.show(
     figure,
-    "Left, training losses over the steps: at the high rate they climb steeply, with "
-    "a trained head or without; the others stay low or fall. Right, the validation "
-    "accuracies: at the high rate about one in ten is right; all others lie close to "
-    "the frozen base.",
+    "Left, the training losses over the steps on a logarithmic scale, one line per "
+    "recipe. Right, the validation accuracies, one dot per seed. From top to bottom, "
+    f"{', '.join(step_accuracy)}: {in_words(step_accuracy.values())} on average.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -697,15 +701,21 @@ for depth in depths:
         depth_accuracy[depth, count] = accuracy(model, val_inputs, val_labels)
 
 # %% tags=["measured", "hide-input"]
+spoken = []
+for which, count in enumerate(depth_counts):
+    values = [depth_accuracy[depth, count] for depth in ("frozen", *depths)]
+    spoken.append(f"with {count:,} images {in_words(values)}")
+    for number, value in enumerate(values):
+        record(f"fine_tuning.depth.at_{which}.depth_{number}", value, "fraction")
+
+# %% tags=["measured", "hide-input"]
 figure, axis = plt.subplots(figsize=(7.5, 4), layout="constrained")
 lines = []
-for which, count in enumerate(depth_counts):
+for count in depth_counts:
     values = np.array([depth_accuracy[depth, count] for depth in ("frozen", *depths)])
     error = np.sqrt(values * (1 - values) / len(val_labels))
     drawn = axis.errorbar(range(len(values)), values, error, fmt="o-", capsize=4)
     lines.append(drawn.lines[0])
-    for number, value in enumerate(values):
-        record(f"fine_tuning.depth.at_{which}.depth_{number}", value, "fraction")
 ticks = ["frozen", *(f"after\n{depth}" for depth in depths[:-1]), depths[-1]]
 axis.set_xticks(range(len(ticks)), ticks, fontsize=9)
 axis.set(xlabel="what is trained with the head", ylabel="validation accuracy")
@@ -713,8 +723,8 @@ axis.yaxis.set_major_formatter("{x:.0%}")
 plots.label_ends(axis, lines, [f"{count:,} images" for count in depth_counts])
 plots.show(
     figure,
-    "Validation accuracy with standard errors against the depth of unfreezing. With "
-    "the small set it falls at every step; with the larger set it stays level.",
+    "Validation accuracy with standard errors, from the frozen base on the left to the "
+    f"whole base on the right: {'; '.join(spoken)}.",
 )
 
 # %% [markdown]
@@ -893,11 +903,11 @@ axis.set_xticks(sizes, [f"{count:,}" for count in sizes])
 axis.minorticks_off()
 axis.yaxis.set_major_formatter("{x:.0%}")
 plots.label_ends(axis, lines, list(kinds))
+spoken = [f"{kind} {in_words(reached[kind, n] for n in sizes)}" for kind in kinds]
 plots.show(
     figure,
-    "Test accuracy against the number of training images, one dot per seed. The small "
-    "convnet from scratch is far below. The frozen base rises slowly; fine-tuning "
-    "begins below it with the fewest images and ends above it with the most.",
+    "Test accuracy against the number of training images, one dot per seed and a line "
+    f"through the means. From the fewest images to the most: {'; '.join(spoken)}.",
 )
 
 # %% [markdown]
