@@ -871,7 +871,7 @@ for count in sizes:
         picked = chosen(count, repeat)
         training.start(repeat)
         small = make_small()
-        train(small, train_images[picked], train_labels[picked], 0.006, passes, repeat)
+        train(small, train_images[picked], train_labels[picked], 0.01, passes, repeat)
         right["from scratch", count, repeat] = is_right(small, test_images, test_labels)
 
 # %% tags=["measured", "hide-input"]
