@@ -239,7 +239,7 @@ EXERCISES = {
                         "on a black image every map is zero, so the ReLU changes nothing",
                     ),
                     (
-                        When(lambda x: (slide(x, FIRST) >= 0).all()),
+                        When(lambda x: (slide(x, FIRST) >= 0).all()),  # type: ignore[arg-type,return-value]
                         "on your image the first map has no negative number, so the ReLU has "
                         "nothing to cut off",
                     ),

@@ -23,7 +23,10 @@ from helpers.files import sha256_of
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
-_STORAGE_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_STORAGE_TYPES: dict[str, np.dtype[Any]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
 
 
 class _Storage(NamedTuple):
@@ -95,7 +98,9 @@ def _array(name: str, view: _View, values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(window).reshape(view.shape)
 
 
-def _storages(stream: io.BytesIO, keys: Any, declared: dict[str, _Storage]) -> dict:
+def _storages(
+    stream: io.BytesIO, keys: Any, declared: dict[str, _Storage]
+) -> dict[str, np.ndarray]:
     if not isinstance(keys, list) or sorted(keys) != sorted(declared):
         raise pickle.UnpicklingError("the list of storages does not match the tensors")
     found = {}

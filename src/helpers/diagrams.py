@@ -16,7 +16,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from helpers.plots import COLORS
 
-BLUE, ORANGE, GREEN, _, PURPLE, *_ = COLORS
+BLUE, ORANGE, GREEN, PURPLE = (COLORS[place] for place in (0, 1, 2, 4))
 INK, PAPER, SHADE = "#222222", "#ffffff", "#eef1f4"
 QUARTERS = ("#cfe5f3", "#fbe3b5", "#c9ebdf", "#f3dbe7")
 _SCALE = 0.42  # inches per cell
@@ -415,7 +415,7 @@ def _arrow(
 ) -> None:
     """Connect two blocks: straight to the next, around the others if blocks are skipped."""
     (_, x0, y0), (_, x1, y1) = places[source], places[target]
-    how = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#4a545e", "lw": 1.1}
+    how: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": "#4a545e", "lw": 1.1}
     if target == source + 1 and x0 == x1:
         start, end, bend = (x0 + wide / 2, y0 + tall), (x1 + wide / 2, y1), "arc3"
     elif x0 == x1:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from helpers.datasets import Arrays, DataError
+from helpers.datasets import Arrays
+from helpers.sources import DataError
 
 
 def prepare(source: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -60,7 +61,7 @@ def sample(test: int = 1000) -> tuple[Arrays, dict[str, Any]]:
     images, labels = numbers[:, :-1].reshape(-1, 28, 28, 1), numbers[:, -1].astype(np.int64)
     order = np.random.default_rng(0).permutation(len(labels))
     images, labels = images[order], labels[order]
-    arrays = {
+    arrays: Arrays = {
         "train_x": images[test:],
         "train_y": labels[test:],
         "test_x": images[:test],

@@ -7,6 +7,8 @@ For the cats and dogs the positions of ears, eyes and snout are known exactly. T
 noses and eyes give the kind away unless a look says otherwise: chapter 06 finds that out.
 """
 
+from typing import Any
+
 import numpy as np
 
 from helpers.drawing_objects import draw_object
@@ -48,7 +50,7 @@ def sample_cats_vs_dogs(
     validation: int = 200,
     test: int = 200,
     **look: str,
-) -> tuple[dict[str, np.ndarray], dict]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Drawn cats (0) and dogs (1), half and half, with the ground truth of where their parts are.
 
     Returns the arrays and a report. For each split `S` of train, validation, test: `S_x` uint8
@@ -92,7 +94,7 @@ def sample_cats_vs_dogs(
 
 def sample_cifar10(
     size: int = 32, seed: int = 0, train: int = 2000, validation: int = 500, test: int = 500
-) -> tuple[dict[str, np.ndarray], dict]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Drawn objects of ten classes that carry CIFAR-10's names and numbers; as many of each.
 
     Returns the arrays and a report. For each split `S` of train, validation, test: `S_x` uint8

@@ -23,6 +23,9 @@ from helpers.drawing_tools import (
     smooth,
 )
 
+Draw = Callable[[Sheet, np.random.Generator], None]
+Scene = Callable[[np.random.Generator, int], Image.Image]
+
 
 def mirrored(points: list[tuple[float, float]]) -> np.ndarray:
     """A closed outline from its right half, top to bottom."""
@@ -262,7 +265,7 @@ def draw_deer(sheet: Sheet, rng: np.random.Generator) -> None:
             sheet.fill(spot, (235, 220, 195))
 
 
-def draw_pet(kind: str) -> Callable[[Sheet, np.random.Generator], None]:
+def draw_pet(kind: str) -> Draw:
     """A function that draws a cat or a dog, its head in the middle of a body from the front."""
 
     def draw(sheet: Sheet, rng: np.random.Generator) -> None:
@@ -272,7 +275,7 @@ def draw_pet(kind: str) -> Callable[[Sheet, np.random.Generator], None]:
 
 
 # What draws each class, where it stands, and how far it may tilt (in radians).
-OBJECTS: dict[str, tuple[Callable, tuple[Callable, ...], float]] = {
+OBJECTS: dict[str, tuple[Draw, tuple[Scene, ...], float]] = {
     "airplane": (draw_airplane, (sky, sky, garden), 0.6),
     "automobile": (draw_automobile, (street, street, garden, sea), 0.15),
     "bird": (draw_bird, (garden, sky, soft), 0.4),

@@ -1,6 +1,5 @@
 """Drawn cats and dogs, whose ears, eyes and snouts are where the drawing code put them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +105,7 @@ def eye_colors(kind: str, coat: Color, rng: np.random.Generator) -> tuple[Color,
 
 def cat_head(
     sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
-) -> dict:
+) -> dict[str, tuple[float, float]]:
     """Draw a cat's head; the local positions of its parts, by name."""
     parts = {}
     # A generator of its own chooses other colors, so that a look leaves all shapes as they are.
@@ -163,7 +162,7 @@ def cat_head(
 
 def dog_head(
     sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
-) -> dict:
+) -> dict[str, tuple[float, float]]:
     """Draw a dog's head; the local positions of its parts, by name."""
     parts = {}
     chooser = rng.spawn(1)[0]
@@ -326,7 +325,7 @@ def draw_cat_or_dog(
     """One cat or dog: picture uint8 (size, size, 3), `PARTS` in pixels (5, 2), mask bool."""
     side = size * OVERSAMPLING
     pose = rng.choice(["face", "sitting", "standing"], p=[0.56, 0.24, 0.2])
-    scenes: tuple[Callable, ...] = (room, garden, soft)
+    scenes = (room, garden, soft)
     background = scenes[rng.integers(len(scenes))](rng, side)
     head = [(-1.1, -1.2), (1.1, -1.2), (-1.1, 1.0), (1.1, 1.0)]
     body = {"face": [], "sitting": [(-0.8, 2.8), (0.8, 2.8)], "standing": [(0, 2.6), (2.7, 2.6)]}

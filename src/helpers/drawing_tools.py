@@ -4,6 +4,7 @@ Shapes are given in local coordinates: the middle of the head or the body is (0,
 y runs down and 1 is half a width. A `Sheet` places them on the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Sheet:
         """Width and height in oversampled pixels."""
         return self.image.width
 
-    def place(self, points: np.ndarray) -> np.ndarray:
+    def place(self, points: np.ndarray | Sequence[tuple[float, float]]) -> np.ndarray:
         """Oversampled pixel positions (N, 2) of local `points` (N, 2)."""
         return np.asarray(points, dtype=float) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
@@ -60,7 +61,9 @@ class Sheet:
         ImageDraw.Draw(self.image).polygon(corners, fill=color)
         ImageDraw.Draw(self.mask).polygon(corners, fill=255)
 
-    def stroke(self, points: np.ndarray, color: Color, width: float) -> None:
+    def stroke(
+        self, points: np.ndarray | Sequence[tuple[float, float]], color: Color, width: float
+    ) -> None:
         """Draw a line through local `points`, `width` local units thick, as part of the object."""
         corners = [tuple(p) for p in self.place(points)]
         scale = float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
@@ -181,8 +184,8 @@ def expose(sheet: Sheet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
     relief = np.asarray(mask.filter(ImageFilter.GaussianBlur(size / 14)), dtype=np.float32) / 255
     cover = np.asarray(mask, dtype=np.float32)[..., None] / 255
     pixels = pixels * (1 + cover * (0.55 * relief[..., None] - 0.42))
-    fur = Image.fromarray(rng.normal(0, 1, (size // 2, size // 2)).astype(np.float32))
-    fur = np.asarray(fur.resize((size, size), Image.Resampling.BILINEAR))[..., None]
+    grain = Image.fromarray(rng.normal(0, 1, (size // 2, size // 2)).astype(np.float32))
+    fur = np.asarray(grain.resize((size, size), Image.Resampling.BILINEAR))[..., None]
     pixels = pixels * (1 + 0.07 * fur * (0.4 + 0.6 * cover))
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]

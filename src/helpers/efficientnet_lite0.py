@@ -127,7 +127,7 @@ def _arrays() -> dict[str, np.ndarray]:
         converted = _convert(checkpoint.read(_checkpoint(), _SHA256))
         partial = cached.with_suffix(".partial.npz")
         with downloads.writing(cached.parent):
-            np.savez(partial, **converted)
+            np.savez(partial, allow_pickle=True, **converted)
             described = {"source": _SHA256, "sha256": sha256_of(partial)}
             partial.replace(cached)
             write_atomically(facts, json.dumps(described))

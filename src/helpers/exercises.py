@@ -95,7 +95,7 @@ def number(answer: Any) -> float:
         answer = answer.item()
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
         raise Unfit(f"must be a number, and is {described(answer)}")
-    if not np.isfinite(answer):
+    if not np.isfinite(answer):  # type: ignore[call-overload]
         raise Unfit(f"must be a number, and is {answer}")
     return float(answer)
 

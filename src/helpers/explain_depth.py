@@ -139,7 +139,8 @@ def depth_profile(
             one side.
     """
     names = tuple(layers)
-    zeros, silent = ({name: [] for name in names} for _ in range(2))
+    zeros: dict[str, list[float]] = {name: [] for name in names}
+    silent: dict[str, list[float]] = {name: [] for name in names}
     small: dict[str, list[np.ndarray]] = {name: [] for name in names}
     means: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for begin in range(0, len(pictures), BATCH):

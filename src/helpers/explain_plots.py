@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from helpers.explain_depth import Depth
-from helpers.plots import plt
 
 SILENT = "0.85"  # gray of a channel that is zero everywhere
 COLORS = "inferno"
@@ -167,7 +168,8 @@ def heat_maps(
     Raises:
         ValueError: the number of maps or titles differs from that of the pictures.
     """
-    if any(len(part) != len(pictures) for part in (titles, *heat.values())):
+    lengths = {len(titles), *map(len, heat.values())}
+    if lengths != {len(pictures)}:
         raise ValueError(
             f"Give one map per row and one title for each of {len(pictures)} pictures."
         )
@@ -199,7 +201,7 @@ def heat_maps(
                     *points[name][number], "o", color="cyan", markersize=6, markeredgecolor="black"
                 )
     figure.colorbar(
-        plt.cm.ScalarMappable(plt.Normalize(0, 1), COLORS),
+        plt.cm.ScalarMappable(Normalize(0, 1), COLORS),
         ax=axes,
         label=f"share of the largest value of the {'picture' if common else 'map'}",
         shrink=0.8,

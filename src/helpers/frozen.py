@@ -98,7 +98,7 @@ def _sha256(*parts: Any) -> str:
     for part in parts:
         array = np.ascontiguousarray(part)
         digest.update(f"{array.dtype.str} {array.shape}".encode())
-        digest.update(array)
+        digest.update(array.data)
     return digest.hexdigest()
 
 

@@ -23,8 +23,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from helpers.datasets import Arrays, DataError
+from helpers.datasets import Arrays
 from helpers.drawing import CIFAR10_CLASSES
+from helpers.sources import DataError
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -413,7 +414,8 @@ def read_class_folders(
     Raises:
         DataError: a class has no readable picture in one of the parts.
     """
-    parts, left_out = {}, {}
+    parts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    left_out: dict[str, Any] = {}
     with open_files(source) as (files, read):
 
         def decode(name: str) -> np.ndarray | str:
@@ -464,7 +466,8 @@ def prepare_cifar10(
     if validation < 10 or validation % 10:
         raise ValueError(f"Keep a multiple of ten pictures for validation, not {validation}.")
     if source.is_file() and not zipfile.is_zipfile(source):
-        parts, left_out = read_batches(source), {}
+        parts = read_batches(source)
+        left_out: dict[str, Any] = {}
     else:
         parts, left_out = read_class_folders(source, 32)
     rng = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ from helpers.training import History
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, the pale yellow left out.
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#444444")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.labelsize": 11,
@@ -28,7 +28,7 @@ STYLE = {
     "legend.fontsize": 10,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "axes.prop_cycle": f"cycler('color', {list(COLORS)})",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -86,7 +86,8 @@ def drawn(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
             axis.grid(visible=False)
     line_art = None if _is_photograph(figure) else _svg(figure, alt)
     if line_art is not None and len(line_art) <= _LARGEST_SVG:
-        data, sizes = {"image/svg+xml": line_art, "image/png": _small_png(figure)}, {}
+        data = {"image/svg+xml": line_art, "image/png": _small_png(figure)}
+        sizes: dict[str, int] = {}
     else:
         content, kind, sizes = _pixels(figure)
         data = {kind: content}
@@ -210,7 +211,7 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
     apart = 0.075 * (high - low)
     ends = sorted(
         (
-            (float(line.get_ydata()[-1]), line, name)
+            (float(np.asarray(line.get_ydata())[-1]), line, name)
             for line, name in zip(lines, names, strict=True)
         ),
         key=lambda each: each[0],
@@ -222,7 +223,7 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
     for height, (_, line, name) in zip(heights, ends, strict=True):
         axis.annotate(
             name,
-            (float(line.get_xdata()[-1]), height - excess),
+            (float(np.asarray(line.get_xdata())[-1]), height - excess),
             xytext=(8, 0),
             textcoords="offset points",
             va="center",
@@ -273,7 +274,7 @@ def learning_curves(
         axis.set_title(measure.replace("_", " "))
         axis.xaxis.get_major_locator().set_params(integer=True)
         label_ends(axis, list(last.values()), list(last))
-    gray = {"color": "#444444", "marker": "o", "markersize": 4}
+    gray: dict[str, Any] = {"color": "#444444", "marker": "o", "markersize": 4}
     figure.legend(
         handles=[
             Line2D([], [], linestyle="--", markerfacecolor="white", label="training", **gray),
@@ -318,7 +319,7 @@ def confusion_matrix(
                     fontsize=9,
                     color="white" if share[row, column] > 0.5 else "black",
                 )
-    tilt = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
+    tilt: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
     axis.set_xticks(range(number), classes, **tilt)
     axis.set_yticks(range(number), classes)
     axis.set_xlabel("predicted class")

@@ -169,7 +169,7 @@ def claims_table(chapter: str, profile: str) -> None:
         profile: "sample", "quick" or "full".
     """
     runs = _runs(chapter, profile)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for claim in claims():
         if claim.chapter == chapter:
             found = judge(claim, runs)
@@ -196,7 +196,7 @@ def mistakes_table(chapter: str) -> None:
         chapter: number of the chapter, such as "01".
     """
     values = {name: body["value"] for name, body in _recorded.items()}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for mistake in mistakes():
         if mistake.chapter == chapter:
             found = evaluate(mistake.record, values)

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from helpers.datasets import Arrays, DataError
+from helpers.datasets import Arrays
+from helpers.sources import DataError
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ("[padding]", "[unknown]")
@@ -218,7 +219,8 @@ def _files(source: Path) -> Iterator[tuple[str, bytes | None]]:
             for member in archive:
                 if member.isreg() and _MEMBER.fullmatch(member.name):
                     large = member.size > _LARGEST_FILE
-                    yield member.name, None if large else archive.extractfile(member).read()
+                    file = None if large else archive.extractfile(member)
+                    yield member.name, None if file is None else file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(
             f"{source} cannot be read as a .tar.gz archive ({type(error).__name__}): get it again."
@@ -249,7 +251,7 @@ def prepare(source: Path, words: int = 10_000, length: int = 500) -> tuple[Array
     reviews: dict[str, list[tuple[str, int, int, str]]] = {"train": [], "test": []}
     left_out: dict[str, str] = {}
     for name, content in tqdm(_files(source), desc="reading reviews", unit=" files", leave=False):
-        part, label, _, stars = _MEMBER.fullmatch(name).groups()
+        part, label, _, stars = _MEMBER.findall(name)[0]
         if content is None:
             left_out[name] = f"larger than {_LARGEST_FILE:,} bytes"
             continue
@@ -305,8 +307,8 @@ def _arrays(
             "cut": cut,
         }
     arrays["vocabulary_text"], arrays["vocabulary_text_offsets"] = pack(list(vocabulary))
-    texts = [{text for _, _, text in found} for found in reviews.values()]
-    report["texts_in_both_parts"] = len(set.intersection(*texts))
+    different = [{text for _, _, text in found} for found in reviews.values()]
+    report["texts_in_both_parts"] = len(set.intersection(*different))
     return arrays, report
 
 
@@ -422,7 +424,7 @@ def sample(words: int = 10_000, length: int = 500) -> tuple[Arrays, dict[str, An
         The same arrays as ``prepare``, smaller.
     """
     chance = random.Random(7)
-    reviews = {}
+    reviews: dict[str, list[tuple[int, int, str]]] = {}
     for part, count in (("train", 2_000), ("test", 500)):
         reviews[part] = []
         for number in range(count):

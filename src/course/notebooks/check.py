@@ -104,7 +104,8 @@ def _pair_faults(
     for number in range(max(len(source.cells), len(stored.cells))):
         left = source.cells[number] if number < len(source.cells) else None
         right = stored.cells[number] if number < len(stored.cells) else None
-        code_number += (left or right).cell_type == "code"
+        present = right if left is None else left
+        code_number += present is not None and present.cell_type == "code"
         if left is None or right is None:
             has, lacks = names if right is None else names[::-1]
             yield f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the tab."
