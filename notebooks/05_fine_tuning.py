@@ -51,7 +51,7 @@ base: str = (  # efficientnet_lite0 | mobilenet | vgg16 | xception: what we borr
 seed: int = 0  # 0 to 1000000: seed of weights, choice of images and shuffling
 seeds: int = 3  # 1 to 10: trainings per variant
 images: int = 5000  # 50 to 45000: training images; also a tenth and two fifths
-epochs: int = 2  # 1 to 100: passes over the images while base and head learn together
+epochs: int = 2  # 1 to 100: passes over all images while base and head learn together
 rate: float = 0.001  # 0.000001 to 0.01: highest rate of base and head together
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: built-in data, real data, long recipes
@@ -63,8 +63,8 @@ batch_size: int = 64  # 8 to 256: images per step
 head_epochs: int = 20  # 1 to 100: passes over the features while only the head learns
 validation: int = 1000  # 50 to 5000: images by which we compare and choose
 tested: int = 5000  # 50 to 10000: small images in the test
-scratch_epochs: int = 8  # 1 to 1000: passes over all images by a net from scratch
-depth_images: int = 800  # 20 to 40000: images for comparing depths; also a quarter
+scratch_epochs: int = 5  # 1 to 1000: passes over all images by a net from scratch
+depth_images: int = 600  # 20 to 40000: images for comparing depths; also a quarter
 
 # %% [markdown]
 # Cats and dogs are too easy a test for this chapter. ImageNet knows 118 breeds of dogs, so the
@@ -402,13 +402,23 @@ unfreeze(rest)
 # %% [markdown]
 # ### Step 5: train both, at a low rate
 #
-# We keep a copy of all weights, train, and look at what has moved.
+# We keep a copy of all weights, train, and look at what has moved. How long should we train? If
+# every set of images got the same number of epochs, the smallest would get hardly any steps. If
+# every set got the same number of steps, the smallest would be seen to exhaustion. We take the
+# middle: a set with a quarter of the images gets twice the epochs.
+
+
+# %%
+def more_epochs(epochs, count):
+    return max(1, round(epochs * np.sqrt(images / count)))
+
 
 # %% tags=["measured"]
 before = {layer.name: layer.get_weights() for layer in borrowed.layers}
 model = with_head(rest, head)
 progress = training.Progress()
-train(model, middle_maps, middle_labels, rate, epochs, seed, progress)
+few_epochs = more_epochs(epochs, len(middle_maps))
+train(model, middle_maps, middle_labels, rate, few_epochs, seed, progress)
 tuned_accuracy = accuracy(model, val_maps, val_labels)
 print(f"validation accuracy, fine-tuned: {tuned_accuracy:.1%}")
 
@@ -431,7 +441,7 @@ record("fine_tuning.rest.seconds", rest_seconds, "seconds")
 
 # %% [markdown]
 # With 2,000 images and a frozen base the head reaches 68.6 %<!-- fine_tuning.example.frozen -->
-# on the validation images, and after two epochs of fine-tuning it is 70.6 %<!--
+# on the validation images, and after three epochs of fine-tuning it is 70.6 %<!--
 # fine_tuning.example.tuned -->. The assertions hold, so the base was really trained, and only
 # where we wanted it. Two points more, in one training: that may still be luck, and we'll come
 # back to it with more images and more seeds.
@@ -512,7 +522,7 @@ class BatchLosses(keras.callbacks.Callback):
 def fine_tune(rest, head, maps, labels, rate, seed, batch_norm=False, callback=None):
     unfreeze(rest, batch_norm)
     model = with_head(rest, head)
-    train(model, maps, labels, rate, epochs, seed, callback)
+    train(model, maps, labels, rate, more_epochs(epochs, len(maps)), seed, callback)
     return model
 
 
@@ -635,7 +645,7 @@ for name, slug in (
 # fine_tuning.steps.all.accuracy - 0.01 --> Its loss begins about twenty times higher than with
 # all five steps, though nothing has been trained yet: the same weights, normalized by a batch
 # of 64 enlarged images instead of a million photographs, give other features, which the head
-# has never met. Two epochs are enough to get used to them. Why freeze it, then? Because only
+# has never met. A few epochs are enough to get used to them. Why freeze it, then? Because only
 # then is the network that you train the network that you had, and because the smaller the
 # batches, the worse their statistics.
 #
@@ -652,13 +662,13 @@ for name, slug in (
 # and the more weights there are to memorize our few images with. Let's compare several depths,
 # up to the whole base, with a small and a larger set of images.
 #
-# > **Predict.** With 200 images, how much is gained by unfreezing more than the last blocks?
-# > And with 800?
+# > **Predict.** With 150 images, how much is gained by unfreezing more than the last blocks?
+# > And with 600?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
 # > With few images there is nothing to gain, and the deeper we unfreeze, the more is lost: all
-# > those weights fit themselves to 200 images. With more images, depth begins to pay. The more
+# > those weights fit themselves to 150 images. With more images, depth begins to pay. The more
 # > data there are, the fewer layers need to stay frozen.
 # > </details>
 
@@ -728,14 +738,14 @@ plots.show(
 )
 
 # %% [markdown]
-# With 200 images each step down costs dearly: 56.8 %<!-- fine_tuning.depth.at_0.depth_0 -->
+# With 150 images each step down costs dearly: 56.8 %<!-- fine_tuning.depth.at_0.depth_0 -->
 # frozen, 52.4 %<!-- fine_tuning.depth.at_0.depth_1 --> with the top unfrozen, 45.2 %<!--
 # fine_tuning.depth.at_0.depth_2 --> at the deeper cut, and 28.9 %<!--
 # fine_tuning.depth.at_0.depth_3 --> with the whole base open.<!--
 # fine_tuning.depth.at_0.depth_0 > fine_tuning.depth.at_0.depth_1 and
 # fine_tuning.depth.at_0.depth_1 > fine_tuning.depth.at_0.depth_2 and
 # fine_tuning.depth.at_0.depth_2
-# > fine_tuning.depth.at_0.depth_3 --> With 800 images the curve is nearly flat:
+# > fine_tuning.depth.at_0.depth_3 --> With 600 images the curve is nearly flat:
 # 65.0 %<!-- fine_tuning.depth.at_1.depth_0 -->, 64.0 %<!-- fine_tuning.depth.at_1.depth_1 -->,
 # 67.4 %<!-- fine_tuning.depth.at_1.depth_2 --> and 65.7 %<!-- fine_tuning.depth.at_1.depth_3
 # -->. The bars are standard errors, and each point is a single training, so don't read a winner
@@ -771,7 +781,7 @@ model.compile(
 )
 model.fit(
     training.batches(maps[picked], train_labels[picked], batch_size, seed=seed),
-    epochs=epochs,
+    epochs=more_epochs(epochs, len(picked)),
     callbacks=[training.Progress()],
     verbose=0,
 )
@@ -794,7 +804,7 @@ record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 # images that is an advantage: a rate that hardly moves the base can't harm it.<!--
 # fine_tuning.published_rate.accuracy > fine_tuning.published_rate.ours and
 # fine_tuning.published_rate.travel < 0.1 * fine_tuning.travel.median --> Its price is time. The
-# book trains for thirty epochs, on a graphics card, and whoever has only two and many images
+# book trains for thirty epochs, on a graphics card, and whoever has only a few and many images
 # needs a rate that gets somewhere.
 
 # %% [markdown]
@@ -807,8 +817,8 @@ record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 # order and the new weights differ. Five seeds would be better; three are what fits into a few
 # minutes.)
 #
-# The rival from scratch deserves a fair chance. It may pass over its images much more often than
-# the others, eight times with 5,000 and 25 times with 500, and it sees them flipped at random. In
+# The rival from scratch deserves a fair chance. It may pass over its images more than twice as
+# often as the fine-tuned base, and it sees them flipped at random. In
 # Keras, batch normalization keeps 99 % of its stored statistics in each step. That is too slow
 # for a training of a few hundred steps, so our net keeps 90 %.
 #
@@ -866,7 +876,7 @@ for count in sizes:
 
 # %% tags=["measured"]
 for count in sizes:
-    passes = round(scratch_epochs * np.sqrt(images / count))
+    passes = more_epochs(scratch_epochs, count)
     for repeat in range(seed, seed + seeds):
         picked = chosen(count, repeat)
         training.start(repeat)
