@@ -604,8 +604,8 @@ right.set(xlabel="validation accuracy", title="Afterwards, one dot per seed")
 plots.show(
     figure,
     "Left, the training losses over the steps on a logarithmic scale, one line per "
-    "recipe. Right, the validation accuracies, one dot per seed. From top to bottom, "
-    f"{', '.join(step_accuracy)}: {in_words(step_accuracy.values())} on average.",
+    "recipe. Right, the validation accuracies, one dot per seed, and their means: "
+    + "; ".join(f"{name} {in_words([found])}" for name, found in step_accuracy.items()),
 )
 
 # %% tags=["measured", "hide-input"]
