@@ -571,7 +571,8 @@ for repeat in range(seed, seed + seeds):
 
 # %% tags=["measured", "hide-input"]
 COLORS = {name: f"C{number}" for number, name in enumerate(recipes)}
-COLORS |= {"frozen": "#666666", "fine-tuned": "C0", "from scratch": "C3"}
+COLORS |= {"no head, high rate": "C5", "frozen": "#666666"}
+COLORS |= {"fine-tuned": "C0", "from scratch": "C3"}
 
 
 def draw_dots(axis, results, colors):
