@@ -765,11 +765,12 @@ plots.show(
 #
 # **The more images you have, the fewer layers should stay frozen.** The experiment that decides
 # this chapter uses up to 5,000 images. So we move the cut forward for it, to the middle one of the
-# three depths. We decide that here, on validation images, and with an eye on the clock: an
-# epoch at this depth takes several times as long as one at the late cut, and one through the
-# whole base several times as long again. If you have more time, go deeper still. In a single training with 5,000 images, a cut after `block4c_add` and four
-# epochs, we once measured $79.0\,\%$ against $68.5\,\%$ with the frozen base; two minutes per
-# training are too long for this chapter, but not for a model that you need.
+# three depths. We decide that here, on validation images, and with an eye on the clock: an epoch
+# at this depth takes several times as long as one at the late cut, and one through the whole base
+# several times as long again. If you have more time, go deeper still. In a single training with
+# 5,000 images, a cut after `block4c_add` and four epochs, we once measured $79.0\,\%$ against
+# $68.5\,\%$ with the frozen base; two minutes per training are too long for this chapter, but not
+# for a model that you need.
 
 # %% [markdown]
 # ### At the published rate
@@ -1005,8 +1006,8 @@ record("fine_tuning.cifar10.test_error", test_error, "fraction")
 # > <details><summary>Think first, then open</summary>
 # >
 # > Hardly anything, even though 2,000 images were enough to gain several points on CIFAR-10.
-# > The base was trained on this very task, more or less. Of the few mistakes that are left,
-# > many are photographs that anyone would find hard.
+# > The base was trained on this very task, more or less, and the frozen base leaves only a few
+# > mistakes to correct.
 # > </details>
 
 # %% tags=["measured"]
