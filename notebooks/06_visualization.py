@@ -534,8 +534,8 @@ for kind, net in (("with", suspect), ("retrained", honest)):
 # animal.
 #
 # > **Predict.** The maps of the honest networks hit the animal in more than eight drawings of
-# > ten. How often would a pointer hit that always points at the center of the image and never looks
-# > at it?
+# > ten. How often would a pointer hit that always points at the center of the image and never
+# > looks at it?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -1395,8 +1395,9 @@ plots.show(
 # --> for the pattern with all three ingredients: each of them costs something.<!--
 # visualization.ingredients.pixels > visualization.ingredients.fourier and
 # visualization.ingredients.fourier > visualization.ingredients.colors and
-# visualization.ingredients.colors > visualization.ingredients.moves --> The channel isn't choosy; *we* are. The ingredients restrict the search to images
-# that look like something, so they say as much about what we want to see as about the channel.
+# visualization.ingredients.colors > visualization.ingredients.moves --> The channel
+# isn't choosy; *we* are. The ingredients restrict the search to images that look like something,
+# so they say as much about what we want to see as about the channel.
 #
 # Now for several depths, without favorites: the first channels of each layer, whatever they
 # are. Beside each pattern are the patches of real photographs that excite the same channel
