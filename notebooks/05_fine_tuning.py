@@ -404,7 +404,7 @@ unfreeze(rest)
 #
 # We keep a copy of all weights, train, and look at what has moved. How long should we train? If
 # every set of images got the same number of epochs, the smallest would get hardly any steps. If
-# every set got the same number of steps, the smallest would be seen to exhaustion. We take the
+# every set got the same number of steps, the smallest would be memorized. We take the
 # middle: a set with a quarter of the images gets twice the epochs.
 
 
