@@ -33,11 +33,7 @@ class Edition:
 
 
 FIRST, SECOND = Edition(30, 100), Edition(20, 88)
-<<<<<<< HEAD
-IN_FIRST_EDITION = {"04", "06", "08"}
-=======
-IN_FIRST_EDITION = {"02", "04", "08"}
->>>>>>> main
+IN_FIRST_EDITION = {"04", "08"}
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
