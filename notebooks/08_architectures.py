@@ -525,8 +525,8 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# But one pass over the training images takes it 2.2 s<!-- architectures.separable.seconds -->,
-# against 3.1 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
+# But one pass over the training images takes it 1.5 s<!-- architectures.separable.seconds -->,
+# against 1.7 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
 # although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is
 # the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
@@ -536,8 +536,8 @@ plots.show(
 # waits for memory most of the time. Batch norm, ReLU and addition do hardly any arithmetic, but
 # each of them reads and writes whole maps, and the wide maps of the bottleneck are four times
 # as large. Even batch norm, which has no MACs, brings a pass from
-# 2.1 s<!-- architectures.plain.seconds --> to
-# 2.9 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
+# 1.1 s<!-- architectures.plain.seconds --> to
+# 1.7 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
 # architectures.plain.seconds --> On a phone, or with other libraries, the balance is different:
 # time your network on the machine that will run it.
 
@@ -569,7 +569,8 @@ for name, block in BLOCKS.items() if long_epochs else ():
     done = progress.restore(model, batches)
     passes = {"epochs": long_epochs, "initial_epoch": done, "callbacks": [progress]}
     model.fit(batches, validation_data=validation, verbose=0, **passes)
-    scores = training.evaluate(model, *cifar10.test)
+    tested = training.batches(*cifar10.test, 256)
+    scores = model.evaluate(tested, verbose=0, return_dict=True)
     record(f"architectures.long.{name}.test_accuracy", scores["accuracy"], "fraction")
 
 # %% [markdown]
@@ -1442,6 +1443,7 @@ def inverted_residual(x, expansion=6):
     return layers.Add()([x, conv(y, channels, 1, relu=False)])
 
 
+# %%
 def convnext(x):
     channels = x.shape[-1]
     y = layers.DepthwiseConv2D(7, padding="same")(x)

@@ -33,7 +33,7 @@ class Edition:
 
 
 FIRST, SECOND = Edition(30, 100), Edition(20, 88)
-IN_FIRST_EDITION = {"04", "08"}
+IN_FIRST_EDITION: set[str] = set()
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
