@@ -41,9 +41,9 @@
 # > **Time:** an hour and a quarter to read, with the questions; ten to fifteen minutes to
 # > run on two processor cores.
 #
-# Numbers in the text come from the stored run, made in November 2026 on two CPU cores. Other work
-# shared them, so it took 17 minutes, and its seconds are rough. Your own run prints its own
-# numbers, and they may differ a little.
+# Numbers in the text come from the stored run, made in November 2026 on two CPU cores. Other
+# work shared them, so it took a quarter of an hour, and its seconds are rough. Your own run
+# prints its own numbers, and they may differ a little.
 
 # %% tags=["parameters", "hide-input"]
 seed: int = 0  # 0 to 1000000: seed of weights, shuffling and augmentation
