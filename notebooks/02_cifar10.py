@@ -1000,12 +1000,13 @@ for name, value in places.items():
 # %% [markdown]
 # Here an epoch takes 0.63 s<!-- places.without_augmentation.seconds --> without augmentation,
 # 0.63 s<!-- places.layers_in_the_model.seconds --> with layers in the model, and
-# 0.61 s<!-- places.tf_data_in_parallel.seconds --> in the pipeline: no difference that a timing like
-# this could show.<!-- max(places.without_augmentation.seconds, places.layers_in_the_model.seconds,
-# places.tf_data_in_parallel.seconds) < 1.2 * min(places.without_augmentation.seconds,
-# places.layers_in_the_model.seconds, places.tf_data_in_parallel.seconds) --> On images this small,
-# changing them costs little beside the training. On large photographs it costs more, and then a
-# pipeline pays as soon as the model computes elsewhere, on a graphics card.
+# 0.61 s<!-- places.tf_data_in_parallel.seconds --> in the pipeline: no difference that a timing
+# like this could show.<!-- max(places.without_augmentation.seconds,
+# places.layers_in_the_model.seconds, places.tf_data_in_parallel.seconds) <
+# 1.2 * min(places.without_augmentation.seconds, places.layers_in_the_model.seconds,
+# places.tf_data_in_parallel.seconds) --> On images this small, changing them costs little beside
+# the training. On large photographs it costs more, and then a pipeline pays as soon as the model
+# computes elsewhere, on a graphics card.
 
 # %% [markdown]
 # ## How fast can we get to $78.3\,\%$?
