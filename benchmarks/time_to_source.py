@@ -151,7 +151,7 @@ def smoothed(labels: Any, probabilities: Any) -> Any:
 
 
 def our_cifar10(
-    train: Arrays, test: np.ndarray, seed: int, epochs: int = 6
+    train: Arrays, test: np.ndarray, seed: int, epochs: int = 5
 ) -> tuple[np.ndarray, float]:
     """Train the last net of chapter 02; the seconds include the making of flips and crops."""
     images, labels = train

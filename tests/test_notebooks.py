@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from course import catalogue, cli, prose, results
 from course.errors import CourseError
-from course.notebooks import check, commands, living, pairing
+from course.notebooks import commands, living, pairing
 from course.notebooks.files import code_cells, read_notebook
 from helpers import places
 from helpers.records import MIME_TYPE
@@ -90,7 +90,6 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     monkeypatch.setattr(commands, "ROOT", tmp_path)
     monkeypatch.setattr(catalogue, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(check, "IN_FIRST_EDITION", set())
     (tmp_path / "data").mkdir()
     entry = '[[term]]\nname = "step"\ntext = "A step."\n'
     (tmp_path / "data" / "glossary.toml").write_text(entry, encoding="utf-8")

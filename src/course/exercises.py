@@ -18,7 +18,7 @@ from nbformat import NotebookNode, v4
 
 from course.catalogue import NOTEBOOKS, Chapter
 from course.errors import CourseError
-from course.notebooks.check import SECOND
+from course.notebooks.check import LONGEST_LINE
 from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
 from course.notebooks.pairing import KEEP, paired_metadata
@@ -300,10 +300,10 @@ def _source_faults(chapter: Chapter, notebook: NotebookNode) -> Iterator[str]:
         yield f"{where} has the exercises {', '.join(asked) or 'none'}, but {answers}."
     for cell, exercise in _places(notebook):
         for line in cell.source.split("\n") if cell.cell_type == "code" else []:
-            if len(line) > SECOND.columns:
+            if len(line) > LONGEST_LINE:
                 yield (
                     f"{where}, exercise {exercise}: a line of code has {len(line)} columns, more "
-                    f"than the {SECOND.columns} allowed: {line.strip()[:40]} ..."
+                    f"than the {LONGEST_LINE} allowed: {line.strip()[:40]} ..."
                 )
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
@@ -24,16 +23,7 @@ from course.parameters import parse_parameters
 TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output"}
 
 
-@dataclass(frozen=True)
-class Edition:
-    """How long the code of a chapter may be: lines of a cell, and columns of a line."""
-
-    lines: int
-    columns: int
-
-
-FIRST, SECOND = Edition(30, 100), Edition(20, 88)
-IN_FIRST_EDITION = {"02"}
+LONGEST_CELL, LONGEST_LINE = 20, 88  # lines of code, and columns that the book shows on a laptop
 
 _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
@@ -49,7 +39,7 @@ def _same(left: NotebookNode, right: NotebookNode) -> bool:
     )
 
 
-def _cell_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+def _cell_faults(cell: NotebookNode, place: str) -> Iterator[str]:
     extra = set(cell.metadata) - STORED_METADATA
     if extra or cell.metadata.get("tags") == []:
         named = ", ".join(sorted(extra)) or "empty tags"
@@ -61,19 +51,19 @@ def _cell_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[s
             f"{', '.join(sorted(TAGS))}."
         )
     if cell.cell_type == "code":
-        yield from _code_faults(cell, place, edition)
+        yield from _code_faults(cell, place)
         for output in cell.get("outputs", []):
             yield from _output_faults(output, place)
 
 
-def _code_faults(cell: NotebookNode, place: str, edition: Edition) -> Iterator[str]:
+def _code_faults(cell: NotebookNode, place: str) -> Iterator[str]:
     lines = cell.source.split("\n")
-    if len(lines) > edition.lines:
-        yield f"{place}: {len(lines)} lines of code, more than the {edition.lines} allowed."
+    if len(lines) > LONGEST_CELL:
+        yield f"{place}: {len(lines)} lines of code, more than the {LONGEST_CELL} allowed."
     for number, line in enumerate(lines, 1):
-        if len(line) > edition.columns:
+        if len(line) > LONGEST_LINE:
             yield (
-                f"{place}, line {number}: {len(line)} columns, more than the {edition.columns} "
+                f"{place}, line {number}: {len(line)} columns, more than the {LONGEST_LINE} "
                 "allowed."
             )
     if cell.get("execution_count") is None and cell.source.strip():
@@ -142,18 +132,16 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
     """
     source, stored = described(chapter), read_notebook(chapter.notebook)
     name = f"notebooks/{chapter.notebook.name}"
-    edition = FIRST if chapter.number in IN_FIRST_EDITION else SECOND
     found = list(_pair_faults(source, stored, (f"notebooks/{chapter.source.name}", name)))
     for number, cell in enumerate(stored.cells):
-        found += _cell_faults(cell, f"{name}, cell {number}", edition)
+        found += _cell_faults(cell, f"{name}, cell {number}")
         if "parameters" in cell.metadata.get("tags", []):
             try:
                 parse_parameters(cell.source, name)
             except CourseError as error:
                 found.append(str(error))
     found += cell_faults(stored.cells, name, records)
-    if edition is SECOND:
-        found += _unexplained(stored, name)
+    found += _unexplained(stored, name)
     extra = set(stored.metadata) - NOTEBOOK_METADATA
     if extra:
         found.append(f"{name}: its metadata has {', '.join(sorted(extra))}; run `course sync`.")
