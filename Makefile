@@ -22,7 +22,7 @@ store: data ## run every chapter on real data and store its outputs
 test: environment-dev $(TOOLS) ## all tests, and the notebooks on sample data held to their stored outputs
 	$(BIN)/pytest src/helpers --doctest-modules -n 2 --quiet # the examples in docstrings
 	$(BIN)/pytest tests -n 2 --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report term:skip-covered # the longest test begins early
+		--cov --cov-report term:skip-covered --durations 15 # the longest test begins early
 	$(BIN)/pytest notebooks --nbval --course-profile sample -n 2 --dist loadfile # without coverage
 
 lint: environment-dev ## format, style and types
