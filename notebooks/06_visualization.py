@@ -38,7 +38,7 @@
 # > **What you should know:** chapters 1 to 4: convolutions, training in Keras, networks that
 # > were trained on ImageNet.
 # >
-# > **Time:** an hour and a half to read, with the questions; seven minutes to run on one core.
+# > **Time:** an hour and a half to read, with the questions; nine minutes to run on one core.
 #
 # Numbers in the text come from the stored run, made in November 2026 on one CPU core. Your own
 # run prints its own numbers, and they may differ a little.
@@ -703,7 +703,7 @@ plots.show(
 # Ask of each: is the heat of the answer on the animal, or on something else? On the animal
 # means that the network saw it and took it for another kind. Somewhere else means that it
 # answered a different question from ours, because the photograph shows more than one thing. The
-# heat for "frying pan" is brightest at the lower edge, on the vessel that the cat sits in. In the
+# heat for "frying pan" is brightest at the lower edge, on the vessel that the cats sit in. In the
 # other three photographs it is on the cats.
 #
 # If the hot place really led to the answer, then covering it must cost the answer more of its

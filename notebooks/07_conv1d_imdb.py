@@ -827,7 +827,8 @@ plots.show(
 #
 # Now the 25,000 test reviews, which nothing has seen and no decision has used. Every choice is
 # made, so we may train on all 25,000 training reviews, including those that we held out. The
-# textCNN is trained three times, with three seeds, to see how much of its result is luck.
+# textCNN is trained three times, with three seeds, to see how much of its result is luck. The
+# GRU, which takes as long, is trained only once, so its figure says nothing about its luck.
 #
 # > **Predict.** Words reached 89.6 %<!-- imdb.bag_of_words.validation_accuracy --> on the
 # > validation reviews, pairs 90.5 %<!-- imdb.bag_of_pairs.validation_accuracy --> and the

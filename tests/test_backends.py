@@ -1,6 +1,6 @@
 """JAX stands alone: chapters run with TensorFlow hidden from the import system.
 
-All chapters on every backend run weekly in the canary, because they take minutes.
+The other chapters take minutes on JAX, so they run there by hand: `KERAS_BACKEND=jax course run`.
 """
 
 import importlib.util

@@ -1,6 +1,9 @@
 """``pytest --nbval`` with our plugin, run as a user runs it, on a real kernel."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -172,3 +175,20 @@ def test_updated_displays_are_compared_in_their_last_state(little: Little) -> No
         little.notebook.read_text(encoding="utf-8").replace('"done"', '"undone"'), encoding="utf-8"
     )
     assert little.pytest("notebooks").returncode == 1
+
+
+def test_a_notebook_elsewhere_is_left_to_nbval(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    notebook.cells[0].outputs = [
+        nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)
+    ]
+    notebook.cells[0].execution_count = 1
+    nbformat.write(notebook, tmp_path / "01_convnet_basics.ipynb")
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stdout
+    assert "1 passed" in answer.stdout and "code cells compared" not in answer.stdout

@@ -15,7 +15,7 @@ import pytest
 from nbformat import NotebookNode, from_dict
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from course import ledger, noise
+from course import catalogue, ledger, noise
 from course.catalogue import find, settings
 from course.machine import environment
 from course.notebooks.files import code_cells, read_notebook
@@ -147,8 +147,10 @@ class CourseNotebook(IPyNbFile):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Any:
-    """Put our notebook in the place of nbval's."""
+    """Put our notebook in the place of nbval's, for the chapters; others are nbval's own."""
     collected = yield
+    if file_path.resolve().parent != catalogue.NOTEBOOKS.resolve():
+        return collected
     return [
         CourseNotebook.from_parent(parent, path=file_path) if isinstance(item, IPyNbFile) else item
         for item in collected
