@@ -528,9 +528,9 @@ for count, scores in scratch.items():
 # A word on fairness: chapter 3's dot is a single network, measured on test images, while all
 # others are measured on validation images. Our own convnet from scratch was trained three times
 # with 100 photographs and only once with 500. And networks from scratch see smaller images here
-# than the base does. Part of the difference is resolution. But with so few photographs a network from scratch can't make much
-# of the larger images: the textbook's own, with 180 pixels and 2,000 photographs, reaches about
-# as much as chapter 3's.
+# than the base does. Part of the difference is resolution. But with so few photographs a network
+# from scratch can't make much of the larger images: the textbook's own, with 180 pixels and
+# 2,000 photographs, reaches about as much as chapter 3's.
 
 # %% [markdown]
 # ## Is there a better head?
