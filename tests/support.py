@@ -17,6 +17,13 @@ from course.running.run import Run
 from tests.conftest import CHAPTER, Little
 
 SLEEP = CHAPTER.replace('print("the end")', 'import time\ntime.sleep(60)\nprint("the end")')
+SLIDER = """
+import matplotlib.pyplot as plt
+from helpers import sliders
+def draw(size=3):
+    return plt.figure(), f"A kernel of {size} by {size}."
+sliders.explore(draw, size=[3, 5, 7])
+"""
 CLAIM = """
 mistake = []
 

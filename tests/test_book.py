@@ -100,7 +100,7 @@ def test_a_build_replaces_its_own_parts_alone(tmp_path: Path) -> None:
 def test_the_results_page_has_every_claim_and_mistake(read: context.Context) -> None:
     page = pages.results_page(read)
     assert page.count("<tr><td>") == len(claims()) + len(mistakes())
-    assert re.search(r'<a href="01_convnet_basics\.html#cell-\d+">9\d\.\d\d\s%', page)
+    assert re.search(r'<a href="01_convnet_basics\.html#cell-\d+">9[89]\.\d\d\s%', page)
     for source in sources().values():
         assert page.count(f'id="source-{source.key}"') == 1
 

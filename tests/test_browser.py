@@ -30,6 +30,7 @@ from course.book import build, context
 from course.catalogue import chapters
 from helpers.places import ROOT
 from tests.browsing import AXE, PHONE, WIDE, complaints, needs_browser, sized, wait
+from tests.support import SLIDER
 
 MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "tex-chtml.js"
 MEGABYTE = 1_000_000
@@ -366,15 +367,6 @@ def prose_notebook() -> nbformat.NotebookNode:
     cells = [nbformat.v4.new_markdown_cell(f"# Prose\n\n{PROSE}")]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
-SLIDER = """
-import matplotlib.pyplot as plt
-from helpers import sliders
-def draw(size=3):
-    return plt.figure(), f"A kernel of {size} by {size}."
-sliders.explore(draw, size=[3, 5, 7])
-"""
 
 
 def slider_notebook() -> nbformat.NotebookNode:

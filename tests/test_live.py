@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from keras import layers
@@ -338,3 +339,9 @@ def test_a_digit_can_be_drawn_and_an_empty_page_is_said_to_be_empty(
     assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
     assert complaints(browser) == []
     assert violations(browser) == []
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Any:
+    yield
+    assert not plt.get_fignums()

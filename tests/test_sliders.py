@@ -9,14 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from helpers import sliders
-
-CELLS = """
-import matplotlib.pyplot as plt
-from helpers import sliders
-def draw(size=3):
-    return plt.figure(), f"A kernel of {size} by {size}."
-sliders.explore(draw, size=[3, 5, 7])
-"""
+from tests.support import SLIDER
 
 
 def draw(size: int = 3) -> tuple[Figure, str]:
@@ -24,7 +17,7 @@ def draw(size: int = 3) -> tuple[Figure, str]:
 
 
 def executed() -> list[nbformat.NotebookNode]:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELLS)])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SLIDER)])
     nbclient.execute(notebook, timeout=120)
     return notebook.cells[0].outputs
 

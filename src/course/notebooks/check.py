@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from nbformat import NotebookNode
 
@@ -91,11 +92,8 @@ def _pair_faults(
     source: NotebookNode, stored: NotebookNode, names: tuple[str, str]
 ) -> Iterator[str]:
     code_number = -1
-    for number in range(max(len(source.cells), len(stored.cells))):
-        left = source.cells[number] if number < len(source.cells) else None
-        right = stored.cells[number] if number < len(stored.cells) else None
-        present = right if left is None else left
-        code_number += present is not None and present.cell_type == "code"
+    for number, (left, right) in enumerate(zip_longest(source.cells, stored.cells)):
+        code_number += (left or right).cell_type == "code"
         if left is None or right is None:
             has, lacks = names if right is None else names[::-1]
             yield f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the tab."
