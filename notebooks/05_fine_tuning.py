@@ -932,6 +932,11 @@ plots.show(
 )
 
 # %% [markdown]
+# One caveat first. Our copy of CIFAR-10's test images is sorted by class, so the first 5,000 of
+# them show only airplanes, automobiles, birds, cats and deer. The networks were trained on all ten
+# classes and choose among all ten, but these accuracies are those of five, and not of the whole
+# test set. So compare the three lines with each other, and not with validation accuracies.
+#
 # From scratch the small convnet gets 36.9 %<!-- fine_tuning.cifar10.scratch.small --> with 500
 # images and 47.5 %<!-- fine_tuning.cifar10.scratch.test_accuracy --> with 5,000. It would gain from
 # a longer training: in a single trial with 12 epochs in place of five, and at a lower rate, it had
@@ -940,11 +945,6 @@ plots.show(
 # seconds of training: more than the convnet from scratch learned from ten times as many.<!--
 # fine_tuning.cifar10.frozen.small > fine_tuning.cifar10.scratch.test_accuracy --> That was chapter
 # 4's lesson, and it holds abroad.
-#
-# One caveat first. Our copy of CIFAR-10's test images is sorted by class, so the first 5,000 of
-# them show only airplanes, automobiles, birds, cats and deer. The networks were trained on all ten
-# classes and choose among all ten, but these accuracies are those of five, and not of the whole
-# test set. The three lines can be compared with each other; the seeds share the same images.
 #
 # Now compare the upper two lines. Fine-tuning is ahead of the frozen base everywhere: by 5.4
 # points<!-- fine_tuning.cifar10.tuned.small - fine_tuning.cifar10.frozen.small --> with 500
