@@ -349,7 +349,23 @@ def test_class_folders_give_alphabetical_labels_and_corrupt_pictures_are_named(t
     arrays, report = pictures.prepare_cifar10(source, validation=10)
     assert report["left out"] == {"train/ship/0001.jpg": "empty file"}
     assert report["counts"] == {"train": 19, "validation": 10, "test": 30}
-    np.testing.assert_array_equal(arrays["test_y"], np.repeat(np.arange(10), 3))
+    assert np.bincount(arrays["test_y"]).tolist() == [3] * 10
+
+
+def test_a_slice_of_the_test_part_of_class_folders_holds_many_classes(tmp_path):
+    different = {
+        f"test/{name}/{number:04}.jpg": encoded(10 * label + number, size=(32, 32))
+        for label, name in enumerate(CIFAR10_CLASSES)
+        for number in range(3)
+    }
+    source = as_zip(tmp_path / "cifar10.zip", class_folders() | different)
+    arrays, _ = pictures.prepare_cifar10(source, validation=10)
+    assert len(set(arrays["test_y"][:15])) > 5  # class by class, fifteen would be of five
+    labels = {
+        pictures.pixels(content, 32).tobytes(): CIFAR10_CLASSES.index(name.split("/")[1])
+        for name, content in different.items()
+    }
+    assert [labels[image.tobytes()] for image in arrays["test_x"]] == arrays["test_y"].tolist()
 
 
 def test_a_missing_class_and_an_impossible_validation_are_refused(tmp_path):

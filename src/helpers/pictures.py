@@ -456,7 +456,8 @@ def prepare_cifar10(
 
     Returns:
         For each split `S` of train, validation and test: `S_x` uint8 (N, 32, 32, 3) and `S_y` int64
-        (N,), 0 to 9 in alphabetical order of the classes. The report names what was left out.
+        (N,), 0 to 9 in alphabetical order of the classes. The images of each split are in no order
+        of classes. The report names what was left out.
 
     Raises:
         DataError: the archive is refused, damaged or lacks a class.
@@ -470,6 +471,10 @@ def prepare_cifar10(
         left_out: dict[str, Any] = {}
     else:
         parts, left_out = read_class_folders(source, 32)
+        # Folders come class by class, and the first thousand test pictures must be of all classes.
+        x, y = parts["test"]
+        order = np.random.default_rng(seed).permutation(len(y))
+        parts["test"] = (x[order], y[order])
     rng = np.random.default_rng(seed)
     x, y = parts["train"]
     queues = [rng.permutation(np.flatnonzero(y == label)) for label in range(10)]
