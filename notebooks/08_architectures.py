@@ -570,8 +570,8 @@ for name, block in BLOCKS.items() if long_epochs else ():
     done = progress.restore(model, batches)
     passes = {"epochs": long_epochs, "initial_epoch": done, "callbacks": [progress]}
     model.fit(batches, validation_data=validation, verbose=0, **passes)
-    tested = training.batches(*cifar10.test, 256)
-    scores = model.evaluate(tested, verbose=0, return_dict=True)
+    all_tests = training.batches(*cifar10.test, 256)
+    scores = model.evaluate(all_tests, verbose=0, return_dict=True)
     record(f"architectures.long.{name}.test_accuracy", scores["accuracy"], "fraction")
 
 # %% [markdown]
