@@ -24,7 +24,7 @@ from tests.browsing import PHONE, complaints, needs_browser, sized, wait
 from tests.test_live import figure, opened, press, shown, text, violations
 
 LENGTH, READ, SLOTS = 120, 40, 2**12
-EXAMPLES = {"good": "The film is good.", "not bad": "Not a bad film at all!"}
+EXAMPLES = {"good": "The film is good.", "not bad": "Not a bad zebra at all!"}
 ANSWERS = """
 const [described, length, vocabulary, texts, done] = arguments;
 (async () => {
@@ -117,7 +117,7 @@ def trained() -> Trained:
 
 
 def shipped_with(
-    monkeypatch: pytest.MonkeyPatch, trained: Trained, pairs: int
+    monkeypatch: pytest.MonkeyPatch, trained: Trained, space: int = 100_000
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The rounded judges, and the data of the figure."""
     caught: list[dict[str, Any]] = []
@@ -135,7 +135,7 @@ def shipped_with(
         "A table.",
         length=LENGTH,
         slots=SLOTS,
-        pairs=pairs,
+        space=space,
     )
     monkeypatch.undo()
     return shipped, caught[0]
@@ -151,15 +151,17 @@ def answers(browser: Any, folder: Path, data: dict[str, Any], texts: list[str]) 
 
 
 @needs_browser
-@pytest.mark.parametrize("pairs", [SLOTS, 300], ids=["all pairs", "some pairs"])
+@pytest.mark.parametrize("space", [100_000, 10_000], ids=["all pairs", "some pairs"])
 def test_two_hundred_reviews_get_the_answers_of_the_judges(
     browser: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     trained: Trained,
-    pairs: int,
+    space: int,
 ) -> None:
-    shipped, data = shipped_with(monkeypatch, trained, pairs)
+    shipped, data = shipped_with(monkeypatch, trained, space)
+    kept = np.count_nonzero(shipped["pairs"][-1].coef_[0, len(trained.vocabulary) :])
+    assert (kept < 2000) == (space < 100_000)
     long = " ".join(trained.texts[:4])  # of which only the end is read
     texts = [*trained.texts, "NOT good,<br />don’t watch it", "Good zebra good, élan!"]
     found = answers(browser, tmp_path, data, [*texts, long])
@@ -177,7 +179,7 @@ def test_two_hundred_reviews_get_the_answers_of_the_judges(
 def test_the_parts_of_the_words_add_up(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: Trained
 ) -> None:
-    shipped, data = shipped_with(monkeypatch, trained, SLOTS)
+    shipped, data = shipped_with(monkeypatch, trained)
     # A text of as many words as the net reads, so that no padding takes part in its verdict.
     full = [each for each in trained.texts if len(reviews.words_of(each)) >= READ][:20]
     biases = [shipped[name][-1].intercept_[0] for name in ("words", "pairs")]
@@ -188,7 +190,7 @@ def test_the_parts_of_the_words_add_up(
     *filters, verdict = [layer for layer in net.layers if layer.weights][1:]
     viewer = keras.Model(net.input, [layer.output for layer in filters])
     for each, judges in zip(full, answers(browser, tmp_path, data, full), strict=True):
-        row = reviews.encode(each, trained.vocabulary, READ)[None]
+        row = reviews.encode(each, trained.vocabulary, LENGTH)[None, -READ:]
         maxima = np.concatenate([np.asarray(m)[0].max(axis=0) for m in viewer(row)])
         constant = np.concatenate([np.asarray(layer.bias) for layer in filters])
         kernel, [bias] = (np.asarray(weights) for weights in verdict.weights)
@@ -196,15 +198,13 @@ def test_the_parts_of_the_words_add_up(
         assert sum(judges[2]["parts"]) + rest == pytest.approx(judges[2]["sum"], abs=1e-4)
 
 
-def test_few_pairs_change_few_answers(
-    monkeypatch: pytest.MonkeyPatch, trained: Trained
-) -> None:
+def test_few_pairs_change_few_answers(monkeypatch: pytest.MonkeyPatch, trained: Trained) -> None:
     before = trained.positive(trained.judges, trained.texts)
-    everything, _ = shipped_with(monkeypatch, trained, SLOTS)
+    everything, _ = shipped_with(monkeypatch, trained)
     np.testing.assert_allclose(
         trained.positive(everything, trained.texts)[:, :2], before[:, :2], atol=0.005
     )
-    some, _ = shipped_with(monkeypatch, trained, 1000)
+    some, _ = shipped_with(monkeypatch, trained, 12_000)
     changed = (trained.positive(some, trained.texts) > 0.5) != (before > 0.5)
     assert changed.mean(axis=0).max() < 0.05
 
@@ -213,7 +213,7 @@ def test_the_judges_themselves_stay_as_they_are(
     monkeypatch: pytest.MonkeyPatch, trained: Trained
 ) -> None:
     before = trained.positive(trained.judges, trained.texts)
-    shipped_with(monkeypatch, trained, 5)
+    shipped_with(monkeypatch, trained, 5_000)
     np.testing.assert_array_equal(trained.positive(trained.judges, trained.texts), before)
 
 
@@ -301,14 +301,15 @@ def test_a_review_can_be_typed_and_its_words_light_up(browser: Any, reader: Trai
     says(browser, "page is empty")
     press(browser, "not bad")
     says(browser, "Not in the vocabulary")
-    chips = browser.find_elements(By.CSS_SELECTOR, "[aria-label=pairs] .chips button")
-    [pair] = [chip for chip in chips if chip.text.startswith("not a ")]
+    group = browser.find_element(By.CSS_SELECTOR, "[aria-label=textCNN] .chips button")
+    field.click()
     for _ in range(40):  # by the keyboard alone
-        if browser.switch_to.active_element == pair:
+        if browser.switch_to.active_element == group:
             break
         browser.switch_to.active_element.send_keys(Keys.TAB)
-    lit = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".lit")]
-    assert lit == ["Not", "a"]
+    lit = [each.text.lower() for each in browser.find_elements(By.CSS_SELECTOR, ".lit")]
+    assert lit
+    assert group.text.startswith(" ".join(lit))
 
 
 @needs_browser
