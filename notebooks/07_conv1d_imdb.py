@@ -1356,7 +1356,8 @@ for name, copied in reader.items():
     record(f"imdb.reader.{slugs[name]}.largest_gap", gap, "fraction")
 
 # %% [markdown]
-# Of a million slots, 25,000<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs* and the textCNN give the same answer as the originals to
+# Of a million slots, 25,000<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs*
+# and the textCNN give the same answer as the originals to
 # 99.9 %<!-- imdb.reader.bag_of_words.same_answers -->,
 # 98.5 %<!-- imdb.reader.bag_of_pairs.same_answers --> and
 # 99.5 %<!-- imdb.reader.textcnn.same_answers --> of the test reviews. On our six sentences no
