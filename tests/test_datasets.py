@@ -389,7 +389,7 @@ def test_a_file_that_is_not_an_archive(
     checkout.knows(mirror / "mnist.npz")
     write_manifest(mirror, mirror / "mnist.npz")
     monkeypatch.setenv("COURSE_MIRROR", str(mirror))
-    with pytest.raises(DataError, match="is no archive of MNIST"):
+    with pytest.raises(DataError, match="is not an archive of MNIST"):
         datasets.load("mnist", "quick")
 
 
@@ -401,7 +401,7 @@ def test_pickled_data_are_never_loaded(
     checkout.knows(mirror / "mnist.npz")
     write_manifest(mirror, mirror / "mnist.npz")
     monkeypatch.setenv("COURSE_MIRROR", str(mirror))
-    with pytest.raises(DataError, match="is no archive of MNIST"):
+    with pytest.raises(DataError, match="is not an archive of MNIST"):
         datasets.load("mnist", "quick")
 
 
