@@ -73,7 +73,16 @@ published: str = "none"  # none | naive | augmented: also train the book's recip
 # %% tags=["measured"]
 import io
 
-from helpers import artifacts, datasets, diagrams, plots, resumable, tables, training
+from helpers import (
+    artifacts,
+    datasets,
+    diagrams,
+    plots,
+    resumable,
+    sliders,
+    tables,
+    training,
+)
 from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 import keras
@@ -610,6 +619,33 @@ show_rows(
 )
 
 # %% [markdown]
+# How strong should the changes be? Here are all of them at three times our strength. If you can't
+# say any more what the animal is, the network can't learn it from that copy either. In JupyterLab
+# you can run the cell and set the strength yourself, with a slider.
+
+
+# %% tags=["hide-input"]
+def changed_cat(strength=3):
+    factors = [0.06, 0.12, 0.2, 0.2]
+    turn, move, shear, zoom = (strength * factor for factor in factors)
+    stronger = keras.Sequential(
+        [
+            layers.RandomFlip("horizontal", seed=1),
+            layers.RandomRotation(turn, seed=2, **fill),
+            layers.RandomTranslation(move, move, seed=3, **fill),
+            layers.RandomShear(shear, shear, seed=4, **fill),
+            layers.RandomZoom(zoom, zoom, seed=5, **fill),
+        ]
+    )
+    tiles = to_pixels(stronger(copies, training=True))
+    title = f"All changes at {strength} times our strength ({pets.label})"
+    figure = plots.image_grid(tiles, None, title, 5, 1.5)
+    return figure, f"Five copies of one cat, changed {strength} times as much as ours."
+
+
+sliders.explore(changed_cat, strength=[0, 0.5, 1, 2, 3, 4])
+
+# %% [markdown]
 # Choose only changes that leave the label true *and* that could happen. Photographers hold
 # their cameras upright, so we don't flip our pets upside down; for satellite images that would
 # be fine, and for handwritten digits even a mirror image is wrong.
@@ -1039,8 +1075,9 @@ final_history = final.fit(
 # %% tags=["measured", "hide-input"]
 plots.show(
     plots.learning_curves({"final": final_history}, f"The last network ({pets.label})"),
-    "Loss and accuracy over the epochs: training and validation stay close together; "
-    "the validation curve jumps while the rate is high, and settles at the end.",
+    "Loss and accuracy over the epochs: the validation curve jumps while the rate is "
+    "high and settles at the end; in the last quarter the training curve leaves it "
+    "behind and goes on improving.",
 )
 record("cats_vs_dogs.augmented.parameters", final.count_params(), "count")
 final_validation = final_history["val_accuracy"][-1]
