@@ -77,6 +77,7 @@ from helpers import (
     artifacts,
     datasets,
     diagrams,
+    kept,
     plots,
     resumable,
     sliders,
@@ -1201,10 +1202,10 @@ for label, kind in enumerate(("cats", "dogs")):
 # without them, and check that nothing else changed.
 
 # %% tags=["measured"]
-kept = make_final()
-kept.set_weights(final.get_weights())
+plain = make_final()
+plain.set_weights(final.get_weights())
 answers = dog_probability(final, test_images)
-same = np.abs(dog_probability(kept, test_images) - answers).max() < 1e-4
+same = np.abs(dog_probability(plain, test_images) - answers).max() < 1e-4
 print("the network without augmentation layers gives the same answers:", same)
 
 # %% tags=["measured", "hide-input"]
@@ -1216,7 +1217,7 @@ provenance = {
     "epochs": final_epochs,
     "test_accuracy": float(np.mean((answers > 0.5) == test_labels)),
 }
-artifacts.save("cats_vs_dogs", profile, kept, provenance)
+artifacts.save("cats_vs_dogs", profile, plain, provenance)
 loaded, _ = artifacts.load("cats_vs_dogs", profile)
 assert np.allclose(
     dog_probability(loaded, test_images),
@@ -1308,6 +1309,25 @@ if published != "none":
     tested = training.batches(*large.test, 250)
     scores = model.evaluate(tested, verbose=0, return_dict=True)
     record(f"{name}.test_accuracy", scores["accuracy"], "fraction")
+
+# %% [markdown]
+# Both have been run to their end and kept with the course, so we can read their curves.
+
+# %% tags=["measured", "hide-input"]
+published_curves = {}
+for name in ("naive", "augmented"):
+    history = dict(kept.curves(f"cats_vs_dogs_published_{name}"))[name]
+    published_curves[name] = history
+    slug = f"cats_vs_dogs.book.{name}"
+    record(f"{slug}.turn", np.argmin(history["val_loss"]) + 1, "count")
+    record(f"{slug}.lowest_loss", min(history["val_loss"]))
+    record(f"{slug}.last_loss", history["val_loss"][-1])
+    record(f"{slug}.training_accuracy", history["accuracy"][-1], "fraction")
+    record(f"{slug}.best_validation", max(history["val_accuracy"]), "fraction")
+plots.show(
+    plots.learning_curves(published_curves, "The book's recipe (kept runs, real data)"),
+    "Loss and accuracy over the epochs of the book's naive and augmented networks.",
+)
 
 # %% [markdown]
 # ## Exercises
