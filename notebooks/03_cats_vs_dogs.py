@@ -1316,7 +1316,7 @@ if published != "none":
 # %% tags=["measured", "hide-input"]
 published_curves = {}
 for name in ("naive", "augmented"):
-    history = dict(kept.curves(f"cats_vs_dogs_published_{name}"))[name]
+    _, history = kept.curves(f"cats_vs_dogs_published_{name}")[-1]
     published_curves[name] = history
     slug = f"cats_vs_dogs.book.{name}"
     record(f"{slug}.turn", np.argmin(history["val_loss"]) + 1, "count")
