@@ -935,9 +935,10 @@ plots.show(
 
 # %% [markdown]
 # From scratch the small convnet gets 36.9 %<!-- fine_tuning.cifar10.scratch.small --> with 500
-# images and 47.5 %<!-- fine_tuning.cifar10.scratch.test_accuracy --> with 5,000. Still more
-# passes might help it a little, but the distance is large: in trials with 5,000 images it had
-# $61.6\,\%$ of 2,000 validation images right, and the frozen base $72.4\,\%$. In the test, 500 images and a few seconds of training bring the frozen base to
+# images and 47.5 %<!-- fine_tuning.cifar10.scratch.test_accuracy --> with 5,000. Still more passes
+# might help it a little, but the distance is large: in trials with 5,000 images it had $61.6\,\%$
+# of 2,000 validation images right, and the frozen base had $72.4\,\%$. In the test, 500 images and
+# a few seconds of training bring the frozen base to
 # 59.3 %<!-- fine_tuning.cifar10.frozen.small -->, further than ten times as many bring the convnet
 # from scratch.<!-- fine_tuning.cifar10.frozen.small > fine_tuning.cifar10.scratch.test_accuracy -->
 # That was chapter 4's lesson, and it holds abroad.
