@@ -65,10 +65,8 @@ validation: int = 1000  # 50 to 5000: images by which we compare and choose
 tested: int = 5000  # 50 to 10000: small images in the test
 scratch_epochs: int = 12  # 1 to 1000: passes over all images by a net from scratch
 depth_images: int = 600  # 20 to 40000: images for comparing depths; also a quarter
-published: str = (  # none | vgg16 | efficientnet_lite0 | mobilenet | xception: the book's
-    "none"
-)
-published_epochs: int = 30  # 1 to 100: passes of the book's fine-tuning, if it is run
+published: str = "none"  # none | vgg16 | efficientnet_lite0: also the book's recipe
+published_epochs: int = 30  # 1 to 100: passes of the book's fine-tuning
 
 # %% [markdown]
 # Cats and dogs are too easy a test for this chapter. ImageNet knows 118 breeds of dogs, so the
@@ -764,7 +762,7 @@ plots.show(
 # And the whole base? Opening all of it did no harm: even with 150 images it ends above the frozen
 # base.<!-- fine_tuning.depth.at_0.depth_3 > fine_tuning.depth.at_0.depth_0 --> But it didn't get
 # beyond the deeper cut, either.<!-- fine_tuning.depth.at_0.depth_3 < fine_tuning.depth.at_0.depth_2
-# + 0.01 --> Each point is a single training, and that difference is no larger than the bars, so
+# + 0.01 --> Each point is a single training, and the bars of these two nearly touch or overlap, so
 # take it as a hint.
 #
 # **The more images you have, the fewer layers should stay frozen** is the usual advice, and it
@@ -1183,7 +1181,7 @@ mistakes_table("05")
 # activation, dropout, one sigmoid. Then the last four layers of the base join in, for 30 epochs
 # with RMSprop at `1e-5`, and the weights with the lowest validation loss are kept. That is work
 # for a graphics card. The profile `full` and `published = "vgg16"` train exactly this in the next
-# cells. By default they do nothing, and the recipe was *not run here*.
+# cells. By default they do nothing, and the recipe was *not run here* with VGG16.
 
 
 # %% tags=["hide-input"]

@@ -1413,11 +1413,11 @@ record("architectures.efficientnet.macs", efficientnet_macs, "count")
 record("architectures.efficientnet.right_animal", right_animal, "count")
 
 # %% [markdown]
-# For 8<!-- architectures.efficientnet.right_animal --> of the eight photographs, the first guess is
-# a dog where there is a dog, and a domestic cat where there is a
-# cat.<!-- architectures.efficientnet.right_animal > 5 --> Whether the breed is right, of which
-# ImageNet has more than a hundred for dogs and only five for cats, our labels don't tell: judge for
-# yourself. EfficientNet-Lite0 does this with
+# For 6<!-- architectures.efficientnet.right_animal --> of the eight photographs, the first guess is
+# right as far as our labels can tell: a breed of dog where there is a dog, and a domestic cat where
+# there is a cat.<!-- architectures.efficientnet.right_animal > 4 --> They don't tell the breed, so
+# judge for yourself. (ImageNet has more than a hundred breeds of dogs and only five kinds of
+# domestic cats.) EfficientNet-Lite0 does this with
 # 4.69 million<!-- architectures.efficientnet.parameters --> parameters and
 # 0.39 billion<!-- architectures.efficientnet.macs --> MACs, fewer MACs than
 # AlexNet.<!-- architectures.efficientnet.macs < architectures.alexnet.multiplications -->
