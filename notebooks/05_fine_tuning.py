@@ -762,8 +762,8 @@ plots.show(
 # And the whole base? Opening all of it did no harm: even with 150 images it ends above the frozen
 # base.<!-- fine_tuning.depth.at_0.depth_3 > fine_tuning.depth.at_0.depth_0 --> But it didn't get
 # beyond the deeper cut, either.<!-- fine_tuning.depth.at_0.depth_3 < fine_tuning.depth.at_0.depth_2
-# + 0.01 --> Each point is a single training, and the bars of these two nearly touch or overlap, so
-# take it as a hint.
+# + 0.01 --> Each point is a single training, and the difference is about as large as the bars, so
+# this is a hint and not a proof.
 #
 # **The more images you have, the fewer layers should stay frozen** is the usual advice, and it
 # agrees with what we see. The experiment that decides this chapter uses up to 5,000 images. So we
@@ -1181,7 +1181,7 @@ mistakes_table("05")
 # activation, dropout, one sigmoid. Then the last four layers of the base join in, for 30 epochs
 # with RMSprop at `1e-5`, and the weights with the lowest validation loss are kept. That is work
 # for a graphics card. The profile `full` and `published = "vgg16"` train exactly this in the next
-# cells. By default they do nothing, and the recipe was *not run here* with VGG16.
+# cells. By default they do nothing, and the recipe was *not run here*.
 
 
 # %% tags=["hide-input"]
