@@ -942,7 +942,8 @@ plots.show(
 # from scratch.<!-- fine_tuning.cifar10.frozen.small > fine_tuning.cifar10.scratch.test_accuracy -->
 # That was chapter 4's lesson, and it holds abroad.
 #
-# Now compare the upper two lines. Fine-tuning is ahead of the frozen base at all three sizes: by 5.4
+# Now compare the upper two lines. Fine-tuning is ahead of the frozen base at all three sizes: by
+# 5.4
 # points<!-- fine_tuning.cifar10.tuned.small - fine_tuning.cifar10.frozen.small --> with 500
 # images, and by **6.2 points<!-- fine_tuning.cifar10.tuned.test_accuracy -
 # fine_tuning.cifar10.frozen.test_accuracy -->** with 5,000, where it reaches 75.4 %<!--
