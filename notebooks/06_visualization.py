@@ -1456,8 +1456,9 @@ plots.show(
 # The 12<!-- visualization.patterns.made --> patterns were made without choosing, and 12<!--
 # visualization.patterns.raised --> of them excite their channel more than the gray that they
 # started from. Compare each pattern with its photographs. In the shallow layer a channel that
-# likes horizontal lines finds them in edges of any kind. In the middle layer, channel 1 likes curls and
-# whorls, and what it finds in the photographs are eyes: there you may give the channel a name.
+# likes horizontal lines finds them in edges of any kind. In the middle layer, channel 1 likes
+# curls and whorls, and what it finds in the photographs are eyes: there you may give the channel
+# a name.
 # Where pattern and photographs have little in common, the channel answers to more than one
 # thing, and a single pattern hides that.
 #

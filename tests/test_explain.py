@@ -223,7 +223,7 @@ def _between_the_limits() -> np.ndarray:
 def test_a_step_in_the_pixels_has_a_fixed_length_and_raises_every_channel(
     functional: keras.Model, layer: str, channels: int
 ) -> None:
-    """From noise, that is: where a picture is flat, max pooling has ties, and slopes mean little."""
+    """From noise: where a picture is flat, max pooling has ties, and slopes mean little."""
     start = _between_the_limits()
     found = patterns.pixel_ascent(functional, layer, range(channels), start, steps=1)
     moved = np.sqrt(((found.pictures - start) ** 2).mean(axis=(1, 2, 3)))
