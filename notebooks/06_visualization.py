@@ -65,7 +65,7 @@ channels: int = 4  # 2 to 16: channels of each layer whose patterns are made
 # %% tags=["measured"]
 from helpers import artifacts, datasets, drawing, plots, pretrained, training
 from helpers import explain, explain_checks, explain_depth, explain_models
-from helpers import explain_patterns, explain_plots, sliders
+from helpers import explain_patterns, explain_plots, live_maps, sliders
 from helpers.backend import as_array, gradient
 from helpers.records import claims_table, mistakes_table, record
 import keras
@@ -945,6 +945,32 @@ plots.show(
 # animal, but look at occlusion in the first and the last photograph. It is hottest in the lower
 # corners, where the other three show next to nothing. Which of them is right?
 #
+# Go back to the images with two animals, and ask three of the witnesses yourself. Point at a
+# class, and see what speaks for it. Both classes of an image share one scale per method, so a
+# dark map means that the method finds little for this class, compared with the other one.
+
+# %% tags=["measured"]
+evidence = {"Grad-CAM": [], "occlusion": [], "integrated gradients": []}
+for kind in kinds:
+    about = large, mosaics[:3], asked[kind][:3]
+    covers = {"patch": 2 * size // 7, "stride": size // 7}
+    evidence["Grad-CAM"].append(heat_for[kind][:3])
+    evidence["occlusion"].append(explain.occlusion(*about, **covers))
+    evidence["integrated gradients"].append(explain.integrated_gradients(*about, steps=8))
+
+# %% tags=["measured", "hide-input"]
+both = asked[0][:3], asked[1][:3]
+live_maps.where_it_looks(
+    mosaics[:3],
+    [[class_names[cat], class_names[dog]] for cat, dog in zip(*both, strict=True)],
+    {name: np.stack(maps, axis=1) for name, maps in evidence.items()},
+    f"Where does it look? ({photos.label})",
+    "An image, half a cat and half a dog, twice, and below it the maps of Grad-CAM, "
+    "occlusion and integrated gradients, on the left for the best cat class and on the "
+    "right for the best dog class.",
+)
+
+# %% [markdown]
 # ### Which map deserves to be believed?
 #
 # A map claims that its hot places matter. So we take it at its word: we cover the hottest cells

@@ -32,7 +32,7 @@ def playground(still: Figure, alt: str) -> None:
         still: the picture that stands in where scripts don't run; it is closed.
         alt: what the still picture shows.
     """
-    _show("playground", ("playground.js",), {}, still, alt)
+    show("playground", ("playground.js",), {}, still, alt)
 
 
 def digit_reader(
@@ -55,7 +55,7 @@ def digit_reader(
     """
     layers, weights = packed(networks)
     data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}
-    _show("digitReader", ("network.js", "digits.js"), data, still, alt)
+    show("digitReader", ("network.js", "digits.js"), data, still, alt)
     return {name: rounded(model) for name, model in networks.items()}
 
 
@@ -163,16 +163,25 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _show(
-    function: str, scripts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
+def show(
+    function: str, parts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
 ) -> None:
-    """Put a live figure into the output of a cell, with its still picture inside and beside it."""
+    """Put a live figure into the output of a cell, with its still picture inside and beside it.
+
+    Args:
+        function: the name of the script's function that draws the figure.
+        parts: files of ``live_parts``, scripts and style sheets, besides those of every figure.
+        data: JSON-able, what the function is called with.
+        still: the picture that stands in where scripts don't run; it is closed.
+        alt: what the still picture shows.
+    """
     picture = _png(still)
-    code = "\n".join(_part(name) for name in ("common.js", *scripts))
+    code = "\n".join(_part(name) for name in ("common.js", *parts) if name.endswith(".js"))
+    style = "".join(_part(name) for name in ("style.css", *parts) if name.endswith(".css"))
     roots = f"document.querySelectorAll('[data-live={function}]:not([data-ready])')"
     body = (
         f'<div class="course-live" data-live="{function}">\n'
-        f"<style>\n{_part('style.css')}</style>\n"
+        f"<style>\n{style}</style>\n"
         f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
         f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
         f"<script>\n(() => {{\n{code}\n"
