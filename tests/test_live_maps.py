@@ -92,15 +92,15 @@ def test_the_maps_follow_the_pointer_and_the_keyboard(browser: Any, looking: Non
     from selenium.webdriver import ActionChains, Keys
     from selenium.webdriver.common.by import By
 
-    assert text(browser, "p[aria-live]").startswith("Picture 1, tabby: Grad-CAM peaks at")
+    assert text(browser, "p[aria-live]").startswith("Picture 1, tabby. Grad-CAM: peak at")
     buttons = browser.find_elements(By.CSS_SELECTOR, ".look-photo button")
     ActionChains(browser).move_to_element(buttons[3]).perform()
     wait(lambda: "Picture 2, chow" in text(browser, "p[aria-live]"), 5, "the class pointed at")
-    assert "occlusion finds nothing" in text(browser, "p[aria-live]")
+    assert "occlusion: nothing" in text(browser, "p[aria-live]")
     browser.execute_script("arguments[0].focus()", buttons[0])
     ActionChains(browser).send_keys(Keys.TAB).perform()
     wait(lambda: "Picture 1, beagle" in text(browser, "p[aria-live]"), 5, "the next class")
-    assert "Grad-CAM peaks at the bottom left (100 %)" in text(browser, "p[aria-live]")
+    assert "Grad-CAM: peak at the bottom left, 100 %" in text(browser, "p[aria-live]")
     pressed = "return [...document.querySelectorAll('[aria-pressed=true]')].map(b => b.textContent)"
     assert browser.execute_script(pressed) == ["beagle"]
 

@@ -68,16 +68,16 @@ async function whereItLooks(root, data) {
     canvas.getContext("2d").putImageData(picture, 0, 0);
   }
 
-  // Where a map has its peak, in words, for those who can't see it.
+  // Where a map has its peak, and its share of the most, in words, for those who can't see it.
   function place(map) {
     const most = Math.max(...map);
-    if (!most) return "finds nothing";
+    if (!most) return "nothing";
     const at = map.indexOf(most);
     const third = (position, names) => names[Math.floor((3 * position) / cells)];
     const down = third(Math.floor(at / cells), ["top", "", "bottom"]);
     const across = third(at % cells, ["left", "", "right"]);
     const share = Math.round((100 * most) / 255);
-    return `peaks at the ${[down, across].filter(Boolean).join(" ") || "center"} (${share} %)`;
+    return `peak at the ${[down, across].filter(Boolean).join(" ") || "center"}, ${share} %`;
   }
 
   function show(number, kind) {
@@ -88,9 +88,9 @@ async function whereItLooks(root, data) {
       const map = mapOf(at, number, kind);
       paint(canvases[at], map, grays[number]);
       canvases[at].setAttribute("aria-label", `${method} for ${name}: ${place(map)}`);
-      return `${method} ${place(map)}`;
+      return `${method}: ${place(map)}`;
     });
-    said.textContent = `Picture ${number + 1}, ${name}: ${places.join("; ")}.`;
+    said.textContent = `Picture ${number + 1}, ${name}. ${places.join("; ")}.`;
   }
   show(0, 0);
 }
