@@ -178,6 +178,8 @@ def show(
     picture = _png(still)
     code = "\n".join(_part(name) for name in ("common.js", *parts) if name.endswith(".js"))
     style = "".join(_part(name) for name in ("style.css", *parts) if name.endswith(".css"))
+    # A text in the data must not end the script.
+    content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     roots = f"document.querySelectorAll('[data-live={function}]:not([data-ready])')"
     body = (
         f'<div class="course-live" data-live="{function}">\n'
@@ -185,7 +187,7 @@ def show(
         f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
         f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
         f"<script>\n(() => {{\n{code}\n"
-        f"const data = {json.dumps(data, separators=(',', ':'))};\n"
+        f"const data = {content};\n"
         f"for (const root of {roots}) {{\n"
         "  root.dataset.ready = true;\n  followTheme(root);\n"
         f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"
