@@ -35,8 +35,8 @@
 # >   nothing, the map of another image;
 # > * say what each method can tell you, and what it can't.
 # >
-# > **What you should know:** chapters 1 to 4: convolutions, training in Keras, networks that
-# > were trained on ImageNet.
+# > **What you should know:** convolutions, training in Keras, and networks that were trained on
+# > ImageNet (chapters 1 to 4).
 # >
 # > **Time:** an hour and a half to read, with the questions; nine minutes to run on one core.
 #
@@ -83,10 +83,10 @@ test_images, test_labels = (np.asarray(array) for array in drawings.test)
 # %% [markdown]
 # ## The perfect student
 #
-# We begin with images whose truth we know: cats and dogs that our own code has drawn, in many
-# poses and places, before rooms and gardens, half hidden behind planks and leaves. Coats and
-# scenes are the same for both animals. The network is as plain as can be: four convolutions, a
-# global average, one score per class, and a softmax.
+# We begin with images about which we know everything: cats and dogs that our own code has drawn,
+# in many poses and places, in front of rooms and gardens, half hidden behind planks and leaves.
+# Coats and scenes are the same for both animals. The network is as plain as can be: four
+# convolutions, a global average, one score per class, and a softmax.
 
 
 # %%
@@ -217,8 +217,8 @@ plots.show(
 #    A^k_{ij}$.
 #
 # The heat map is the weighted sum of the maps. Only what speaks *for* the class is kept:
-# $\max(0, \sum_k w_k A^k)$. The score is taken *before* the softmax, which is flat where a
-# network is sure, so that its gradient would say nothing.
+# $\max(0, \sum_k w_k A^k)$. The score is taken *before* the softmax. Where a network is sure, the
+# softmax is so flat that its gradient would say next to nothing.
 #
 # We cut the network in two, from the pixels to the maps and from the maps to the scores.
 # `gradient(f, x)` returns the value and the gradient of `f` at `x`; in TensorFlow it is a
@@ -376,23 +376,26 @@ plots.show(
 # shortcut.with.both_recolored --> are right.<!-- shortcut.with.both_recolored <
 # min(shortcut.with.nose_recolored, shortcut.with.eyes_recolored) - 0.2 --> The network doesn't
 # miss the ears,<!-- shortcut.with.no_ears > shortcut.with.both_recolored + 0.3 --> but it
-# believes the colors.
+# believes the colors. One bar is a surprise. With no nose at all, 83.5 %<!-- shortcut.with.no_nose
+# --> are right, fewer than with a nose of the wrong color.<!-- shortcut.with.no_nose <
+# shortcut.with.nose_recolored --> An animal without a nose is something that the network has never
+# met, and nobody can say in advance what it makes of that.
 #
-# Look at the drawings again, and you see why. Our cats have pink or brown noses and bright
-# eyes; our dogs have black noses and dark eyes. We never meant to teach that. But it is in
+# Look at the drawings again, and you see why colors matter. Our cats have pink or brown noses and
+# bright eyes; our dogs have black noses and dark eyes. We never meant to teach that. But it is in
 # every training image, it is easy to learn, and it is enough. Such a feature, which predicts
 # the label in the data and not in the world, is called a **shortcut feature**. Real data sets
-# are full of them: hospitals that mark the X-rays of their sickest patients, cows that always
-# stand on grass, skin lesions photographed beside a ruler. And a test set drawn from the same
-# source has the same shortcut, so test accuracy can't reveal it.
+# have them, too (Geirhos and others collect cases): hospitals that mark the X-rays of their
+# sickest patients, cows that always stand on grass, skin lesions photographed beside a ruler. And
+# a test set drawn from the same source has the same shortcut, so test accuracy can't reveal it.
 #
 # ## Closing the case
 #
 # What would prove that the shortcut is to blame? Remove it from the data, change nothing else,
 # and train again. We draw the same thousand animals, but every animal gets the nose and the
-# eyes of either kind, at random, and no tongue. Now color says nothing about the class, and
-# only shapes are left. To see more than luck, we train three networks with the shortcut and
-# three without.
+# eyes of either kind, at random. The tongues go, too, because only dogs show one. Now color says
+# nothing about the class, and only shapes are left. To see more than luck, we train three
+# networks with the shortcut and three without.
 
 # %% tags=["measured"]
 no_clue = {"nose": "shared", "eyes": "shared", "tongue": "none"}
@@ -455,9 +458,9 @@ plots.show(
 # %% [markdown]
 # Trained without the shortcut, the networks get 94.3 %<!-- shortcut.retrained.test_accuracy -->
 # of the new drawings right, the worst of the three 92.3 %<!-- shortcut.retrained.lowest -->.
-# That is less than the suspects had, because shapes are harder to learn than colors, and the
-# budget of epochs was the same.<!-- shortcut.retrained.test_accuracy <
-# shortcut.with.mean.as_drawn --> But recoloring no longer fools them: 92.0 %<!--
+# That is less than the suspects had,<!-- shortcut.retrained.test_accuracy <
+# shortcut.with.mean.as_drawn --> probably because shapes are harder to learn than colors, and the
+# budget of epochs was the same. But recoloring no longer fools them: 92.0 %<!--
 # shortcut.retrained.mean.both_recolored --> are right against 50.7 %<!--
 # shortcut.with.mean.both_recolored --> for the networks with the shortcut.<!--
 # shortcut.retrained.mean.both_recolored > shortcut.with.mean.both_recolored + 0.25 --> The ears
@@ -521,10 +524,12 @@ for kind, net in (("with", suspect), ("retrained", honest)):
 # Within five pixels of the ears lie 9.7 %<!-- shortcut.with.heat_at_ears --> of the suspect's
 # heat and 8.9 %<!-- shortcut.retrained.heat_at_ears --> of the honest network's; around eyes
 # and nose it is 20.7 %<!-- shortcut.with.heat_at_eyes_and_nose --> and 21.6 %<!--
-# shortcut.retrained.heat_at_eyes_and_nose -->. These are small differences between two networks
-# of which one collapses when we repaint the faces and the other doesn't. Remember this pair of
-# rows when somebody shows you a heat map on the right place as proof that a network has learned
-# the right thing. *Where* isn't *what*.
+# shortcut.retrained.heat_at_eyes_and_nose -->. The differences are small,<!--
+# abs(shortcut.with.heat_at_ears - shortcut.retrained.heat_at_ears) < 0.03 and
+# abs(shortcut.with.heat_at_eyes_and_nose - shortcut.retrained.heat_at_eyes_and_nose) < 0.03 -->
+# although one of the two networks collapses when we repaint the faces and the other doesn't.
+# Remember these two rows of maps when somebody shows you a heat map in the right place as proof
+# that a network has learned the right thing. *Where* isn't *what*.
 #
 # ## Does a heat map point at the animal? Ask for rivals first
 #
@@ -539,9 +544,9 @@ for kind, net in (("with", suspect), ("retrained", honest)):
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > In nearly eight of ten. Animals are usually in the middle, in drawings as in
-# > photographs. A hit rate means nothing until you know what such a blind pointer gets. It is
-# > by far the most important rival, and reports often leave it out.
+# > In nearly eight of ten. Animals are usually in the middle, in drawings as in photographs. A hit
+# > rate means nothing until you know what such a blind pointer gets. It is the first rival to
+# > ask for, and reports often leave it out.
 # > </details>
 #
 # So we let the maps compete: with the center, with the single pixel that was on most training
@@ -644,9 +649,10 @@ plots.show(
 # fair rival to see how well.
 #
 # Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over
-# all drawings, although they know nothing. Even random filters react to edges and to contrast,
-# and an animal has plenty of both. That is why a map must also be compared with an untrained
-# network before it is called an explanation.
+# all drawings, although they know nothing. Animals cover about a third of the pixels, so a pixel
+# drawn at random would hit about that often. The rest may come from edges and contrast, to which
+# even random filters react and of which an animal has plenty. That is why a map must also be
+# compared with that of an untrained network before it is called an explanation.
 #
 # ## Photographs: nobody knows the truth
 #
@@ -699,15 +705,16 @@ plots.show(
 )
 
 # %% [markdown]
-# Ask of each: is the heat of the answer on the animal, or on something else? On the animal
-# means that the network saw it and took it for another kind. Somewhere else means that it
-# answered a different question from ours, because the photograph shows more than one thing. The
-# heat for "frying pan" is brightest at the lower edge, on the vessel that the cats sit in. In the
-# other three photographs it is on the cats.
+# Ask of each: is the heat of the answer on the animal, or on something else? Heat on the animal
+# suggests that the network saw it and took it for another kind. Heat somewhere else suggests that
+# the network answered a different question from ours, because the photograph shows more than one
+# thing. The heat for "frying pan" is brightest at the lower edge, on the vessel that the cats sit
+# in. In the other three photographs it is on the cats.
 #
-# If the hot place really led to the answer, then covering it must cost the answer more of its
-# score than covering some other place. We cover a third of the width and height, once at the
-# hottest place, once at the center, once at random.
+# These, too, are suspicions, and we know how to test them. If the hot place really led to the
+# answer, then covering it must lower the score more than covering some other place does. We cover
+# a square, a third as wide and high as the photograph: once at the hottest place, once at the
+# center, once at random.
 
 # %% tags=["measured"]
 tried = np.flatnonzero(wrong)
@@ -811,10 +818,11 @@ def both_answers(layer=last_layer):
 sliders.explore(both_answers, layer=layers_offered)
 
 # %% [markdown]
-# The peak is in the right half in 90.0 %<!-- gradcam.both.right_half --> of the questions, and
-# for 80.0 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images for
-# both animals. A blind map would reach a half.<!-- gradcam.both.right_half > 0.5 + 1 /
-# gradcam.both.images --> Grad-CAM answers the question that it is asked, mostly. The second of
+# The peak is in the right half for 90.0 %<!-- gradcam.both.right_half --> of the questions, and
+# in 80.0 %<!-- gradcam.both.both_right --> of the 60<!-- gradcam.both.images --> images it is
+# right for both animals. A blind map would be right half of the time.<!--
+# gradcam.both.right_half > 0.5 + 1 / gradcam.both.images --> So Grad-CAM answers the question that
+# it is asked, mostly. The second of
 # these four images is a miss: asked for the dog, the map has its peak on the cat's side. Look at
 # it again before you trust a single map.
 #
@@ -846,8 +854,8 @@ def occlusion(model, image, label, patch):
 # **Integrated gradients** asks each pixel for its share of the score. A single gradient says
 # only how the score would react to a tiny change. So we walk from a plain image, of the mean
 # color, to the real one, average the gradients along the way, and multiply by how far each
-# pixel has moved. The shares then add up to the difference between the two scores, which no
-# other method here can say of itself.
+# pixel has moved. The shares then add up to the difference between the two scores; no other
+# method here has that property.
 
 
 # %%
@@ -972,8 +980,9 @@ live_maps.where_it_looks(
 # A map claims that its hot places matter. So we take it at its word: we cover the hottest cells
 # of the photograph first, and see how much of the answer's probability is left. This is the
 # **deletion** test; **insertion** begins with the plain image and shows the hottest cells
-# first. All maps are averaged over the same cells of 16 pixels, so that fine and coarse ones
-# compete fairly. Two rivals know nothing of the photograph: one covers the center first, the
+# first. We cover (or show) $10\,\%$, $20\,\%$, $40\,\%$ and $60\,\%$ of the cells and average the
+# four results. All maps are averaged over the same cells of 16 pixels, so that fine and coarse
+# ones compete fairly. Two rivals know nothing of the photograph: one covers the center first, the
 # other covers cells at random.
 
 # %% tags=["measured"]
@@ -1027,7 +1036,7 @@ plots.show(
 # attribution.integrated_gradients.deletion --> with integrated gradients and 20.6 %<!--
 # attribution.smoothgrad.deletion --> with SmoothGrad. Covering cells at random leaves 45.1
 # %<!-- attribution.at_random.deletion -->, and covering the center first 30.6 %<!--
-# attribution.center_first.deletion -->. All four maps beat both blind rivals.<!--
+# attribution.center_first.deletion -->. On average all four maps beat both blind rivals.<!--
 # max(attribution.grad_cam.deletion, attribution.occlusion.deletion,
 # attribution.integrated_gradients.deletion, attribution.smoothgrad.deletion) <
 # min(attribution.center_first.deletion, attribution.at_random.deletion) --> Paired over the
@@ -1044,12 +1053,14 @@ plots.show(
 # attribution.center_first.insertion -->.<!-- attribution.integrated_gradients.insertion <
 # attribution.center_first.insertion - 0.2 --> A likely reason, which we haven't tested, is that
 # its hottest cells are scattered. Covering scattered cells spoils the whole animal at once;
-# showing them gives the network nothing whole to see. So which method is best depends on the
-# question, and one score doesn't settle it.
+# showing them gives the network nothing whole to see. Cells shown at random, the most scattered
+# of all, bring back even less: 6.6 %<!-- attribution.at_random.insertion -->.<!--
+# attribution.at_random.insertion < attribution.integrated_gradients.insertion --> So which method
+# is best depends on the question, and one score doesn't settle it.
 #
-# One caution. A photograph with gray squares is an image that the network has never met, so
-# part of what we measure is its surprise. That holds for all contestants alike, which is why
-# the rivals matter more than the numbers.
+# One caution. A photograph with plain squares is an image that the network has never met, so part
+# of what we measure is its surprise. All contestants have to live with that, which is why the
+# comparison with the rivals matters more than any single number.
 #
 # ### Would a broken network draw the same map?
 #
@@ -1104,7 +1115,7 @@ plots.show(
 # dark.<!-- sanity.grad_cam.last_layer < -0.2 --> The other two
 # hardly notice, and stay at 0.82<!-- sanity.integrated_gradients.last_layer --> and 0.80<!--
 # sanity.smoothgrad.last_layer -->.<!-- min(sanity.integrated_gradients.last_layer,
-# sanity.smoothgrad.last_layer) > 0.7 --> So Grad-CAM is the one that depends on the last layer.
+# sanity.smoothgrad.last_layer) > 0.7 --> So of the three, Grad-CAM depends most on the last layer.
 #
 # But follow its curve to the end. With every layer shuffled it is back at 0.31<!--
 # sanity.grad_cam.all_layers -->, close to integrated gradients with 0.33<!--
@@ -1119,10 +1130,11 @@ plots.show(
 # %% [markdown]
 # ## What the map doesn't show: one small step
 #
-# Let's ask the opposite question: what is the *smallest* change that makes the network change
-# its mind? The gradient with respect to the pixels knows. We move every pixel by one fixed
-# small amount, up or down, whichever lowers the score of the answer. This is the fast gradient
-# sign method of Goodfellow and others, and its product is an **adversarial example**.
+# Let's turn the question around: how *small* a change makes the network change its mind? The
+# gradient with respect to the pixels tells us in which direction to go. We move every pixel by
+# one fixed small amount, up or down, whichever lowers the score of the answer. This is the fast
+# gradient sign method of Goodfellow and others, and the image that it makes is called an
+# **adversarial example**.
 #
 # > **Predict.** We move each of the three values of every pixel by 2 of 255 gray levels, which
 # > you can't see. How many answers change? And where does the change have to be: where the heat
@@ -1186,14 +1198,14 @@ plots.show(
 # of the pixels. In the hotter half one level changes 96.9 %<!-- adversarial.hotter.levels_1
 # -->, in the *colder* half, where the map says that nothing is to be seen, still 75.0 %<!--
 # adversarial.colder.levels_1 -->.<!-- adversarial.colder.levels_1 > 0.4 --> (Where a map is zero
-# over more than half of a photograph, all of these pixels count as colder.) "The network looks at
-# the head" is true in one sense and false in another, and both are measured.
+# over more than half of a photograph, all of these pixels count as colder.) So "the network looks
+# at the head" can be true in one sense and false in another.
 #
 # ## What is kept, and what is lost
 #
-# So far we have asked about single answers. Now we look at the whole way from pixels to class.
-# Books say that first layers keep nearly all of the image and later ones grow abstract and
-# sparse. We measure it, layer by layer:
+# So far we have asked about single answers. But what happens to an image in general, on its way
+# from pixels to class? Books say that the first layers keep nearly all of the image, and that
+# later ones grow abstract and sparse. Let's measure it, layer by layer:
 #
 # * What share of the values is exactly zero, and how many channels are silent, zero all over an
 #   image?
@@ -1270,13 +1282,14 @@ plots.show(
 #
 # Sparsity is less simple. In the pretrained network the share of zeros rises from 26.0 %<!--
 # visualization.pretrained.zeros.first --> to 90.4 %<!-- visualization.pretrained.zeros.last
-# -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> Its last channels stand for things of a
-# thousand classes, and most of them aren't in the image. In our small network it goes from 54.0
+# -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> That makes sense: its last channels have
+# to serve a thousand classes, and most of these aren't in the image. In our small network the
+# share of zeros goes from 54.0
 # %<!-- visualization.small.zeros.first --> to 58.2 %<!-- visualization.small.zeros.last -->:
-# with two classes there is little to be silent about. So "later layers are sparser" is no law.
+# with two classes there is little to be silent about. So "later layers are sparser" isn't a law.
 #
-# Careful with "lost", too. A *linear* map can't read it back; a deeper decoder might recover
-# more. The curve shows what is easy to read, not what exists.
+# Be careful with the word "lost", too. What a *linear* map can't read back, a deeper decoder might
+# still recover. The curve shows what is easy to read, not what exists.
 #
 # Numbers convince; images explain. Here is what the linear map reads back.
 
@@ -1326,12 +1339,13 @@ plots.show(
 )
 
 # %% [markdown]
-# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. A deep
-# channel has no image of its own, so we have to search for one. The trick is to train the image
+# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. Deeper
+# kernels read channels instead of colors, so we can't simply look at them. For a deep channel we
+# have to search for its favorite image. The trick is to train the image
 # instead of the weights. Start from gray noise, compute the gradient of the channel's mean
 # activation with respect to the *pixels*, take a step in its direction, and repeat: **gradient
 # ascent**. Gradients of different channels differ in length by orders of magnitude, so we
-# divide by the L2 norm, and every step is of the same length.
+# divide by the L2 norm, and every step has the same length.
 
 # %% tags=["measured"]
 climber = pretrained.load(base, 128, top=True)
@@ -1369,8 +1383,8 @@ print("Three steps by hand and by the helper lead to the same image.")
 # people can read, and each ingredient is a few lines:
 #
 # 1. **Fourier space.** Describe the image as a sum of waves and climb in their strengths, with
-#    coarse waves strong and fine ones weak ("1/f"), as in photographs. The image doesn't change
-#    in what it can be, but easy steps now lead to large forms.
+#    coarse waves strong and fine ones weak ("1/f"), as in photographs. Every image is still
+#    possible, but a small step now changes large forms first.
 # 2. **Decorrelated colors.** In photographs red, green and blue rise and fall together. Climb
 #    along the directions in which real colors vary.
 # 3. **Small moves.** Before each step rotate, zoom and shift the image a little. What excites
@@ -1380,8 +1394,9 @@ print("Three steps by hand and by the helper lead to the same image.")
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > The first makes large forms possible, the second makes the colors believable, and the third
-# > works against the remaining grain. See for yourself which step is largest in the figure.
+# > Mostly the first: in Fourier space large forms take the place of the grain. The second makes
+# > the colors believable. The third works against whatever grain remains, and in our two channels
+# > little remains. Check in the figure whether you agree.
 # > </details>
 
 # %% tags=["measured"]
@@ -1484,8 +1499,8 @@ plots.show(
 # Where pattern and photographs have little in common, the channel answers to more than one
 # thing, and a single pattern hides that.
 #
-# At last the classes themselves. We climb in the *score*, before the softmax: a probability can
-# also rise because the other classes fall, and then the image goes nowhere.
+# Finally, the classes themselves. We climb in the *score*, before the softmax, because a
+# probability can also rise when merely the other classes fall, and then the image goes nowhere.
 
 # %% tags=["measured"]
 wanted = [285, 260] if steps > 10 else [285]  # Egyptian cat, chow
@@ -1516,11 +1531,11 @@ plots.show(
 )
 
 # %% [markdown]
-# The network is at least 100.0 %<!-- visualization.dreams.lowest_probability --> sure of either.
-# You would not call them animals. The network, which was never asked to draw, is content with
-# fur and its markings: the score rewards every place where such a texture occurs, and nothing
-# demands one head and four legs. Remember that when someone says that a network "knows what a
-# cat looks like".
+# The network is 100.0 %<!-- visualization.dreams.lowest_probability --> sure of each. You
+# wouldn't call them animals. The network, which was never asked to draw, is content with fur and
+# its markings: the score rewards every place where such a texture occurs, and nothing demands
+# one head and four legs. Remember that when someone says that a network "knows what a cat looks
+# like".
 #
 # ## What each method can tell you
 #
@@ -1533,7 +1548,7 @@ plots.show(
 # | saliency, SmoothGrad | to which pixels the score is sensitive | what the evidence is |
 # | changing one part | whether the answer depends on it | what you didn't think of changing |
 # | linear probe | what a layer makes easy to read | whether the network uses it |
-# | feature visualization | an extreme of what a channel likes | what it meets every day |
+# | feature visualization | an extreme of what a channel likes | its response to ordinary images |
 #
 # ## What to remember
 #
@@ -1606,5 +1621,5 @@ mistakes_table("06")
 #   probes](https://arxiv.org/abs/1610.01644), 2016.
 # * C. Olah, A. Mordvintsev and L. Schubert, [Feature
 #   visualization](https://distill.pub/2017/feature-visualization/), 2017.
-# * F. Chollet, *Deep Learning with Python*, whose sections on visualization the notes "Deep
-#   convnets for image recognition" follow.
+# * F. Chollet, *Deep Learning with Python*, whose sections on visualization a set of handwritten
+#   notes on convnets follows. The claims that we check above are those of the notes.
