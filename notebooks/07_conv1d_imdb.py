@@ -1307,6 +1307,7 @@ axis.set_yticks((0, 1), ("pairs", "textCNN"))
 axis.set_xticks(range(len(written)), written)
 axis.xaxis.tick_top()
 axis.grid(False)
+figure.suptitle("What each word adds to the verdicts of two judges")
 still = figure
 
 # %% tags=["measured"]
