@@ -1296,8 +1296,8 @@ for chosen in np.argsort(-wrong_by)[:2]:
 # %% tags=["measured", "hide-input"]
 text = "The film is not bad at all."
 [row], written = encode([text]), text.rstrip(".").split()
-parts = np.stack([pair_parts(row), np.pad(word_parts(row)[0], (len(row), 0))[-len(row) :]])
-parts = parts[:, -len(written) :]
+of_words = np.pad(word_parts(row)[0], (len(row), 0))[-len(row) :]
+parts = np.stack([pair_parts(row), of_words])[:, -len(written) :]
 figure, axis = plt.subplots(figsize=(6.8, 1.7), layout="constrained")
 scale = np.abs(parts).max(axis=1, keepdims=True)
 axis.imshow(parts / scale, cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
@@ -1307,6 +1307,7 @@ axis.set_yticks((0, 1), ("pairs", "textCNN"))
 axis.set_xticks(range(len(written)), written)
 axis.xaxis.tick_top()
 axis.grid(False)
+figure.suptitle("What each word adds to the verdicts of two judges")
 still = figure
 
 # %% tags=["measured"]
@@ -1324,8 +1325,8 @@ reader = live_reviews.review_reader(
     vocabulary,
     examples,
     still,
-    "What each word of 'The film is not bad at all' adds to the verdicts of pairs and of "
-    "the textCNN, in numbers and colors. Where scripts run, you can type a review.",
+    "What each word of 'The film is not bad at all' adds to the verdicts of pairs and "
+    "of the textCNN, in numbers and colors. Where scripts run, you can type a review.",
     length=length,
     slots=SLOTS,
 )
