@@ -783,6 +783,13 @@ for_dog = explain_checks.pointing_game(heat_for[1], ~cat_here)
 record("gradcam.both.right_half", np.mean([for_cat, for_dog]), "fraction")
 record("gradcam.both.both_right", np.mean(for_cat & for_dog), "fraction")
 record("gradcam.both.images", count, "count")
+halfway = []  # the same question to the fourth of seven layers
+for kind, right_half in ((0, cat_here), (1, ~cat_here)):
+    heat = explain.grad_cam(large, mosaics, asked[kind], entry.activations[3])
+    halfway.append(explain_checks.pointing_game(heat, right_half))
+record("gradcam.both.right_half.halfway", np.mean(halfway), "fraction")
+
+# %% tags=["measured", "hide-input"]
 titles = []
 for cat, dog in zip(asked[0][:4], asked[1][:4], strict=True):
     titles.append(f"{class_names[cat]}\n{class_names[dog]}")
