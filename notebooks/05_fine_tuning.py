@@ -676,9 +676,9 @@ for name, slug in (
 # > <details><summary>Think first, then open</summary>
 # >
 # > Most people expect that 150 images can only harm a base with millions of weights. But the
-# > weights start at a good place and the rate is low, so even 150 images improve the base a
-# > little, if they are shown often enough and more than the last blocks may learn. With 600 the
-# > deeper cut gains as well.
+# > weights start at a good place and the rate is low, so even 150 images gain several points, if
+# > they are shown often enough and more than the last blocks may learn. With 600 images the deeper
+# > cut gains several points as well.
 # > </details>
 
 # %%
@@ -844,11 +844,11 @@ record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Many expect that 500 images are too few to gain anything. But they gain several points, if
-# > they are shown often enough, because features that were made for sharp photographs have much
-# > to learn from blurred ones. And the gain doesn't grow tenfold with ten times the images: these
-# > help the frozen base, too, whose head learns more from them. What makes the difference is the
-# > task.
+# > The size matters less than you might think: fine-tuning gains several points everywhere. Many
+# > expect that 500 images are too few to gain anything. But features that were made for sharp
+# > photographs have much to learn from blurred ones, if they see these often enough. And ten times
+# > the images don't bring ten times the gain, because they help the frozen base, too: its head
+# > learns more from them. What makes the difference is the task.
 # > </details>
 
 
