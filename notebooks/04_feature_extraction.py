@@ -490,8 +490,8 @@ axis.annotate("chapter 3", (2000, chapter_3 - 0.045), color="C6", ha="right")
 plots.show(
     figure,
     "Accuracy against the number of training images, logarithmic. The probe starts "
-    "above nine tenths with ten images and rises slowly; the convnet from scratch is far "
-    "below it with 100 images and with 500, and so is chapter 3's with 2,000.",
+    "above nine tenths with ten images and rises slowly; the convnet from scratch is "
+    "far below it with 100 images and with 500, and so is chapter 3's with 2,000.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1006,8 +1006,8 @@ plots.show(
     "Three panels, validation accuracy of linear probes against the depth of the "
     "features. For cats and dogs the trained base rises to the end and stays far above "
     "raw pixels and random weights. For CIFAR-10 it rises too, but less high. For "
-    "digits it is on a plateau from the middle on, and falls at the end to the level of "
-    "raw pixels.",
+    "digits it is on a plateau from the middle on, and falls at the end to the level "
+    "of raw pixels.",
 )
 
 # %% tags=["measured", "hide-input"]

@@ -817,8 +817,8 @@ def both_answers(layer=last_layer):
         common=True,
         scale=0.95,
     )
-    alt = "Four images, each half a cat and half a dog, with the heat maps for the best "
-    alt += "cat class and the best dog class on a common scale; a dot marks each peak."
+    alt = "Four images, each half a cat and half a dog, with the heat maps for the "
+    alt += "best cat class and the best dog class on a common scale; a dot marks each peak."
     return figure, alt
 
 
@@ -1032,9 +1032,9 @@ for axis, found, title in (
 axes[0].set_yticks(places, list(attributions))
 plots.show(
     figure,
-    "Mean share of the answer's probability, with standard errors. In deletion all four "
-    "maps leave less than the two blind rivals. In insertion three maps bring back more "
-    "than the center does, and integrated gradients far less.",
+    "Mean share of the answer's probability, with standard errors. In deletion all "
+    "four maps leave less than the two blind rivals. In insertion three maps bring back "
+    "more than the center does, and integrated gradients far less.",
 )
 
 # %% [markdown]
@@ -1112,8 +1112,8 @@ axis.set_title(f"Do the maps fall with the network? ({honest_data.label})")
 plots.show(
     figure,
     "Correlation of the maps of a broken network with those of the intact one, "
-    "against the number of shuffled layers. Grad-CAM falls below zero at once and rises "
-    "again; the other two fall slowly. At the end all three are above zero.",
+    "against the number of shuffled layers. Grad-CAM falls below zero at once and "
+    "rises again; the other two fall slowly. At the end all three are above zero.",
 )
 
 # %% [markdown]
@@ -1313,8 +1313,8 @@ figure = explain_plots.picture_rows(
 )
 plots.show(
     figure,
-    "Rows of the same three photographs: the original, the original in 28 by 28 pixels, "
-    "then as read back from deeper and deeper layers, until only patches of light and "
+    "Rows of the same three photographs: the original, the original in 28 by 28 "
+    "pixels, then as read back from deeper and deeper layers, until only patches of light and "
     "dark remain.",
 )
 
