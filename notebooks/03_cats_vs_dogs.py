@@ -73,17 +73,8 @@ published: str = "none"  # none | naive | augmented: also train the book's recip
 # %% tags=["measured"]
 import io
 
-from helpers import (
-    artifacts,
-    datasets,
-    diagrams,
-    kept,
-    plots,
-    resumable,
-    sliders,
-    tables,
-    training,
-)
+from helpers import artifacts, datasets, diagrams, kept, plots, resumable
+from helpers import sliders, tables, training
 from helpers.backend import as_array
 from helpers.records import claims_table, mistakes_table, record
 import keras

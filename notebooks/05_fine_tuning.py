@@ -45,9 +45,7 @@
 # run prints its own numbers, and they may differ a little.
 
 # %% tags=["parameters", "hide-input"]
-base: str = (  # efficientnet_lite0 | mobilenet | vgg16 | xception: what we borrow
-    "efficientnet_lite0"
-)
+base: str = "efficientnet_lite0"  # efficientnet_lite0|mobilenet|vgg16|xception: eyes
 seed: int = 0  # 0 to 1000000: seed of weights, choice of images and shuffling
 seeds: int = 3  # 1 to 10: trainings per variant
 images: int = 5000  # 50 to 45000: training images; also a tenth and two fifths

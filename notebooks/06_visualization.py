@@ -818,8 +818,8 @@ def both_answers(layer=last_layer):
         scale=0.95,
     )
     alt = "Four images, each half a cat and half a dog, with the heat maps for the "
-    alt += "best cat class and the best dog class on a common scale; a dot marks each peak."
-    return figure, alt
+    alt += "best cat class and the best dog class on a common scale; a dot marks each "
+    return figure, alt + "peak."
 
 
 sliders.explore(both_answers, layer=layers_offered)
@@ -1033,8 +1033,8 @@ axes[0].set_yticks(places, list(attributions))
 plots.show(
     figure,
     "Mean share of the answer's probability, with standard errors. In deletion all "
-    "four maps leave less than the two blind rivals. In insertion three maps bring back "
-    "more than the center does, and integrated gradients far less.",
+    "four maps leave less than the two blind rivals. In insertion three maps bring "
+    "back more than the center does, and integrated gradients far less.",
 )
 
 # %% [markdown]
@@ -1314,8 +1314,8 @@ figure = explain_plots.picture_rows(
 plots.show(
     figure,
     "Rows of the same three photographs: the original, the original in 28 by 28 "
-    "pixels, then as read back from deeper and deeper layers, until only patches of light and "
-    "dark remain.",
+    "pixels, then as read back from deeper and deeper layers, until only patches of "
+    "light and dark remain.",
 )
 
 # %% [markdown]
