@@ -624,10 +624,9 @@ axis.set_title(f"Who points at the animal? ({honest_data.label})")
 figure.legend(loc="outside lower center", ncols=2)
 plots.show(
     figure,
-    "Hit rates of seven pointers. Over all drawings the center and the best fixed pixel "
-    "come close to the maps, while another drawing's map, random weights and a random "
-    "pixel stay far below; where the center is not on the animal, all five fall far "
-    "behind.",
+    "Hit rates of seven pointers. Over all drawings the center and the best fixed "
+    "pixel come close to the maps, and the other three blind ones stay far below; "
+    "where the center is not on the animal, all five blind ones fall far behind.",
 )
 
 # %% [markdown]
@@ -653,8 +652,8 @@ plots.show(
 #
 # Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over
 # all drawings, although they know nothing. Some of that is mere luck: the animal covers
-# 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at random
-# hits it that often.<!-- gradcam.pointing_game.random_pixel < gradcam.pointing_game.random_weights
+# 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at
+# random hits it that often.<!-- gradcam.pointing_game.random_pixel < gradcam.pointing_game.random_weights
 # --> The rest may come from edges and contrast, to which even random filters react and of which an
 # animal has plenty. That is why a map must also be
 # compared with that of an untrained network before it is called an explanation.
