@@ -653,10 +653,10 @@ plots.show(
 # Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over
 # all drawings, although they know nothing. Some of that is mere luck: the animal covers
 # 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at
-# random hits it that often.<!-- gradcam.pointing_game.random_pixel < gradcam.pointing_game.random_weights
-# --> The rest may come from edges and contrast, to which even random filters react and of which an
-# animal has plenty. That is why a map must also be
-# compared with that of an untrained network before it is called an explanation.
+# random hits it that often.<!-- gradcam.pointing_game.random_pixel <
+# gradcam.pointing_game.random_weights --> The rest may come from edges and contrast, to which even
+# random filters react and of which an animal has plenty. That is why a map must also be compared
+# with that of an untrained network before it is called an explanation.
 #
 # ## Photographs: nobody knows the truth
 #
