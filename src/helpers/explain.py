@@ -51,6 +51,11 @@ def activations(model: Any, pictures: np.ndarray, layers: Iterable[str]) -> dict
 
     Raises:
         ValueError: a layer is missing or not spatial, or the pictures do not fit the model.
+
+    >>> model = keras.Sequential([keras.Input((5, 5, 1)), keras.layers.Conv2D(2, 3, name="edges")])
+    >>> maps = activations(model, np.zeros((4, 5, 5, 1)), ["edges"])
+    >>> maps["edges"].shape
+    (4, 3, 3, 2)
     """
     pictures = checked_pictures(model, pictures)
     names = tuple(layers)
@@ -109,6 +114,14 @@ def grad_cam(
 
     Raises:
         ValueError: a layer is missing or not spatial, pictures do not fit, a class is out of range.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((2, 2, 1))])
+    >>> model.add(layers.Conv2D(1, 1, kernel_initializer="ones"))
+    >>> model.add(layers.GlobalAveragePooling2D())
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> grad_cam(model, picture, 1).tolist()
+    [[[0.0, 1.0], [0.0, 0.0]]]
     """
     pictures = checked_pictures(model, pictures)
     size = pictures.shape[1:]
@@ -135,6 +148,11 @@ def class_scores(model: Any, pictures: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: the pictures do not fit the model.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    >>> model.add(keras.layers.Dense(1, "sigmoid", kernel_initializer="ones"))
+    >>> class_scores(model, np.ones((2, 2, 1))).tolist()
+    [[-4.0, 4.0]]
     """
     return in_batches(_score_function(model), checked_pictures(model, pictures))
 
@@ -165,6 +183,11 @@ def occlusion(
 
     Raises:
         ValueError: the patch does not fit, or as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> occlusion(model, picture, 1, patch=1).tolist()
+    [[[-0.25, 0.75], [-0.25, -0.25]]]
     """
     pictures = checked_pictures(model, pictures)
     height, width = pictures.shape[1:3]
@@ -297,6 +320,11 @@ def smooth_grad(
 
     Raises:
         ValueError: fewer than one sample, negative noise, or as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> smooth_grad(model, picture, 1).tolist()  # a mean reacts to all four pixels alike
+    [[[0.25, 0.25], [0.25, 0.25]]]
     """
     if samples < 1 or noise < 0:
         raise ValueError("SmoothGrad needs at least one sample, and noise that is not negative.")
@@ -317,6 +345,10 @@ def pixel_slopes(
 
     Raises:
         ValueError: as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> pixel_slopes(model, np.zeros((2, 2, 1)), 1)[0, ..., 0].tolist()
+    [[0.25, 0.25], [0.25, 0.25]]
     """
     pictures, chosen = _resolved(model, pictures, classes)
     return np.asarray(in_batches(_slope_function(model), pictures, chosen))

@@ -10,7 +10,11 @@ from helpers.explain_models import checked_pictures
 
 
 def peaks(heat: np.ndarray) -> np.ndarray:
-    """The hottest pixel of each heat map, shape (N, 2), x then y; -1 where a map is all zero."""
+    """The hottest pixel of each heat map, shape (N, 2), x then y; -1 where a map is all zero.
+
+    >>> peaks(np.array([[[0, 0, 5], [0, 2, 0]], [[0, 0, 0], [0, 0, 0]]])).tolist()
+    [[2, 0], [-1, -1]]
+    """
     heat = np.asarray(heat)
     flat = heat.reshape(len(heat), -1)
     y, x = np.divmod(flat.argmax(axis=1), heat.shape[2])
@@ -32,6 +36,11 @@ def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: the shapes differ.
+
+    >>> heat = np.array([[[0, 2], [1, 0]], [[3, 0], [1, 0]]])
+    >>> on_the_right = np.array([[[False, True], [False, True]]] * 2)
+    >>> pointing_game(heat, on_the_right).tolist()
+    [True, False]
     """
     if np.shape(heat) != np.shape(regions):
         raise ValueError(
@@ -43,7 +52,13 @@ def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of two stacks of maps, map by map, shape (N,); 0 for a flat map."""
+    """Pearson's correlation of two stacks of maps, map by map, shape (N,); 0 for a flat map.
+
+    >>> maps = np.array([[[0, 1], [2, 3]], [[0, 1], [2, 3]]])
+    >>> others = np.array([[[1, 3], [5, 7]], [[3, 2], [1, 0]]])
+    >>> correlation(maps, others).round(3).tolist()
+    [1.0, -1.0]
+    """
     one, other = (np.asarray(maps, "float64").reshape(len(maps), -1) for maps in (one, other))
     one = one - one.mean(axis=1, keepdims=True)
     other = other - other.mean(axis=1, keepdims=True)
@@ -92,6 +107,14 @@ def deletion(
 
     Raises:
         ValueError: shapes do not fit, or the cells do not divide the picture.
+
+    >>> from helpers.backend import keras
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalMaxPooling2D()])
+    >>> heat = np.array([[[0, 1], [0, 0]]])
+    >>> picture = heat[..., None]
+    >>> found = deletion(model, picture, np.array([1]), heat, cells=2, shares=(0, 0.25))
+    >>> [f"{100 * chance:.0f} %" for chance in found[0]]  # the bright pixel shown, then covered
+    ['88 %', '62 %']
     """
     pictures = checked_pictures(model, pictures)
     number, height, width = pictures.shape[:3]

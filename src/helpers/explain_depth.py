@@ -137,6 +137,14 @@ def depth_profile(
     Raises:
         ValueError: a layer is missing or not spatial, the pictures do not fit, or none are left on
             one side.
+
+    >>> from helpers.backend import keras
+    >>> copy = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="copy")
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), copy])
+    >>> pictures = np.random.default_rng(0).integers(1, 256, (12, 8, 8, 1)).astype("uint8")
+    >>> depth = depth_profile(model, pictures, np.arange(12) % 2, ["copy"], fitted=8, detail=8)
+    >>> depth.zeros, depth.silent, depth.kept[0] > 0.99
+    ([0.0], [0.0], True)
     """
     names = tuple(layers)
     zeros: dict[str, list[float]] = {name: [] for name in names}

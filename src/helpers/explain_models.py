@@ -174,6 +174,13 @@ def spatial_layers(model: Any, size: int | None = None) -> dict[str, tuple[int, 
 
     Raises:
         ValueError: the model cannot be followed, or has no convolution.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="edges")])
+    >>> model.add(layers.MaxPooling2D(name="smaller"))
+    >>> model.add(layers.Flatten())
+    >>> spatial_layers(model)
+    {'edges': (6, 6, 4), 'smaller': (3, 3, 4)}
     """
     return _spatial(model, picture_size(model, size))
 

@@ -87,6 +87,12 @@ def pixel_ascent(
 
     Raises:
         ValueError: the layer, a channel or a class does not exist, or there is no step.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), brightness])
+    >>> found = pixel_ascent(model, "brightness", [0], np.full((8, 8, 3), 100.0), steps=2)
+    >>> found.before.round().tolist(), found.after.round().tolist()  # 5 more in 3 colors per step
+    ([300.0], [330.0])
     """
     chosen = _checked(model, layer, channels, start.shape[0], steps)
     pictures: Any = np.repeat(start[None].astype("float32"), len(chosen), axis=0)
@@ -237,6 +243,12 @@ def fourier_patterns(
 
     Raises:
         ValueError: the layer, a channel or a class does not exist, or there is no step.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((16, 16, 3)), brightness])
+    >>> found = fourier_patterns(model, "brightness", [0], size=16, steps=2)
+    >>> found.pictures.shape, bool(found.after[0] > found.before[0])
+    ((1, 16, 16, 3), True)
     """
     chosen = _checked(model, layer, channels, size, steps)
     random = np.random.default_rng(seed)
@@ -284,6 +296,14 @@ def exciting_patches(
 
     Raises:
         ValueError: the layer or a channel does not exist, or there are too few pictures.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((4, 4, 1)), brightness])
+    >>> pictures = np.zeros((3, 4, 4, 1), "uint8")
+    >>> pictures[1, 2, 1] = 200
+    >>> best = exciting_patches(model, "brightness", [0], pictures, count=1, side=2)
+    >>> best[0, 0, ..., 0].tolist()
+    [[0, 0], [0, 200]]
     """
     chosen = _checked(model, layer, channels, None, 1)
     if len(pictures) < count:

@@ -35,6 +35,11 @@ def picture_rows(
 
     Raises:
         ValueError: there are no pictures, or the rows differ in length.
+
+    >>> from helpers.plots import show
+    >>> figure = picture_rows({"before": [np.zeros((8, 8))], "after": [np.eye(8)]}, "Two rows")
+    >>> show(figure, "A black square, and below it one with a white diagonal.")
+    A black square, and below it one with a white diagonal.
     """
     lengths = {len(pictures) for pictures in rows.values()}
     if len(lengths) != 1 or 0 in lengths:
@@ -89,6 +94,12 @@ def feature_maps(
 
     Raises:
         ValueError: there are no layers.
+
+    >>> from helpers.plots import show
+    >>> maps = {"edges": np.random.default_rng(0).random((6, 6, 4))}
+    >>> figure = feature_maps(np.zeros((8, 8, 3), "uint8"), maps, "Four channels", channels=4)
+    >>> show(figure, "A black picture beside four maps of noise.")
+    A black picture beside four maps of noise.
     """
     if not maps:
         raise ValueError("There are no layers to show.")
@@ -167,6 +178,12 @@ def heat_maps(
 
     Raises:
         ValueError: the number of maps or titles differs from that of the pictures.
+
+    >>> from helpers.plots import show
+    >>> pictures, heat = np.zeros((1, 8, 8, 3), "uint8"), np.eye(8)[None]
+    >>> figure = heat_maps(pictures, {"Grad-CAM": heat}, ["cat"], "Where the score comes from")
+    >>> show(figure, "A heat map whose diagonal is hot.")
+    A heat map whose diagonal is hot.
     """
     lengths = {len(titles), *map(len, heat.values())}
     if lengths != {len(pictures)}:
@@ -228,6 +245,11 @@ def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
 
     Returns:
         The figure.
+
+    >>> from helpers.plots import show
+    >>> depth = Depth(("a", "b"), [0, 0.5], [0, 0.1], [0.9, 0.4], [0, 0], [0.6, 0.8], [0, 0], {})
+    >>> show(depth_curves({"small net": depth}, "Two layers"), "Less picture, more class.")
+    Less picture, more class.
     """
     figure, axes = plt.subplots(
         1,

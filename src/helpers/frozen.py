@@ -67,6 +67,13 @@ def cut(base: Any, name: str) -> tuple[Any, Any]:
     Raises:
         ValueError: there is no such layer, or a residual connection runs around it, or nothing is
             left behind it. The sentence names the valid cuts.
+
+    >>> pictures = keras.Input((8, 8, 3))
+    >>> maps = keras.layers.Conv2D(4, 3, name="first")(pictures)
+    >>> base = keras.Model(pictures, keras.layers.Conv2D(2, 3, name="last")(maps))
+    >>> prefix, rest = cut(base, "first")
+    >>> prefix.output_shape, rest.output_shape
+    ((None, 6, 6, 4), (None, 4, 4, 2))
     """
     names = [layer.name for layer in base.layers]
     possible = cuts(base)
@@ -220,6 +227,19 @@ def features(
         ValueError: there are no pictures, or not of the prefix's size; several copies without an
             augmentation, or one without seeds.
         DataError: the cache cannot be written.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> prefix = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.GlobalAveragePooling2D()])
+    >>> pictures = np.full((5, 4, 4, 3), 7, "uint8")
+    >>> with (
+    ...     tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
+    ...     mock.patch.dict(os.environ, COURSE_CACHE=place),
+    ... ):
+    ...     means = np.array(features(prefix, pictures))
+    {'text/plain': 'Computing features …'}
+    >>> means.shape, means[0].tolist()
+    ((5, 3), [7.0, 7.0, 7.0])
     """
     if len(pictures) == 0 or pictures.shape[1:] != prefix.input_shape[1:]:
         raise ValueError(
