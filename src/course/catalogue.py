@@ -122,7 +122,7 @@ def _fault(number: str, table: Any) -> str:
 
 
 def find(wanted: list[str]) -> list[Chapter]:
-    """The chapters asked for by number or notebook name; all where none is named.
+    """Return the chapters with these numbers or notebook names, or all if none is named.
 
     Raises:
         CourseError: one of them does not exist.
@@ -146,7 +146,7 @@ _CELL = re.compile(r"^# %%.*$", re.MULTILINE)
 
 
 def parameters(chapter: Chapter) -> dict[str, Parameter]:
-    """The parameters of a chapter, from its notebook's cell tagged ``parameters``.
+    """Read the parameters of a chapter from its notebook's cell tagged ``parameters``.
 
     Raises:
         CourseError: the notebook is missing or has not exactly one such cell.
@@ -170,7 +170,7 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
 
 
 def source(chapter: Chapter) -> str:
-    """The text of a chapter's ``.py``.
+    """Read a chapter's ``.py``.
 
     Raises:
         CourseError: it cannot be read, or is no Python.
@@ -191,7 +191,7 @@ def source(chapter: Chapter) -> str:
 
 @functools.cache
 def defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters of a chapter: its notebook's defaults, and what a profile makes of them.
+    """Return a chapter's parameters: the notebook's defaults, and what a profile makes of them.
 
     Raises:
         CourseError: the notebook's or the profile's parameters are not valid.
@@ -202,7 +202,7 @@ def defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
-    """The parameters that a profile changes.
+    """Return the parameters that a profile changes.
 
     Args:
         chapter: the chapter.
@@ -229,7 +229,7 @@ def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
 
 
 def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
-    """The values of each parameter that the command line asks for.
+    """Return the values of each parameter that the command line asks for.
 
     Args:
         chapter: the chapter.

@@ -59,7 +59,7 @@ def _font(size: int) -> Any:
 
 
 def _fitted(text: str, font: Any) -> str:
-    """A text that fits a tile, its middle left out if need be, so that its suffix stays."""
+    """Shorten a text in the middle until it fits a tile, so that its suffix stays."""
     kept = len(text)
     short = text
     while font.getlength(short) > TILE and kept > 2:

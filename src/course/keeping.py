@@ -38,7 +38,7 @@ def _command(run: dict[str, Any], parameters: dict[str, Any]) -> str:
 
 
 def _without_injection(notebook: NotebookNode) -> list[NotebookNode]:
-    """The code cells of an executed notebook, without the one that Papermill added."""
+    """Return the code cells of an executed notebook, except the one that Papermill added."""
     return [
         cell
         for cell in notebook.cells

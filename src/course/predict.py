@@ -37,7 +37,7 @@ def _another_kind(path: Path, found: str) -> CourseError:
 
 
 def _class_names(path: Path) -> list[str]:
-    """The names of the classes, in the order of the model's outputs."""
+    """Return the names of the classes, in the order of the model's outputs."""
     if path.is_dir():  # opening it fails in another way on each system
         raise _another_kind(path, "is a folder")
     try:
@@ -95,7 +95,7 @@ def load_classifier(path: Path) -> tuple[Any, list[str]]:
 
 
 def _flattened(image: Image.Image) -> Image.Image:
-    """A decoded picture as RGB: 16 bits reduced to 8, transparent places white."""
+    """Turn a decoded picture into RGB: 16 bits become 8, transparent places white."""
     if image.mode.startswith("I"):
         # A conversion would cut 16-bit values off at 255 instead of scaling them.
         gray = np.asarray(image).astype(np.int64)
@@ -172,7 +172,7 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def _columns(text: str) -> int:
-    """Columns of a terminal that a text takes: letters of East Asia take two."""
+    """Count the columns of a terminal that a text takes: letters of East Asia take two."""
     return sum(
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
         for each in text

@@ -180,7 +180,7 @@ class LayerCount(NamedTuple):
 
 
 def _multiplications(layer: Any) -> int:
-    """Multiplications of one Keras layer for one example, from its settings."""
+    """Count the multiplications of one Keras layer for one example, from its settings."""
     kind = type(layer).__name__
     shape = tuple(layer.output.shape[1:])
     channels_in = layer.input.shape[-1] if hasattr(layer.input, "shape") else 0

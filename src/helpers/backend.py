@@ -150,7 +150,7 @@ def set_seed(seed: int) -> None:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """Copy a tensor of any backend, device and precision into a float32 array.
+    """Copy a tensor of any backend, device and precision into a float32 array of its shape.
 
     >>> as_array(keras.ops.cast([1, 2, 3], "bfloat16"))
     array([1., 2., 3.], dtype=float32)

@@ -10,7 +10,14 @@ from helpers.explain_models import checked_pictures
 
 
 def peaks(heat: np.ndarray) -> np.ndarray:
-    """The hottest pixel of each heat map, shape (N, 2), x then y; -1 where a map is all zero.
+    """Find the hottest pixel of each heat map.
+
+    Args:
+        heat: heat maps, shape (N, H, W).
+
+    Returns:
+        Column and row (x, then y) of each peak, int64, shape (N, 2); -1 for both if a map has
+        nothing above zero.
 
     >>> peaks(np.array([[[0, 0, 5], [0, 2, 0]], [[0, 0, 0], [0, 0, 0]]])).tolist()
     [[2, 0], [-1, -1]]
@@ -24,7 +31,7 @@ def peaks(heat: np.ndarray) -> np.ndarray:
 
 
 def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Whether the peak of each heat map falls into its region (Zhang et al., 2016).
+    """Return whether the peak of each heat map lies in its region (Zhang et al., 2016).
 
     Args:
         heat: heat maps, shape (N, H, W).
@@ -52,7 +59,14 @@ def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of two stacks of maps, map by map, shape (N,); 0 for a flat map.
+    """Compute Pearson's correlation of two stacks of maps, map by map.
+
+    Args:
+        one: maps, shape (N, ...).
+        other: as many maps of the same shape.
+
+    Returns:
+        The correlation of each pair, from -1 to 1, shape (N,), float64; 0 if one of them is flat.
 
     >>> maps = np.array([[[0, 1], [2, 3]], [[0, 1], [2, 3]]])
     >>> others = np.array([[[1, 3], [5, 7]], [[3, 2], [1, 0]]])

@@ -21,7 +21,7 @@ def picture_rows(
     columns: Sequence[str] | None = None,
     scale: float = 1.15,
 ) -> Figure:
-    """Rows of pictures, each row with its name on the left.
+    """Draw rows of pictures, each with its name on the left.
 
     Args:
         rows: pictures of shape (H, W, C) by the name of their row, uint8 or float in 0 to 1; as
@@ -63,7 +63,7 @@ def picture_rows(
 
 
 def _bare(axis: Any) -> Any:
-    """An axis without ticks and frame; its labels stay."""
+    """Remove ticks and frame from an axis, and return it; its labels stay."""
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -77,7 +77,7 @@ def feature_maps(
     channels: int = 24,
     columns: int = 12,
 ) -> Figure:
-    """The first channels of several layers, for one picture.
+    """Draw the first channels of several layers, for one picture.
 
     Every map is scaled to its own largest value, so that a weak one can be read too; a channel
     that is zero everywhere is gray.
@@ -158,7 +158,7 @@ def heat_maps(
     common: bool = False,
     scale: float = 1.55,
 ) -> Figure:
-    """Pictures in the first row; below, one row for each kind of heat map, laid over them.
+    """Draw pictures in a first row, and below it one row per kind of heat map, laid over them.
 
     Args:
         pictures: shape (N, H, W, C), uint8.
@@ -229,7 +229,7 @@ def heat_maps(
 
 
 def _lay_over(axis: Any, picture: np.ndarray, share: np.ndarray) -> None:
-    """A heat map, at most 1, over its picture in gray, so that every color belongs to the map."""
+    """Draw a heat map, at most 1, over its picture in gray: every color belongs to the map."""
     gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
     axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
     share = np.clip(share, 0, 1)

@@ -65,7 +65,7 @@ def cut(base: Any, name: str) -> tuple[Any, Any]:
         base's own layers.
 
     Raises:
-        ValueError: there is no such layer, or a residual connection runs around it, or nothing is
+        ValueError: the layer does not exist, a residual connection runs around it, or nothing is
             left behind it. The sentence names the valid cuts.
 
     >>> pictures = keras.Input((8, 8, 3))
@@ -110,7 +110,7 @@ def _sha256(*parts: Any) -> str:
 
 
 def _lasting(config: Any) -> Any:
-    """A configuration without what changes no output: whether layers are frozen at the moment."""
+    """Drop the entries of a configuration that don't affect the output: what is frozen."""
     if isinstance(config, dict):
         return {name: _lasting(value) for name, value in config.items() if name != "trainable"}
     return [_lasting(value) for value in config] if isinstance(config, list | tuple) else config
@@ -142,7 +142,7 @@ def key(prefix: Any, pictures: np.ndarray, augmentation: Any, copies: int) -> di
 
 
 def _fresh(augmentation: Any) -> Any:
-    """The same random layers at the start of their sequence of random numbers."""
+    """Copy random layers, set back to the start of their random numbers."""
     for layer in augmentation.layers:
         if "seed" in layer.get_config() and layer.get_config()["seed"] is None:
             raise ValueError(
@@ -164,7 +164,7 @@ def _computed(
 
 
 def _origin(pictures: np.ndarray) -> str | None:
-    """The folder of prepared data that memory-mapped pictures come from, by name."""
+    """Return the name of the prepared folder that memory-mapped pictures come from."""
     file = getattr(pictures, "filename", None)
     folder = None if file is None else Path(file).resolve().parent
     prepared = (cache_folder() / "prepared").resolve()
@@ -190,7 +190,7 @@ def is_whole(described: Path) -> bool:
 
 
 def _are_stored(described: Path, facts: dict[str, Any]) -> bool:
-    """Whether whole features made from the same facts are there."""
+    """Return whether intact features made from the same facts are stored."""
     return (
         is_whole(described) and json.loads(described.read_text(encoding="utf-8"))["facts"] == facts
     )

@@ -78,6 +78,11 @@ def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
 def steps_in(examples: int, batch_size: int, epochs: int) -> int:
     """Count the batches in a training, including the smaller last one of each epoch.
 
+    Args:
+        examples: number of training examples.
+        batch_size: examples per batch.
+        epochs: number of epochs.
+
     >>> steps_in(examples=100, batch_size=32, epochs=2)
     8
     """
