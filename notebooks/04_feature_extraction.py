@@ -1202,10 +1202,7 @@ tables.show_table(
 # the test digits were written by other people.) For CIFAR-10 it's
 # 71.6 %<!-- features.far.cifar10.chosen.test_accuracy --> and
 # 70.8 %<!-- features.far.cifar10.last.test_accuracy -->, which is no
-# clear difference.<!-- abs(features.far.cifar10.ahead) < 2 --> But don't read much into these
-# two numbers. Our copy of CIFAR-10's test images is sorted by class, so the first 1,000 of them
-# are all airplanes, and the table says only how many airplanes are recognized. The validation
-# images in the figure above are from all ten classes. A network of its own, trained
+# clear difference.<!-- abs(features.far.cifar10.ahead) < 2 --> A network of its own, trained
 # from scratch on tens of thousands of these images as in chapter 2, isn't worse. Where the task
 # is far from ImageNet and you have data, frozen features aren't enough, and the base has to
 # learn, too.
