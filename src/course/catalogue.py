@@ -115,7 +115,7 @@ def _fault(number: str, table: Any) -> str:
         if not isinstance(budget, dict) or not all(
             isinstance(budget.get(key), int | float) for key in ("seconds", "megabytes")
         ):
-            return f"budget.{profile} does not give seconds and megabytes"
+            return f"budget.{profile} must give seconds and megabytes"
         if extra := budget.keys() - {"seconds", "megabytes", "gpu_megabytes"}:
             return f"budget.{profile} has an unknown key {min(extra)}"
     return ""
@@ -149,7 +149,7 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
     """Read the parameters of a chapter from its notebook's cell tagged ``parameters``.
 
     Raises:
-        CourseError: the notebook is missing or has not exactly one such cell.
+        CourseError: the notebook is missing, or doesn't have exactly one such cell.
     """
     where = f"notebooks/{chapter.source.name}"
     # A plan reads every chapter, and Jupytext takes a hundred times as long as this.
@@ -162,7 +162,7 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
         if re.search(r'tags=\[[^\]]*"parameters"', mark[0])
     ]
     if len(tagged) != 1:
-        raise CourseError(f"{where} must have one cell tagged parameters, and has {len(tagged)}.")
+        raise CourseError(f"{where} must have one cell tagged parameters, but has {len(tagged)}.")
     found = parse_parameters(tagged[0], where)
     if "seed" not in found:
         raise CourseError(f"{where}: the parameters cell has no seed.")
@@ -173,7 +173,7 @@ def source(chapter: Chapter) -> str:
     """Read a chapter's ``.py``.
 
     Raises:
-        CourseError: it cannot be read, or is no Python.
+        CourseError: it cannot be read, or isn't valid Python.
     """
     where = f"notebooks/{chapter.source.name}"
     try:
@@ -184,7 +184,8 @@ def source(chapter: Chapter) -> str:
         ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise CourseError(
-            f"{where} is no Python: {error}; magics and shell lines cannot stand in a chapter."
+            f"{where} isn't valid Python: {error}; chapters cannot contain magics or shell "
+            "commands."
         ) from error
     return text
 
@@ -233,7 +234,7 @@ def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
 
     Args:
         chapter: the chapter.
-        asked: ``NAME=VALUE`` each, or ``NAME=VALUE,VALUE`` for one run a value.
+        asked: ``NAME=VALUE`` each, or ``NAME=VALUE,VALUE`` for one run per value.
 
     Raises:
         CourseError: a name or a value is not valid for this chapter.
@@ -244,7 +245,7 @@ def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
     for text in asked:
         name, equals, values = text.partition("=")
         if not equals:
-            raise CourseError(f'"{text}" is no parameter: write NAME=VALUE, such as epochs=3.')
+            raise CourseError(f'Expected NAME=VALUE, such as epochs=3, not "{text}".')
         if name == "profile":
             raise CourseError("Choose the profile with --profile, not with -p profile=.")
         if name not in known:

@@ -102,13 +102,13 @@ def checked(path: Path) -> Path:
         CourseError: another file lies there, or the name or the folder is wrong.
     """
     if path.suffix.lower() != ".png":
-        raise CourseError(f"The contact sheet is a PNG file: end {path} in .png.")
+        raise CourseError(f"The contact sheet must be a PNG file: end the name {path} in .png.")
     if not path.parent.is_dir():
         raise CourseError(f"There is no folder {path.parent} for the contact sheet.")
     if os.path.lexists(path) and not is_sheet(path):
         raise CourseError(
-            f"{path} exists and is no contact sheet of this command, so it was left as it is: name "
-            "another file with --sheet."
+            f"{path} exists and isn't a contact sheet made by this command, so it was left as it "
+            "is: name another file with --sheet."
         )
     return path
 

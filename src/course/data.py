@@ -88,7 +88,7 @@ def _faults(folder: Path) -> list[str]:
     meta, found = datasets.read_prepared(folder)
     with downloads.reading(folder):
         return found or [
-            f"{key}.npy does not have its SHA-256"
+            f"{key}.npy doesn't match its SHA-256"
             for key, described in meta["arrays"].items()
             if sha256_of(folder / f"{key}.npy") != described["sha256"]
         ]
@@ -162,7 +162,7 @@ def verify() -> None:
     for folder in folders:
         found = _faults(folder)
         damaged += [
-            f"{folder}: {fault}; delete that folder, and it is prepared again." for fault in found
+            f"{folder}: {fault}; delete that folder to have it prepared again." for fault in found
         ]
         current = "good" if datasets.is_current(folder) else "good, but out of date"
         print(f"{folder.name}: {'damaged' if found else current}")
@@ -241,7 +241,7 @@ def _hold(stack: ExitStack, locks: Iterable[Path]) -> None:
         except Timeout as error:
             raise CourseError(
                 f"{path.stem} is being prepared or downloaded at the moment: nothing was deleted; "
-                "prune again when that has ended."
+                "prune again when that has finished."
             ) from error
         except OSError as error:
             raise CourseError(f"{path} cannot be locked: {error.strerror}.") from error

@@ -59,7 +59,7 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
     """
     if not run.get("helpers"):
         raise CourseError(
-            f"The run of chapter {run['chapter']} doesn't say with which helpers it was made: "
+            f"The run of chapter {run['chapter']} doesn't say which helpers it was made with: "
             f"repeat it with `course run {run['chapter']}`."
         )
     code = _without_injection(notebook)

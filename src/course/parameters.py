@@ -48,7 +48,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
 
     Raises:
         CourseError: a line is not ``name: type = value  # LOW to HIGH: meaning`` or
-            ``# a | b: meaning``, or a default lies outside of its own range.
+            ``# a | b: meaning``, or a default is out of its own range.
     """
     try:
         body = ast.parse(source).body
@@ -58,7 +58,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
             if token.type == tokenize.COMMENT
         }
     except (SyntaxError, ValueError, tokenize.TokenError) as error:
-        raise CourseError(f"{where}: the parameters cell is no Python: {error}.") from error
+        raise CourseError(f"{where}: the parameters cell isn't valid Python: {error}.") from error
     found = {}
     for node in body:
         if not (
@@ -105,7 +105,7 @@ def _parameter(name: str, kind: str, value: ast.expr, comment: str, where: str) 
 
 
 def check_value(parameter: Parameter, value: Any, where: str) -> None:
-    """Refuse a value of the wrong type or outside of the range.
+    """Refuse a value of the wrong type or out of range.
 
     Raises:
         CourseError: naming the parameter, the value and the valid ones.
@@ -128,7 +128,7 @@ def read_value(parameter: Parameter, text: str, where: str) -> Any:
     """Parse a value from the command line by the parameter's own type.
 
     Raises:
-        CourseError: the text is none, or outside of the range.
+        CourseError: the text cannot be parsed, or the value is out of range.
     """
     value: Any = text
     try:

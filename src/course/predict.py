@@ -146,7 +146,7 @@ def photographs(folder: Path) -> list[Path]:
         CourseError: there is no such folder, or there are no pictures in it.
     """
     if folder.is_file():
-        raise CourseError(f"{folder} is a file: give the folder that it is in.")
+        raise CourseError(f"{folder} is a file: give the folder that contains it.")
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}.")
 
