@@ -176,7 +176,7 @@ def test_lack_of_memory_is_said(little: Little, small_memory: Path) -> None:
     )
     assert answer.returncode == 1
     assert "killed in cell 5: SIGKILL" in answer.stderr
-    assert "likely out of memory" in answer.stderr
+    assert "probably ran out of memory" in answer.stderr
     assert not kernels_of(little)
 
 

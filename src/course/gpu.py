@@ -51,7 +51,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
     if not cards:
         reason = "CUDA_VISIBLE_DEVICES hides all of them"
         if not machine.installed_cards():
-            reason = "NVIDIA's driver lists none (it is asked by nvidia-ml-py, in the extra gpu)"
+            reason = "NVIDIA's driver lists none (nvidia-ml-py, in the extra gpu, asks it)"
         raise CourseError(f"There is no GPU here: this job needs {WANTED}, and {reason}.")
     backend = machine.ask_backend()
     if not backend.devices:
