@@ -66,7 +66,7 @@ published: bool = False  # also train the recipes of other courses as published
 # of gray. We split off three parts and keep them apart:
 #
 # * the **training set**, from which the weights are learned;
-# * the **validation set**, held out of it, by which we compare and choose;
+# * the **validation set**, held out from it, which we use to compare and choose;
 # * the **test set**, which we touch once, at the very end.
 #
 # The function `shift` moves images down and to the right and fills the gap with black. We'll
@@ -100,7 +100,8 @@ def shift(images, down, right):
 #
 # We start with the simplest network that can read digits at all. It flattens the image into a
 # list of 784 numbers and computes ten weighted sums of them, one per digit. The largest sum
-# wins. This is a **linear classifier**.
+# wins. This is a **linear classifier**. (The *softmax* at its end turns the ten sums into ten
+# probabilities. It doesn't change which of them is the largest.)
 #
 # > **Predict.** After one pass through the training images it reads roughly nine out of ten new
 # > digits correctly. Then we shift those same digits four pixels to the left. You would still
@@ -231,12 +232,14 @@ def make_convnet():
 
 
 # %% [markdown]
-# Both get the same training, so that we compare networks and not recipes. These are the three
-# calls of Keras that you'll use most:
+# Both get the same training, so that we compare networks and not recipes. (The linear classifier
+# had only a single pass, at a constant rate. Take its curve below as a rough yardstick.) These are
+# the three Keras calls that you'll use most:
 #
-# * `compile` chooses the **loss** (cross-entropy, the usual one for classes; *sparse* only
-#   means that labels are numbers), the **optimizer** that reduces it, and the measures to
-#   report;
+# * `compile` chooses the **loss** (cross-entropy, which is small if the right class gets a high
+#   probability; *sparse* only means that each label is the number of its class), the
+#   **optimizer** that reduces it (*Adam*, a refined form of gradient descent), and the measures
+#   to report;
 # * `fit` trains, and watches the validation images after every **epoch**, one pass through the
 #   training images;
 # * `evaluate` measures the finished model.
@@ -368,9 +371,9 @@ def moved_seven(pixels=4):
 sliders.explore(moved_seven, pixels=range(-8, 9))
 
 # %% [markdown]
-# So convolution helps, and it isn't the whole answer. To understand both halves of that
-# sentence we need to open the layers. Here is the short version, and the rest of the chapter
-# fills it in:
+# In the stored run only the convnet still reads a seven; the other two read a five. So
+# convolution helps, but it isn't the whole answer. To understand both halves of that sentence we
+# need to open the layers. Here is the short version, and the rest of the chapter fills it in:
 #
 # * A **convolution** looks for the same small pattern everywhere. Shift the image, and its
 #   output shifts along. This is called **equivariance**.
@@ -385,8 +388,8 @@ sliders.explore(moved_seven, pixels=range(-8, 9))
 # ## One convolution, by hand
 #
 # A convolution takes a small array of weights, the **kernel** or **filter**, and lays it on a
-# corner of the image. It multiplies each pixel with the weight on top of it, adds up the
-# products, and writes down that one number. Then it moves one pixel further and does the same.
+# corner of the image. It multiplies each pixel by the weight on top of it, adds up the
+# products, and writes down that one number. Then it moves over by one pixel and does it again.
 # The numbers form a new image, the **feature map** or *response map*.
 #
 # Here is a slanted stroke and a kernel that is negative on its left side and positive on its
@@ -410,8 +413,8 @@ print("sum:", np.sum(corner * kernel))
 # %% [markdown]
 # The nine products add up to 5: there is more ink on the right of this window than on the left.
 #
-# > **Predict.** Move the window one pixel to the right. Will the sum be larger, smaller, or
-# > negative?
+# > **Predict.** Move the window one pixel to the right. Will the sum grow, stay the same, or
+# > turn negative?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -434,6 +437,13 @@ plots.show(
 # window it comes from. Then change something: draw on the image, type other weights, take a
 # step of 2. Can you find a kernel whose map is zero on a plain area, however bright? And one
 # that turns the checkerboard into an even gray?
+#
+# <details><summary>Answer</summary>
+#
+# On a plain area every kernel whose weights add up to zero gives zero, like the one above. On the
+# checkerboard black and white take turns under each weight, so the weights at the corners and in
+# the center must add up to as much as the other four. The rows 1 2 1, 2 4 2 and 1 2 1 will do.
+# </details>
 
 # %% tags=["hide-input"]
 live.playground(
@@ -443,10 +453,10 @@ live.playground(
 )
 
 # %% [markdown]
-# Real images have channels (three for color), and a layer has many kernels. So the kernel of a
-# layer is an array of shape (height, width, channels, kernels), the way Keras stores it. The
-# window moves through height and width only; through the channels it always reaches all the
-# way, so **the depth of a kernel is the depth of its input**, and you don't choose it.
+# Real images have channels (three for color), and a layer has many kernels. Keras keeps all the
+# kernels of a layer in one array of shape (height, width, channels, kernels). The window moves
+# only along height and width; through the channels it always reaches all the way, so **the
+# depth of a kernel is the depth of its input**, and you don't get to choose it.
 
 
 # %%
@@ -465,8 +475,9 @@ def convolve(image, kernel, bias=0.0, stride=1):
 
 
 # %% [markdown]
-# Seven lines of loops, and that is all that `Conv2D` does, only much faster. We check it: same
-# image, same random weights, and the outputs must agree. (A mathematician would flip the kernel
+# Three nested loops: that is all there is to a convolution. `Conv2D` computes the same numbers,
+# only much faster. Let's check: with the same image and the same random weights, the outputs
+# must agree. (A mathematician would flip the kernel
 # first and call our operation a *cross-correlation*. In deep learning nobody does, because the
 # weights are learned anyway.)
 
@@ -485,8 +496,8 @@ for stride in (1, 2, 3):
 # %% [markdown]
 # ### What a kernel sees
 #
-# Now a real digit. Two kernels of our own: the one from above, which answers to vertical edges,
-# and the same one lying on its side.
+# Now for a real digit, and two kernels of our own: the one from above, which responds to vertical
+# edges, and the same one lying on its side.
 
 # %% tags=["measured"]
 seven = val_images[shown[7]] / 255
@@ -609,12 +620,12 @@ plots.show(
 )
 
 # %% [markdown]
-# In the first layer you still see the seven, each map with another part of its outline. In the
-# second the maps are coarser, and each lights up in fewer places: they combine edges into
-# corners and ends of strokes. In the third there are nine cells, and no seven to be seen. Each
-# cell now says whether some larger shape is there. Edges, then parts, then whole shapes: this
-# is the **spatial hierarchy** of features. Chapter 6 shows it for photographs, where it is much
-# more striking.
+# In the first layer you still see the seven: bright in some maps, dark on gray in others, and each
+# map stresses another side of its strokes. In the second the maps are coarser and emptier. Some
+# light up along the stem, others along the bar, because they combine edges into pieces of a
+# stroke. In the third there are nine cells, and no seven to be seen: each cell sums up a large
+# part of the digit in one number. From edges to parts to larger shapes: this is the **spatial
+# hierarchy** of features. Chapter 6 shows it for photographs, where it is much more striking.
 #
 # Now draw a digit of your own. The figure runs the convnet that was trained above, with its
 # weights rounded to one byte each, and next to it the linear classifier from the beginning.
@@ -644,13 +655,14 @@ in_figure = reader["convnet"].predict(val_images[sampled], verbose=0).argmax(axi
 assert np.mean(original == in_figure) > 0.99, "rounding must not change the answers"
 
 # %% [markdown]
-# It is also how sight begins in animals. In the late 1950s David Hubel and Torsten Wiesel found
-# cells in a cat's visual cortex that answer to an edge of one orientation in one small part of
-# the visual field, and others that answer to it anywhere nearby. In 1980 Kunihiko Fukushima
-# built a network on that plan, the *Neocognitron*, with layers that look for features and
-# layers that blur their position. In 1989 Yann LeCun and his colleagues trained the kernels of
-# such a network by gradient descent, on zip codes. And in 2012 a large convnet won the ImageNet
-# competition by such a margin that the field has hardly used anything else for a decade.
+# Edges first: that is also how vision begins in animals. Around 1960 David Hubel and Torsten
+# Wiesel found cells in a cat's visual cortex that respond to an edge of one orientation in one
+# small part of the visual field, and others that respond to it anywhere nearby. In 1980 Kunihiko
+# Fukushima built a network on that plan, the *Neocognitron*, with layers that look for features
+# and layers that blur their position. In 1989 Yann LeCun and his colleagues trained the kernels
+# of such a network by gradient descent, to read zip codes. And in 2012 a large convnet, AlexNet,
+# won the ImageNet competition by such a margin that for most of the next decade the field hardly
+# used anything else.
 
 # %% [markdown]
 # ## How large is the map?
@@ -669,8 +681,8 @@ assert np.mean(original == in_figure) > 0.99, "rounding must not change the answ
 # > </details>
 #
 # Along one axis the first position starts at pixel 0 and the last one at pixel $W - F$, for an
-# input of $W$ pixels and a window of $F$. So there are $W - F + 1$ positions. Lay $P$ zeros
-# around the border, and the input is $2P$ longer. Take steps of $S$ pixels instead of one, the
+# input of $W$ pixels and a window of $F$. So there are $W - F + 1$ positions. Pad each end with
+# $P$ zeros, and the input is $2P$ longer. Take steps of $S$ pixels instead of one, the
 # **stride**, and only every $S$-th position is left:
 #
 # $$W_\text{out} = \left\lfloor \frac{W - F + 2P}{S} \right\rfloor + 1$$
@@ -792,8 +804,8 @@ plots.show(
 # maximum unchanged. The price is the exact position. A stride of 2 in the convolution shrinks
 # the map as well, and with less computing, but it skips positions without looking. Which works
 # better? We'll train them and see. (You may read that modern networks no longer pool. They pool
-# less, but they haven't stopped: GoogLeNet has thirteen pooling layers, and ResNet one at its
-# beginning and a global one at its end.)
+# less, but they haven't stopped: GoogLeNet has thirteen max-pooling layers, and ResNet has one at
+# its beginning and global average pooling at its end.)
 
 # %% [markdown]
 # ## Why ReLU?
@@ -849,8 +861,8 @@ for relu in (False, True):
 # ## The receptive field
 #
 # A cell of the third convolution sees only 3 x 3 cells of the map before it. But each of those
-# has seen a patch of its own. The part of the image that can reach a number is its **receptive
-# field**.
+# has seen a patch of its own. The part of the image that can affect a number in a map is called
+# the number's **receptive field**.
 #
 # Each layer with a window of $F$ adds $F - 1$ steps to the field, and every stride before it
 # makes those steps longer:
@@ -915,8 +927,8 @@ record("basics.convnet.receptive_field", receptive_field(stack), "count")
 # ## Counting parameters
 #
 # Keras prints a network layer by layer. `model.summary()` is the first thing to look at after
-# you have built one. The first number of each shape is the size of the batch; `None` means that
-# it may be any.
+# you have built one. The first entry of each shape is the size of the batch; `None` means that
+# any size will do.
 
 # %%
 make_convnet().summary()
@@ -1022,7 +1034,7 @@ tables.show_table(("from 28x28x1 to 26x26x32", "parameters", "multiplications"),
 #
 # Most convnets for classification follow one plan: the maps get smaller, and there are more of
 # them. The network loses *where* and gains *what*. This one is a classic for photographs of 150
-# by 150 pixels. You'll train it in chapter 3.
+# by 150 pixels. Chapter 3 trains a smaller version, and shows how this one fared.
 
 # %%
 photo_net = keras.Sequential([keras.Input((150, 150, 3))])
@@ -1079,9 +1091,9 @@ tables.show_table(("network", "convolutions", "dense layer", "together"), rows)
 
 # %% [markdown]
 # From 104,202<!-- basics.with_pooling.parameters --> parameters to
-# 712,202<!-- basics.without_pooling.parameters -->, and nearly all of the increase sits in a
-# dense layer that is tied to its places. Such a layer is quick to **overfit**, to memorize the
-# training images instead of learning what digits have in common. Pooling keeps it small.
+# 712,202<!-- basics.without_pooling.parameters -->, and the whole increase is in the dense layer,
+# which has weights of its own for every place. Such a layer is quick to **overfit**, to memorize
+# the training images instead of learning what digits have in common. Pooling keeps it small.
 
 # %% [markdown]
 # ## Does each part earn its place?
@@ -1102,6 +1114,16 @@ tables.show_table(("network", "convolutions", "dense layer", "together"), rows)
 # another order of the images, gives another accuracy. So each variant is trained three times,
 # with three seeds. To save time we use only a part of the training images. The dense net joins
 # in for comparison.
+#
+# > **Predict.** Which of these networks will read the most *shifted* digits? And what will that
+# > cost it on digits in their usual place?
+# >
+# > <details><summary>Think first, then open</summary>
+# >
+# > The *global* one, by far. It keeps the strongest response of each map, wherever in the map
+# > that is. The price is that it no longer knows where each feature was, so on digits in place
+# > it can only lose. It loses surprisingly little.
+# > </details>
 
 # %%
 max_pooling, average_pooling = layers.MaxPooling2D, layers.AveragePooling2D
@@ -1182,8 +1204,9 @@ for name in variants:
 # **Max or average?** Max pooling reaches 97.1 %<!-- compare.base.accuracy -->, average pooling
 # 96.0 %<!-- compare.average.accuracy -->. The gap is wider than the two spreads over the seeds
 # together,<!-- compare.base.accuracy - compare.average.accuracy > compare.base.spread +
-# compare.average.spread --> so it isn't luck. A feature is either in the window or it isn't,
-# and the maximum says so; the mean dilutes it with the empty pixels around it.
+# compare.average.spread --> so luck is an unlikely explanation. A likelier one: a feature is
+# either in the window or it isn't, and the maximum says so, while the mean dilutes it with the
+# empty pixels around it.
 #
 # **Stride or pooling?** With strides of two in place of pooling we get
 # 96.6 %<!-- compare.stride.accuracy -->, a little less than with max
@@ -1199,22 +1222,26 @@ for name in variants:
 # 39.0 %<!-- compare.base.shifted --> and the dense net
 # 19.2 %<!-- compare.dense_net.shifted -->. That is the answer to the question at the top of the
 # chapter: the convolutions had found the digit all along, and it was `Flatten` that lost
-# it.<!-- compare.global.shifted > 1.5 * compare.base.shifted --> Why not all of them? Shifted
-# digits lose ink at the border, and each pooling still prefers multiples of its own step.
+# it.<!-- compare.global.shifted > 1.5 * compare.base.shifted --> Why not all of them? The last
+# map has only 3 x 3 cells. When everything moves by one cell, a third of the cells falls
+# off its edge, with whatever the network found there. (For shifts that aren't a multiple of four,
+# the poolings do some damage of their own, because they take their maxima over other groups of
+# cells.)
 
 # %% [markdown]
 # ## LeNet
 #
 # In the 1990s banks in the United States began to let a machine read the amounts on checks. The
 # machine was a convnet. Yann LeCun, Léon Bottou, Yoshua Bengio and Patrick Haffner, then at
-# AT&T, had built it, and its last version, **LeNet-5** of 1998, became the pattern for nearly
-# every convnet since: convolution, pooling, convolution, pooling, dense layers. (It read the
-# digits. A common story has it reading signatures.) Some cash machines are said to run that
-# code still.
+# AT&T, had built it, and its last version, **LeNet-5** of 1998, set the pattern that convnets
+# followed for many years: convolution, pooling, convolution, pooling, dense layers. (It read the
+# amounts, digit by digit. That it read signatures is a common mistake.) Some cash machines are
+# said to run that code still.
 #
-# LeNet-5 was tiny, with 6 and 16 kernels of 5 x 5 and about 60,000 parameters, and it used a
-# squashing activation, as everybody did then. The version that courses train today is wider and
-# simpler: 20 and 50 kernels, max pooling, and a dense layer of 500 units.
+# LeNet-5 was tiny, with 6 and 16 kernels of 5 x 5 and about 60,000 parameters, and in place of
+# ReLU it used a function that squashes every number into a narrow range, as everybody did then.
+# The version that courses train today is wider and simpler: 20 and 50 kernels, max pooling, and
+# a dense layer of 500 units.
 
 
 # %%
@@ -1257,14 +1284,14 @@ histories["LeNet"] = history.history
 
 # %% [markdown]
 # `fit` returns a *history*, and its dictionary `history.history` holds every measure after
-# every epoch. Mind the names, which are those that you gave to `compile`; older code asks for
-# `"acc"` and gets a `KeyError`.
+# every epoch. Its keys are the names that you gave to `compile`, so older code that asks for
+# `"acc"` gets a `KeyError`.
 
 # %%
 print(list(histories["LeNet"]))
 
 # %% [markdown]
-# Drawn over the epochs they are **learning curves**.
+# Plotted against the epochs, these measures become **learning curves**.
 
 # %% tags=["measured", "hide-input"]
 plots.show(
@@ -1276,7 +1303,7 @@ plots.show(
 # %% [markdown]
 # The training value is a mean over the epoch, taken while the network was still learning; the
 # validation value is taken at the end of it. So in the first epochs the validation value is
-# often the better one. When it falls behind, overfitting begins.
+# often the better one. When it falls behind and stays behind, the network has begun to overfit.
 
 # %% [markdown]
 # ## The test, once
@@ -1380,7 +1407,8 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 #
 # ### Which digits are hard?
 #
-# Let's see what the convnet still gets wrong, the answers of which it was most sure first.
+# Let's see what the convnet still gets wrong, starting with the digits whose true label it
+# thought least likely.
 
 # %% tags=["measured", "hide-input"]
 test_batches = training.batches(test_images, None, 256)
@@ -1491,12 +1519,12 @@ if published:
 # Training needs **gradients**: by how much does the loss change when a weight changes a little?
 # In a convolution one weight is used in many places. Let's follow one, with numbers.
 #
-# A row of three pixels, $x = (3, 1, 2)$, and a kernel of two weights, $w = (4, -1)$. It takes
-# two positions:
+# Take a row of three pixels, $x = (3, 1, 2)$, and a kernel of two weights, $w = (4, -1)$. The
+# kernel fits into two positions:
 #
 # $$y_0 = 4 \cdot 3 - 1 \cdot 1 = 11 \qquad y_1 = 4 \cdot 1 - 1 \cdot 2 = 2$$
 #
-# Suppose the layers behind tell us how the loss reacts to these outputs: raise $y_0$ by a
+# Suppose the later layers tell us how the loss reacts to these outputs: raise $y_0$ by a
 # little, and the loss rises 10 times as much; raise $y_1$, and it falls by as much. So
 # $\partial L / \partial y = (10, -1)$.
 #
@@ -1534,8 +1562,8 @@ def backward(image, kernel, output_gradient):
 
 
 # %% [markdown]
-# Automatic differentiation, which does this in every training, has to agree. As the loss we
-# take the sum of the squared outputs, whose gradient is twice the output.
+# Automatic differentiation does the same work in every training step, so it has to agree with
+# us. As the loss we take the sum of the squared outputs, whose gradient is twice the output.
 
 # %%
 from helpers.backend import gradient
@@ -1569,6 +1597,10 @@ print("Both gradients agree with automatic differentiation.")
 # * K. Fukushima, [Neocognitron](https://doi.org/10.1007/BF00344251), 1980; D. Hubel and T.
 #   Wiesel, [Receptive fields, binocular interaction and functional architecture in the cat's
 #   visual cortex](https://doi.org/10.1113/jphysiol.1962.sp006837), 1962.
+# * Y. LeCun and others, [Backpropagation applied to handwritten zip code
+#   recognition](https://doi.org/10.1162/neco.1989.1.4.541), 1989; A. Krizhevsky, I. Sutskever and
+#   G. Hinton, [ImageNet classification with deep convolutional neural
+#   networks](https://doi.org/10.1145/3065386), 2012. AlexNet.
 # * V. Dumoulin and F. Visin, [A guide to convolution arithmetic for deep
 #   learning](https://arxiv.org/abs/1603.07285), 2016. Padding and stride in animated pictures.
 # * J. T. Springenberg and others, [Striving for simplicity](https://arxiv.org/abs/1412.6806),

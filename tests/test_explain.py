@@ -214,13 +214,32 @@ def test_patterns_raise_their_channels_and_repeat(functional: keras.Model) -> No
     assert np.allclose(measured[[0, 1], [0, 4]], first.after, rtol=1e-4)
 
 
-def test_every_step_in_the_pixels_has_the_same_length(functional: keras.Model) -> None:
-    start = np.full((SIZE, SIZE, 3), 127, "float32")
-    found = patterns.pixel_ascent(functional, "third", range(6), start, steps=1)
+def _between_the_limits() -> np.ndarray:
+    """A picture from which one step reaches neither 0 nor 255."""
+    return np.random.default_rng(0).uniform(60, 195, (SIZE, SIZE, 3)).astype("float32")
+
+
+@pytest.mark.parametrize(("layer", "channels"), [("first", 4), ("third", 6)])
+def test_a_step_in_the_pixels_has_a_fixed_length_and_raises_every_channel(
+    functional: keras.Model, layer: str, channels: int
+) -> None:
+    """From noise: where a picture is flat, max pooling has ties, and slopes mean little."""
+    start = _between_the_limits()
+    found = patterns.pixel_ascent(functional, layer, range(channels), start, steps=1)
     moved = np.sqrt(((found.pictures - start) ** 2).mean(axis=(1, 2, 3)))
     assert np.allclose(moved, 5, rtol=1e-3)
-    # A step of fixed length may carry single channels past their peak.
-    assert found.after.mean() > found.before.mean()
+    assert (found.after > found.before).all()
+
+
+def test_a_silent_channel_leaves_the_picture_as_it_is(functional: keras.Model) -> None:
+    kernel, bias = functional.get_layer("first").get_weights()
+    kernel[..., 1], bias[1] = 0, -1
+    functional.get_layer("first").set_weights([kernel, bias])
+    start = _between_the_limits()
+    found = patterns.pixel_ascent(functional, "first", [0, 1], start, steps=2)
+    assert np.array_equal(found.pictures[1], start)
+    assert found.after[1] == found.before[1] == 0
+    assert found.after[0] > found.before[0]
 
 
 def test_a_class_can_be_climbed_too(functional: keras.Model) -> None:

@@ -118,12 +118,33 @@ def draw_with_runs(
         mean = np.exp(np.mean(np.log(values), 0)) if logarithmic else np.mean(values, 0)
         lines += axis.plot(x, mean, color=colors[name])
     if logarithmic:
-        for line, name in zip(lines, runs, strict=True):
-            place = (x[-1], float(np.asarray(line.get_ydata())[-1]))
+        ends = [float(np.log(np.asarray(line.get_ydata())[-1])) for line in lines]
+        low, high = np.log(axis.get_ylim())
+        heights = np.exp(_spread(ends, low, high))
+        for line, name, height in zip(lines, runs, heights, strict=True):
             style: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
-            axis.annotate(name, place, (8, 0), va="center", color=line.get_color(), **style)
+            color = line.get_color()
+            axis.annotate(name, (x[-1], height), (8, 0), va="center", color=color, **style)
     else:
         label_ends(axis, lines, list(runs))
+
+
+def _spread(places: Sequence[float], low: float, high: float) -> np.ndarray:
+    """Move the places of labels upward until they are apart, and down again from the upper limit.
+
+    >>> [round(float(place), 2) for place in _spread([0.95, 0.5, 0.52, 0.99], 0, 1)]
+    [0.92, 0.5, 0.58, 1.0]
+    """
+    least = min(0.08, 1 / max(1, len(places) - 1)) * (high - low)
+    order = np.argsort(places)
+    found = np.array(places, dtype=float)
+    for before, after in pairwise(order):
+        found[after] = max(found[after], found[before] + least)
+    ceiling = high
+    for number in order[::-1]:
+        found[number] = min(found[number], ceiling)
+        ceiling = found[number] - least
+    return found
 
 
 def draw_costs(
@@ -133,6 +154,8 @@ def draw_costs(
     title: str,
 ) -> Figure:
     """Draw the accuracy of networks against several measures of cost, one panel each.
+
+    The names are in a column to the right of all points, each tied to its own.
 
     Args:
         costs: for each measure, by its name, the cost of every network.
@@ -150,11 +173,16 @@ def draw_costs(
     for axis, (label, places) in zip(axes[0], costs.items(), strict=True):
         for name, place in places.items():
             axis.plot(place, accuracies[name], "o", color=colors[name])
-            style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 9}
-            spot = (place, accuracies[name])
-            axis.annotate(name.replace("_", " "), spot, (0, 7), color=colors[name], **style)
-        axis.set(xlabel=label, xlim=(0, 1.25 * max(places.values())))
+        longest = max(places.values())
+        axis.set(xlabel=label, xlim=(0, 1.75 * longest))
         axis.margins(y=0.15)
+        heights = _spread([accuracies[name] for name in places], *axis.get_ylim())
+        line: dict[str, Any] = {"arrowstyle": "-", "color": "#999999", "lw": 0.7, "shrinkB": 4}
+        style: dict[str, Any] = {"va": "center", "fontsize": 9}
+        style["arrowprops"] = {**line, "relpos": (0, 0.5)}
+        for (name, place), height in zip(places.items(), heights, strict=True):
+            spot, text = (place, accuracies[name]), (1.2 * longest, height)
+            axis.annotate(name.replace("_", " "), spot, text, color=colors[name], **style)
     axes[0, 0].set_ylabel("validation accuracy")
     axes[0, 0].yaxis.set_major_formatter("{x:.0%}")
     figure.suptitle(title)

@@ -27,7 +27,8 @@ from helpers import downloads
 from helpers.digests import code_digest
 from helpers.files import sha256_of
 from helpers.places import cache_folder
-from helpers.sources import DataError, DataSource, catalogue, entry
+from helpers.sources import DataError as DataError
+from helpers.sources import DataSource, catalogue, entry
 
 PROFILES = ("sample", "quick", "full")
 MIME_TYPE = "application/vnd.course.data+json"

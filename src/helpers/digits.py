@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.datasets import Arrays
-from helpers.sources import DataError
+from helpers.datasets import Arrays, DataError
 
 
 def prepare(source: Path) -> tuple[Arrays, dict[str, Any]]:
@@ -33,7 +32,7 @@ def prepare(source: Path) -> tuple[Arrays, dict[str, Any]]:
             }
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{source} is no archive of MNIST ({type(error).__name__}): get it again."
+            f"{source} is not an archive of MNIST ({type(error).__name__}): get it again."
         ) from error
     for part in ("train", "test"):
         arrays[f"{part}_x"] = arrays[f"{part}_x"][..., np.newaxis]

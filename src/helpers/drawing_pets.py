@@ -160,70 +160,52 @@ def cat_head(
     return parts
 
 
-def dog_head(
-    sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
-) -> dict[str, tuple[float, float]]:
-    """Draw a dog's head; the local positions of its parts, by name."""
-    parts = {}
-    chooser = rng.spawn(1)[0]
-    breadth, jaw = rng.uniform(0.78, 0.95), rng.uniform(0.88, 1.08)
-    outline = [(0, -0.86), (0.5, -0.78), (breadth, -0.2), (0.62, 0.5), (0.3, jaw)]
-    outline += [(-x, y) for x, y in outline[4:0:-1]]
-    eared = mix(coat, pick(rng, COATS), rng.choice([0.0, 0.8], p=[0.6, 0.4]))
-    ears = rng.choice(["floppy", "folded", "pricked"], p=[0.55, 0.2, 0.25])
-    length = rng.uniform(0.3, 0.75)
-
-    def draw_ear(side: int, width: float) -> None:
-        x = side * 0.62 * width + 0.1 * turn
-        if ears == "floppy":
-            ear = smooth(
-                [
-                    (x - side * 0.22, -0.78),
-                    (x + side * 0.2, -0.68),
-                    (x + side * 0.5, -0.1),
-                    (x + side * 0.42, length),
-                    (x + side * 0.14, length - 0.1),
-                    (x + side * 0.06, -0.2),
-                ]
-            )
-        elif ears == "folded":
-            ear = np.array(
-                [
-                    (x - side * 0.3, -0.74),
-                    (x + side * 0.1, -1.12),
-                    (x + side * 0.52, -0.5),
-                    (x + side * 0.2, -0.42),
-                ]
-            )
-        else:
-            ear = np.array(
-                [(x - side * 0.32, -0.66), (x + side * 0.12, -1.3), (x + side * 0.26, -0.3)]
-            )
-        if look.ears != "none":
-            sheet.fill(ear, shade(eared, 0.82))
-        parts[f"{'left' if side < 0 else 'right'} ear"] = tuple(ear.mean(0))
-
-    if ears != "floppy":
-        for side, width in sides(rng, turn):
-            draw_ear(side, width)
-    sheet.fill(smooth(outline), coat)
-    marks(sheet, rng, coat, (0.1 * turn, -0.5))
+def dog_ear(ears: str, side: int, x: float, length: float) -> np.ndarray:
+    """The corners of a dog's ear around `x`: float64 (n, 2); `length` is how far it hangs down."""
     if ears == "floppy":
-        for side, width in sides(rng, turn):
-            draw_ear(side, width)
-    worn = eye_colors(whose("dog", look.eyes, chooser), coat, chooser)
-    for side, width in sides(rng, turn):
-        x, y = side * 0.36 * width + 0.3 * turn, -0.2 + nod
-        around, iris = eye_colors("dog", coat, rng)
-        if look.eyes != "own":
-            around, iris = worn
-        if look.eyes != "none":
-            sheet.fill(ellipse(x, y, 0.165 * width, 0.15), around)
-            sheet.fill(ellipse(x, y, 0.13 * width, 0.125), iris)
-            sheet.fill(ellipse(x, y, 0.075, 0.085), (16, 14, 14))
-            sheet.fill(ellipse(x + 0.05, y - 0.05, 0.032, 0.032), (245, 245, 240))
-        parts[f"{'left' if side < 0 else 'right'} eye"] = (x, y)
-    x, y = 0.55 * turn, 0.26 + 1.4 * nod
+        return smooth(
+            [
+                (x - side * 0.22, -0.78),
+                (x + side * 0.2, -0.68),
+                (x + side * 0.5, -0.1),
+                (x + side * 0.42, length),
+                (x + side * 0.14, length - 0.1),
+                (x + side * 0.06, -0.2),
+            ]
+        )
+    if ears == "folded":
+        return np.array(
+            [
+                (x - side * 0.3, -0.74),
+                (x + side * 0.1, -1.12),
+                (x + side * 0.52, -0.5),
+                (x + side * 0.2, -0.42),
+            ]
+        )
+    return np.array([(x - side * 0.32, -0.66), (x + side * 0.12, -1.3), (x + side * 0.26, -0.3)])
+
+
+def dog_eye(
+    sheet: Sheet, middle: tuple[float, float], width: float, colors: tuple[Color, Color]
+) -> None:
+    """Draw a dog's eye in the colors of what surrounds its iris and of the iris."""
+    (x, y), (around, iris) = middle, colors
+    sheet.fill(ellipse(x, y, 0.165 * width, 0.15), around)
+    sheet.fill(ellipse(x, y, 0.13 * width, 0.125), iris)
+    sheet.fill(ellipse(x, y, 0.075, 0.085), (16, 14, 14))
+    sheet.fill(ellipse(x + 0.05, y - 0.05, 0.032, 0.032), (245, 245, 240))
+
+
+def dog_snout(
+    sheet: Sheet,
+    rng: np.random.Generator,
+    coat: Color,
+    middle: tuple[float, float],
+    look: Look,
+    chooser: np.random.Generator,
+) -> None:
+    """Draw a dog's snout around its nose at `middle`: tongue, muzzle, nose and mouth."""
+    x, y = middle
     light = mix(coat, (250, 245, 238), rng.uniform(0.15, 0.7))
     if rng.random() < 0.35 and look.tongue != "none":
         sheet.fill(
@@ -240,7 +222,44 @@ def dog_head(
     mouth = [(x - 0.26, y + 0.3), (x - 0.12, y + 0.39), (x, y + 0.32)]
     mouth += [(2 * x - u, v) for u, v in mouth[1::-1]]
     sheet.stroke(mouth, (50, 40, 40), 0.035)
-    parts["snout"] = (x, y)
+
+
+def dog_head(
+    sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
+) -> dict[str, tuple[float, float]]:
+    """Draw a dog's head; the local positions of its parts, by name."""
+    parts = {}
+    chooser = rng.spawn(1)[0]
+    breadth, jaw = rng.uniform(0.78, 0.95), rng.uniform(0.88, 1.08)
+    outline = [(0, -0.86), (0.5, -0.78), (breadth, -0.2), (0.62, 0.5), (0.3, jaw)]
+    outline += [(-x, y) for x, y in outline[4:0:-1]]
+    eared = mix(coat, pick(rng, COATS), rng.choice([0.0, 0.8], p=[0.6, 0.4]))
+    ears = rng.choice(["floppy", "folded", "pricked"], p=[0.55, 0.2, 0.25])
+    length = rng.uniform(0.3, 0.75)
+
+    def draw_ears() -> None:
+        for side, width in sides(rng, turn):
+            ear = dog_ear(ears, side, side * 0.62 * width + 0.1 * turn, length)
+            if look.ears != "none":
+                sheet.fill(ear, shade(eared, 0.82))
+            parts[f"{'left' if side < 0 else 'right'} ear"] = tuple(ear.mean(0))
+
+    # Floppy ears hang in front of the head, the others stand behind it.
+    if ears != "floppy":
+        draw_ears()
+    sheet.fill(smooth(outline), coat)
+    marks(sheet, rng, coat, (0.1 * turn, -0.5))
+    if ears == "floppy":
+        draw_ears()
+    worn = eye_colors(whose("dog", look.eyes, chooser), coat, chooser)
+    for side, width in sides(rng, turn):
+        x, y = side * 0.36 * width + 0.3 * turn, -0.2 + nod
+        own = eye_colors("dog", coat, rng)
+        if look.eyes != "none":
+            dog_eye(sheet, (x, y), width, own if look.eyes == "own" else worn)
+        parts[f"{'left' if side < 0 else 'right'} eye"] = (x, y)
+    parts["snout"] = (0.55 * turn, 0.26 + 1.4 * nod)
+    dog_snout(sheet, rng, coat, parts["snout"], look, chooser)
     return parts
 
 

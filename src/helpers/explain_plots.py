@@ -97,8 +97,8 @@ def feature_maps(
     figure, axes = plt.subplots(
         len(maps),
         2,
-        figsize=(9.6, len(maps) * (0.64 * rows + 0.3) + 0.6),
-        width_ratios=[1, 6],
+        figsize=(1.4 + 0.68 * columns, len(maps) * (0.64 * rows + 0.3) + 0.6),
+        width_ratios=[1.4, 0.68 * columns],
         squeeze=False,
         layout="constrained",
     )
@@ -200,13 +200,12 @@ def heat_maps(
                 axis.plot(
                     *points[name][number], "o", color="cyan", markersize=6, markeredgecolor="black"
                 )
-    figure.colorbar(
-        plt.cm.ScalarMappable(Normalize(0, 1), COLORS),
-        ax=axes,
-        label=f"share of the largest value of the {'picture' if common else 'map'}",
-        shrink=0.8,
-        aspect=30,
+    bar = figure.colorbar(
+        plt.cm.ScalarMappable(Normalize(0, 1), COLORS), ax=axes, shrink=0.8, aspect=30
     )
+    unit = "picture" if common else "map"
+    bar.set_label(f"share of the largest\nvalue of the {unit}", fontsize=9)
+    bar.ax.tick_params(labelsize=9)
     figure.suptitle(title)
     return figure
 

@@ -32,7 +32,7 @@ def playground(still: Figure, alt: str) -> None:
         still: the picture that stands in where scripts don't run; it is closed.
         alt: what the still picture shows.
     """
-    _show("playground", ("playground.js",), {}, still, alt)
+    show("playground", ("playground.js",), {}, still, alt)
 
 
 def digit_reader(
@@ -55,17 +55,20 @@ def digit_reader(
     """
     layers, weights = packed(networks)
     data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}
-    _show("digitReader", ("network.js", "digits.js"), data, still, alt)
+    show("digitReader", ("network.js", "digits.js"), data, still, alt)
     return {name: rounded(model) for name, model in networks.items()}
 
 
-def packed(networks: Mapping[str, Any]) -> tuple[dict[str, list[dict[str, Any]]], str]:
+def packed(
+    networks: Mapping[str, Any], largest: int = 127
+) -> tuple[dict[str, list[dict[str, Any]]], str]:
     """Describe networks for a live figure, with one byte per weight.
 
-    Each output of a layer has a factor of its own, so that its largest weight becomes 127.
+    Each output of a layer has a factor of its own, so that its largest weight becomes ``largest``.
 
     Args:
         networks: Keras models, each a plain stack of layers.
+        largest: 127, or less: fewer different values compress better.
 
     Returns:
         For each network the layers in order, and all weights as one compressed text.
@@ -81,45 +84,56 @@ def packed(networks: Mapping[str, Any]) -> tuple[dict[str, list[dict[str, Any]]]
     """
     parts: list[bytes] = []
     layers = {
-        name: [_described(layer, parts) for layer in model.layers]
+        name: [_described(layer, parts, largest) for layer in model.layers]
         for name, model in networks.items()
     }
-    return layers, _text(gzip.compress(b"".join(parts), 9, mtime=0))
+    return layers, compressed(b"".join(parts))
 
 
-def rounded(model: Any) -> Any:
+def compressed(content: bytes) -> str:
+    """Write bytes as a short text, which a browser can turn into the bytes again.
+
+    >>> gzip.decompress(base64.b64decode(compressed(b"aaaa")))
+    b'aaaa'
+    """
+    return _text(gzip.compress(content, 9, mtime=0))
+
+
+def rounded(model: Any, largest: int = 127) -> Any:
     """Copy a model, with the weights that a live figure computes with.
 
     Args:
-        model: a Keras model, a plain stack of layers.
+        model: a Keras model.
+        largest: as `packed` was told.
 
     Returns:
-        A model of the same layers whose kernels and tables have one of 255 values per output.
+        A model of the same layers whose kernels and tables have few different values per output,
+        255 for a ``largest`` of 127.
     """
     copied = keras.models.clone_model(model)
     copied.set_weights(model.get_weights())
     for layer in copied.layers:
         for name in ("kernel", "embeddings"):
             if hasattr(layer, name):
-                values, factors = _as_bytes(as_array(getattr(layer, name)))
+                values, factors = _as_bytes(as_array(getattr(layer, name)), largest)
                 getattr(layer, name).assign(values * factors)
     return copied
 
 
-def _as_bytes(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Round weights to whole numbers from -127 to 127, with one factor per output."""
+def _as_bytes(weights: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Round weights to whole numbers up to the largest, with one factor per output."""
     limits = np.abs(weights.reshape(-1, weights.shape[-1])).max(axis=0)
-    factors = (np.maximum(limits, 1e-30) / 127).astype("float32")
+    factors = (np.maximum(limits, 1e-30) / largest).astype("float32")
     return np.rint(weights / factors).astype("int8"), factors
 
 
-def _described(layer: Any, parts: list[bytes]) -> dict[str, Any]:
+def _described(layer: Any, parts: list[bytes], largest: int) -> dict[str, Any]:
     """Describe one layer, and append its weights to those of the layers before it."""
     kind = type(layer).__name__
     found: dict[str, Any] = {"kind": kind}
 
     def pack(name: str, weights: Any) -> None:
-        values, factors = _as_bytes(as_array(weights))
+        values, factors = _as_bytes(as_array(weights), largest)
         parts.append(values.tobytes())
         found.setdefault("packed", {})[name] = {
             "length": values.size,
@@ -163,20 +177,31 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _show(
-    function: str, scripts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
+def show(
+    function: str, parts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
 ) -> None:
-    """Put a live figure into the output of a cell, with its still picture inside and beside it."""
+    """Put a live figure into the output of a cell, with its still picture inside and beside it.
+
+    Args:
+        function: the name of the script's function that draws the figure.
+        parts: files of ``live_parts``, scripts and style sheets, besides those of every figure.
+        data: JSON-able, what the function is called with.
+        still: the picture that stands in where scripts don't run; it is closed.
+        alt: what the still picture shows.
+    """
     picture = _png(still)
-    code = "\n".join(_part(name) for name in ("common.js", *scripts))
+    code = "\n".join(_part(name) for name in ("common.js", *parts) if name.endswith(".js"))
+    style = "".join(_part(name) for name in ("style.css", *parts) if name.endswith(".css"))
+    # A text in the data must not end the script.
+    content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     roots = f"document.querySelectorAll('[data-live={function}]:not([data-ready])')"
     body = (
         f'<div class="course-live" data-live="{function}">\n'
-        f"<style>\n{_part('style.css')}</style>\n"
+        f"<style>\n{style}</style>\n"
         f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
         f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
         f"<script>\n(() => {{\n{code}\n"
-        f"const data = {json.dumps(data, separators=(',', ':'))};\n"
+        f"const data = {content};\n"
         f"for (const root of {roots}) {{\n"
         "  root.dataset.ready = true;\n  followTheme(root);\n"
         f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"

@@ -10,7 +10,9 @@ HISTORY = "application/vnd.course.history+json"
 PICTURES = ("image/svg+xml", "image/jpeg", "image/png")
 
 
-def put(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
+def put(
+    data: dict[str, Any], metadata: dict[str, Any] | None = None, *, changing: bool = False
+) -> DisplayHandle | None:
     """Show one output in several MIME types, of which every reader picks the best it can show.
 
     Outside a notebook its plain text is printed.
@@ -18,24 +20,16 @@ def put(data: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
     Args:
         data: content by MIME type; "text/plain" must be among them. Binary content is base64 text.
         metadata: by MIME type, such as the alt text of a picture.
+        changing: whether the output will be replaced later.
+
+    Returns:
+        In a notebook, a handle whose `update` replaces a changing output; otherwise None.
 
     >>> put({"text/html": "<b>seven</b>", "text/plain": "seven"})
     seven
     """
     if InteractiveShell.initialized():
-        display(data, metadata=metadata, raw=True)
-    else:
-        print(data["text/plain"])
-
-
-def put_changing(data: dict[str, Any], metadata: dict[str, Any]) -> DisplayHandle | None:
-    """Show an output like `put`, and return a handle whose `update` replaces it later.
-
-    >>> put_changing({"text/html": "<b>seven</b>", "text/plain": "seven"}, {})
-    seven
-    """
-    if InteractiveShell.initialized():
-        return display(data, metadata=metadata, raw=True, display_id=True)
+        return display(data, metadata=metadata, raw=True, display_id=changing or None)
     print(data["text/plain"])
     return None
 
@@ -52,9 +46,8 @@ class Line:
     """
 
     def __init__(self, text: str) -> None:
-        self._handle: DisplayHandle | None = None
-        if InteractiveShell.initialized():
-            self._handle = display({"text/plain": text}, raw=True, display_id=True)
+        shown = InteractiveShell.initialized()
+        self._handle = put({"text/plain": text}, changing=True) if shown else None
 
     def update(self, text: str) -> None:
         """Replace the line while the work goes on."""
@@ -66,4 +59,4 @@ class Line:
         if self._handle is not None:
             self._handle.update(data, raw=True)
         else:
-            print(data["text/plain"])
+            put(data)

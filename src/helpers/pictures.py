@@ -23,9 +23,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from helpers.datasets import Arrays
+from helpers.datasets import Arrays, DataError
 from helpers.drawing import CIFAR10_CLASSES
-from helpers.sources import DataError
 
 FORMATS = {
     ".jpg": "JPEG",
@@ -461,7 +460,7 @@ def prepare_cifar10(
 
     Raises:
         DataError: the archive is refused, damaged or lacks a class.
-        ValueError: `validation` is no multiple of ten from 10 on, or leaves a class without
+        ValueError: `validation` is not a multiple of ten from 10 on, or leaves a class without
             training pictures.
     """
     if validation < 10 or validation % 10:

@@ -129,7 +129,7 @@ def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
     encoded = {}
     for kind, options in (
         ("png", {"optimize": True}),
-        ("jpeg", {"quality": 88, "subsampling": 0, "optimize": True}),
+        ("jpeg", {"quality": 80, "optimize": True}),
     ):
         file = io.BytesIO()
         picture.save(file, kind, **options)
@@ -284,47 +284,4 @@ def learning_curves(
         ncols=2,
     )
     figure.suptitle(title)
-    return figure
-
-
-def confusion_matrix(
-    truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str], title: str
-) -> Figure:
-    """Draw how often each class was taken for each other.
-
-    Args:
-        truth: integer labels, shape (N,).
-        predicted: integer labels, shape (N,).
-        classes: name of each label.
-        title: of the figure.
-
-    Returns:
-        The figure; the diagonal holds the examples that were classified correctly.
-    """
-    number = len(classes)
-    counts = np.bincount(truth * number + predicted, minlength=number**2).reshape(number, number)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(3.5, 0.62 * number)
-    figure, axis = plt.subplots(figsize=(size + 0.8, size), layout="constrained")
-    picture = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(number):
-        for column in range(number):
-            if counts[row, column]:
-                axis.text(
-                    column,
-                    row,
-                    f"{counts[row, column]}",
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color="white" if share[row, column] > 0.5 else "black",
-                )
-    tilt: dict[str, Any] = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
-    axis.set_xticks(range(number), classes, **tilt)
-    axis.set_yticks(range(number), classes)
-    axis.set_xlabel("predicted class")
-    axis.set_ylabel("true class")
-    axis.set_title(title)
-    axis.grid(visible=False)
-    figure.colorbar(picture, ax=axis, label="share of the true class", shrink=0.8)
     return figure

@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from helpers.datasets import Arrays
-from helpers.sources import DataError
+from helpers.datasets import Arrays, DataError
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL = ("[padding]", "[unknown]")
@@ -211,16 +210,16 @@ def vocabulary_of(extra: Mapping[str, np.ndarray]) -> dict[str, int]:
     return {unpack(data, offsets, code): code for code in range(len(offsets) - 1)}
 
 
-def _files(source: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Yield (name, content) of every file that is named as a review; None when it is too large."""
+def _files(source: Path) -> Iterator[tuple[re.Match[str], bytes | None]]:
+    """Yield the matched name and content of every review's file; None when it is too large."""
     try:
         # Read as a stream and never extracted, so a hostile member name or link reaches nothing.
         with tarfile.open(source, "r|gz") as archive:
             for member in archive:
-                if member.isreg() and _MEMBER.fullmatch(member.name):
+                if member.isreg() and (name := _MEMBER.fullmatch(member.name)):
                     large = member.size > _LARGEST_FILE
                     file = None if large else archive.extractfile(member)
-                    yield member.name, None if file is None else file.read()
+                    yield name, None if file is None else file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(
             f"{source} cannot be read as a .tar.gz archive ({type(error).__name__}): get it again."
@@ -250,8 +249,8 @@ def prepare(source: Path, words: int = 10_000, length: int = 500) -> tuple[Array
     """
     reviews: dict[str, list[tuple[str, int, int, str]]] = {"train": [], "test": []}
     left_out: dict[str, str] = {}
-    for name, content in tqdm(_files(source), desc="reading reviews", unit=" files", leave=False):
-        part, label, _, stars = _MEMBER.findall(name)[0]
+    for match, content in tqdm(_files(source), desc="reading reviews", unit=" files", leave=False):
+        name, (part, label, _, stars) = match.string, match.groups()
         if content is None:
             left_out[name] = f"larger than {_LARGEST_FILE:,} bytes"
             continue

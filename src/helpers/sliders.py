@@ -40,7 +40,7 @@ def explore(draw: Callable[..., tuple[Figure, str]], **choices: Sequence[Any]) -
                 f"{list(choices.get(name, ()))}."
             )
     sliders = _sliders(start, choices) if LAB in os.environ else {}
-    handle = outputs.put_changing(*plots.drawn(*draw(**start)))
+    handle = outputs.put(*plots.drawn(*draw(**start)), changing=True)
 
     def redraw(_: Any) -> None:
         data, metadata = plots.drawn(*draw(**{name: each.value for name, each in sliders.items()}))
