@@ -16,6 +16,7 @@ import pytest
 from course.running.store import read_attempts
 from helpers.claims import NOT_REPRODUCED, Evidence, claims, judge
 from helpers.places import ROOT
+from tests.support import SMALLEST
 
 HIDE = """\
 import sys
@@ -57,6 +58,7 @@ def test_a_chapter_runs_on_jax_without_tensorflow(alone: dict[str, str], tmp_pat
     answer = subprocess.run(
         [
             *(sys.executable, "-m", "course", "run", "01", "--profile", "sample"),
+            *(word for name in SMALLEST for word in ("-p", f"{name}={SMALLEST[name]}")),
             *("--timeout", "600", "--jobs", "1", "--out", str(out)),
         ],
         env=alone,

@@ -30,7 +30,7 @@ from course.book import build, context
 from course.catalogue import chapters
 from helpers.places import ROOT
 from tests.browsing import AXE, PHONE, WIDE, complaints, needs_browser, sized, wait
-from tests.support import SLIDER
+from tests.support import SLIDER, SMALLEST
 
 MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "startup.js"
 MEGABYTE = 1_000_000
@@ -535,7 +535,7 @@ def wait_for_kernel(address: str) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """JupyterLab on chapter 01 set to sample data, chapter 02 as stored, and a page of prose."""
+    """JupyterLab on chapter 01 at its smallest, chapter 02 as stored, and a page of prose."""
     root = tmp_path / "checkout"
     for folder in ("src", "data"):
         skipped = shutil.ignore_patterns("__pycache__", "cache", "*.egg-info")
@@ -543,7 +543,8 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (root / "notebooks").mkdir()
     chapter = chapters()["01"]
     text = chapter.source.read_text(encoding="utf-8")
-    for name, value in {"profile": '"sample"', **chapter.changes["sample"]}.items():
+    smallest = {"profile": '"sample"', **chapter.changes["sample"], **SMALLEST}
+    for name, value in smallest.items():
         text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
         assert changed == 1, name
     (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")
