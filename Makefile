@@ -49,7 +49,7 @@ book-serve: book ## build the site and open it on this machine alone
 gpu: environment-gpu ## the whole course on this machine's GPU, compared with results/
 	.venv-gpu/bin/course gpu $(CHAPTERS) --profile $(or $(PROFILE),full) --seeds $(or $(SEEDS),1)
 
-canary: $(TOOLS) ## the course and its tests with the newest versions of everything
+canary: $(TOOLS) ## the course on TensorFlow and JAX, and its tests, all at their newest versions
 	.ci/canary
 
 lock: environment-dev ## renew the locks from pyproject.toml, then see that their wheels exist

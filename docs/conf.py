@@ -22,9 +22,9 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 myst_enable_extensions = ["dollarmath", "amsmath", "smartquotes"]
 myst_heading_anchors = 3
-mathjax_path = "mathjax/tex-chtml.js"
-# The menu of MathJax would load its explorer from files that are not shipped.
-mathjax3_config = {"options": {"enableMenu": False}}
+# MathJax in parts, because its ready-made bundle has a menu that is heavier than the rest.
+mathjax_path = "mathjax/startup.js"
+mathjax3_config = {"loader": {"load": ["input/tex", "output/chtml", "a11y/assistive-mml"]}}
 # Records and data hashes are outputs that only the tools of the course read.
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
@@ -41,7 +41,7 @@ html_favicon = "_static/favicon.svg"
 html_use_index = False
 html_domain_indices = False
 html_show_sphinx = False
-html_copy_source = True
+html_copy_source = False  # chapters are downloaded as notebooks
 html_context = {"default_mode": "auto"}
 repository = os.environ.get("GITHUB_REPOSITORY", "")
 html_theme_options = {

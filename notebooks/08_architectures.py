@@ -1264,9 +1264,12 @@ def called(model):
     x = fitted(model)[:4]
     outputs = as_array(model(x))
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=0.02)  # probabilities
-    began = time.perf_counter()
-    model(x[:1])
-    return tuple(outputs.shape), time.perf_counter() - began
+    passes = []
+    for _ in range(6):  # the first one warms up
+        began = time.perf_counter()
+        as_array(model(x[:1]))
+        passes.append(time.perf_counter() - began)
+    return tuple(outputs.shape), min(passes[1:])
 
 
 # %% tags=["measured"]

@@ -95,6 +95,15 @@ def toolkit():
 """
 
 
+# Two workers share the files, and these take longest: begun last, one would keep a worker waiting.
+LONGEST = ("test_exercises.py", "test_backends.py", "test_browser.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 class Little:
     """A checkout with one small chapter, for tests that run the real command line on it."""
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pydata_sphinx_theme
 import pytest
 import yaml
 
-from course.book import build, context, ledger, pages, readme
+from course.book import build, context, ledger, pages, readme, slim
 from course.catalogue import chapters
 from course.errors import CourseError
 from course.notebooks.digests import outputs_digest
@@ -57,7 +58,7 @@ def test_the_build_stops_at_a_record_changed_by_hand(stored: Little) -> None:
     nbformat.write(notebook, stored.notebook)
     for folder in ("docs", "node_modules/mathjax/es5"):
         (stored.root / folder).mkdir(parents=True)
-    (stored.root / "node_modules/mathjax/es5/tex-chtml.js").touch()
+    (stored.root / "node_modules/mathjax/es5/startup.js").touch()
     answer = stored.course("book", "build")
     assert answer.returncode == 2
     assert "little.test_accuracy" in answer.stderr
@@ -154,7 +155,8 @@ def test_the_page_of_kept_runs_repeats_each(read: context.Context) -> None:
 
 def test_texts_are_escaped_in_pages() -> None:
     assert str(pages.plain("a < b | `c` $d$")) == r"a &lt; b \| \`c\` \$d\$"
-    text = pages.render("launch.html.jinja", name="<b>", repository="", executed=True, runs=[])
+    nothing = {"folder": "", "repository": "", "executed": True, "runs": []}
+    text = pages.render("launch.html.jinja", name="<b>", **nothing)
     assert "<b>" not in text
 
 
@@ -207,6 +209,24 @@ def test_colab_notebooks_fetch_the_course_first(tmp_path: Path) -> None:
     assert Path(answer.stdout.strip()) == tmp_path / "convnet-course"
 
 
+def test_only_icons_that_are_used_stay_in_the_script_of_the_theme() -> None:
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme"
+    script = (theme / "static" / "scripts" / "fontawesome.js").read_text(encoding="utf-8")
+    kept = slim.kept_icons(script, {"github", "adjust", "sun"})
+    assert len(kept) < len(script) / 10
+    assert all(name in kept for name in ("github:[", '"circle-half-stroke":[', "sun:["))
+    assert '"think-peaks":[' in script
+    assert '"think-peaks":[' not in kept
+
+
+def test_helper_pages_are_those_of_modules_that_a_reader_meets() -> None:
+    made = pages.helper_pages()
+    assert {"index.md", "records.md", "training.md", "live.md", "exercises.md"} <= made.keys()
+    assert "answers_01.md" not in made
+    for name in made.keys() - {"index.md"}:
+        assert f"\n{name.removesuffix('.md')}\n" in made["index.md"]
+
+
 @pytest.mark.parametrize("repository", ["", "someone/course"])
 def test_buttons_appear_where_the_repository_is_known(
     repository: str, read: context.Context
@@ -214,7 +234,7 @@ def test_buttons_appear_where_the_repository_is_known(
     shown = pages.launch(read, "01", repository)
     assert ("mybinder.org/v2/gh/someone/course/HEAD" in shown) == bool(repository)
     assert ("github/someone/course/blob/colab/01_convnet_basics.ipynb" in shown) == bool(repository)
-    assert "_sources/01_convnet_basics.ipynb" in shown
+    assert "notebooks/01_convnet_basics.ipynb" in shown
     assert "Stored run" in shown
 
 

@@ -30,9 +30,9 @@ from course.book import build, context
 from course.catalogue import chapters
 from helpers.places import ROOT
 from tests.browsing import AXE, PHONE, WIDE, complaints, needs_browser, sized, wait
-from tests.support import SLIDER
+from tests.support import SLIDER, SMALLEST
 
-MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "tex-chtml.js"
+MATHJAX = ROOT / "node_modules" / "mathjax" / "es5" / "startup.js"
 MEGABYTE = 1_000_000
 
 
@@ -80,7 +80,7 @@ def pages(site: Path) -> dict[str, _Page]:
 
 def test_the_site_is_small(site: Path) -> None:
     files = [path for path in site.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 25 * MEGABYTE
+    assert sum(path.stat().st_size for path in files) < 15 * MEGABYTE
     assert not [path for path in files if path.suffix == ".map"]
     for path in (site / "_static").rglob("*.[cj]s*"):
         assert "sourceMappingURL" not in path.read_text("utf-8", errors="replace"), path
@@ -214,7 +214,7 @@ def test_every_page_loads_whole_and_fits_a_phone(
         browser.execute_cdp_cmd("Network.clearBrowserCache", {})
         browser.get(address + name)
         scrolled_through(browser)
-        assert 1000 < browser.execute_script(weight) < 3 * MEGABYTE, name
+        assert 1000 < browser.execute_script(weight) < 2.5 * MEGABYTE, name
         complaints(browser)
 
 
@@ -263,6 +263,32 @@ def test_maths_renders(address: str, pages: dict[str, _Page], site: Path, browse
         wait(lambda: browser.execute_script(SET), 20, f"maths on {name}")
         wrong = "return document.querySelectorAll('mjx-merror').length"
         assert browser.execute_script(wrong) == 0, name
+        silent = "return document.querySelectorAll('mjx-container:not(:has(math))').length"
+        assert browser.execute_script(silent) == 0, f"a screen reader misses maths on {name}"
+
+
+@needs_browser
+def test_every_icon_is_drawn(address: str, browser: Any) -> None:
+    sized(browser, WIDE)
+    for name in ("index.html", "02_cifar10.html", "helpers/records.html", "search.html"):
+        browser.get(address + name)
+        drawn = "return document.querySelectorAll('svg.svg-inline--fa path[d]').length"
+        wait(lambda: browser.execute_script(drawn) > 5, 10, f"the icons of {name}")  # noqa: B023
+        undrawn = (
+            "return [...document.querySelectorAll('i[class*=fa-], .svg-inline--fa:has(.missing)')]"
+            ".map(icon => icon.outerHTML)"
+        )
+        assert browser.execute_script(undrawn) == [], name
+
+
+def test_chapters_are_downloaded_without_outputs(site: Path) -> None:
+    for chapter in chapters().values():
+        page = (site / f"{chapter.name}.html").read_text(encoding="utf-8")
+        assert f'href="notebooks/{chapter.notebook.name}" download' in page
+        found = nbformat.read(site / "notebooks" / chapter.notebook.name, as_version=4)
+        stored = nbformat.read(chapter.notebook, as_version=4)
+        assert [cell.source for cell in found.cells] == [cell.source for cell in stored.cells]
+        assert not any(cell.get("outputs") for cell in found.cells)
 
 
 @needs_browser
@@ -509,7 +535,7 @@ def wait_for_kernel(address: str) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """JupyterLab on chapter 01 set to sample data, chapter 02 as stored, and a page of prose."""
+    """JupyterLab on chapter 01 at its smallest, chapter 02 as stored, and a page of prose."""
     root = tmp_path / "checkout"
     for folder in ("src", "data"):
         skipped = shutil.ignore_patterns("__pycache__", "cache", "*.egg-info")
@@ -517,7 +543,8 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     (root / "notebooks").mkdir()
     chapter = chapters()["01"]
     text = chapter.source.read_text(encoding="utf-8")
-    for name, value in {"profile": '"sample"', **chapter.changes["sample"]}.items():
+    smallest = {"profile": '"sample"', **chapter.changes["sample"], **SMALLEST}
+    for name, value in smallest.items():
         text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
         assert changed == 1, name
     (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")

@@ -1,7 +1,10 @@
 """Pairs of .py and .ipynb, what is checked in them, and numbers in prose: all in this process."""
 
+import base64
+import gzip
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +13,9 @@ import pytest
 from nbformat import NotebookNode
 
 from course import catalogue, cli, prose, results
+from course.book import context
 from course.errors import CourseError
-from course.notebooks import commands, living, pairing
+from course.notebooks import check, commands, living, pairing
 from course.notebooks.files import code_cells, read_notebook
 from helpers import places
 from helpers.records import MIME_TYPE
@@ -385,3 +389,38 @@ def test_whole_numbers_are_stored_as_jupyterlab_saves_them() -> None:
             for output in cell.outputs:
                 stored = json.dumps(output)
                 assert json.dumps(pairing.as_saved_by_a_browser(output)) == stored, chapter.number
+
+
+def test_live_weights_of_another_run_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, records = catalogue.chapters()["01"], living.read_records()
+    for path in (original.source, original.notebook, original.source.parent / "course.toml"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(catalogue, "NOTEBOOKS", tmp_path)
+    chapter = catalogue.chapters()["01"]
+
+    def refused() -> bool:
+        said = check.faults(chapter, records)
+        return any("changed by hand after the run" in fault for fault in said)
+
+    assert not refused()
+    notebook = read_notebook(chapter.notebook)
+    [output] = [
+        output
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if 'data-live="digitReader"' in output.get("data", {}).get("text/html", "")
+    ]
+    [weights] = re.findall(r'"packed":"([\w+/=]+)"', output.data["text/html"])
+    other = gzip.decompress(base64.b64decode(weights))[::-1]  # as many, of no network of this run
+    text = base64.b64encode(gzip.compress(other, 9, mtime=0)).decode()
+    output.data["text/html"] = output.data["text/html"].replace(weights, text)
+    nbformat.write(notebook, chapter.notebook)
+    assert refused()
+    pairing.sync_pair(chapter)
+    assert refused(), "`course sync` must not make them those of the run"
+    changed = context.Context(
+        (context.StoredChapter(chapter, read_notebook(chapter.notebook)),), ()
+    )
+    assert "changed by hand after the run" in "\n".join(context.record_faults(changed))

@@ -55,26 +55,17 @@ def review_reader(
     Raises:
         ValueError: a network has a layer of a kind that the figure cannot compute.
 
-    >>> import matplotlib.pyplot as plt
-    >>> from sklearn.feature_extraction.text import TfidfTransformer
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import FunctionTransformer
-    >>> counter = FunctionTransformer(lambda codes: (codes[..., None] == np.arange(4)).sum(axis=1))
-    >>> judge = make_pipeline(counter, TfidfTransformer(), LogisticRegression())
-    >>> codes, labels = np.array([[0, 2], [0, 3]]), np.array([1, 0])
-    >>> shown = review_reader(
-    ...     {"words": judge.fit(codes, labels)},
-    ...     {"[padding]": 0, "[unknown]": 1, "good": 2, "bad": 3},
-    ...     {"praise": "A good film."},
-    ...     plt.figure(),
-    ...     "A field to write a review in.",
-    ...     length=2,
-    ...     slots=8,
-    ... )
-    A field to write a review in.
-    >>> shown["words"].predict(codes).tolist()
-    [1, 0]
+    >>> from keras import Input, Model, layers
+    >>> from matplotlib.pyplot import figure
+    >>> codes = {"[padding]": 0, "[unknown]": 1, "a": 2, "good": 3, "film": 4}
+    >>> inputs = Input((4,))
+    >>> pairs = layers.Conv1D(3, 2, activation="relu")(layers.Embedding(5, 2)(inputs))
+    >>> net = Model(inputs, layers.Dense(1)(layers.GlobalMaxPooling1D()(pairs)))
+    >>> texts = {"good": "A good film."}
+    >>> copied = review_reader({"net": net}, codes, texts, figure(), "A table.", length=4, slots=8)
+    A table.
+    >>> copied["net"].count_params() == net.count_params()
+    True
     """
     shipped: dict[str, Any] = {}
     described: dict[str, Any] = {}

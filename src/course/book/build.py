@@ -2,7 +2,6 @@
 
 import copy
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,17 +10,15 @@ from shlex import quote
 
 import nbformat
 from nbformat import NotebookNode
-from PIL import Image
 
 from course import exercises, glossary, prose
-from course.book import pages
+from course.book import pages, slim
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
 from course.notebooks.files import without_outputs, write_notebook
 from course.results import RESULTS
 from helpers.places import ROOT
 
-PAGE_WIDTH = 860
 MARKER = ".course-book"  # in every folder that a build made, so that it may replace it
 PARTS = ("source", "html", "doctrees", "colab")
 
@@ -41,7 +38,7 @@ def build(out: Path) -> Path:
             changed by hand, or Sphinx warned.
     """
     mathjax = ROOT / "node_modules" / "mathjax" / "es5"
-    if not (mathjax / "tex-chtml.js").is_file():
+    if not (mathjax / "startup.js").is_file():
         raise CourseError("The book needs MathJax from npm: install npm and run `make book`.")
     claim_folder(out)
     context = read()
@@ -140,52 +137,23 @@ def _run_sphinx(out: Path) -> Path:
 
 
 def _finish(context: Context, site: Path, mathjax: Path) -> None:
-    """Bring MathJax, drop what no reader needs, and make pictures and pages smaller."""
-    target = site / "_static" / "mathjax"
-    (target / "output").mkdir(parents=True)
-    shutil.copy(mathjax / "tex-chtml.js", target)
-    shutil.copytree(mathjax / "output" / "chtml" / "fonts", target / "output" / "chtml" / "fonts")
-    for path in [*site.rglob("*.map"), site / ".buildinfo", site / "objects.inv"]:
-        path.unlink(missing_ok=True)
-    for path in (site / "_static").rglob("*.[cj]s*"):
-        _replace(path, r"(?://[#@] |/\*# )sourceMappingURL=\S+(?: ?\*/)?", "")
-    pictures = [path for path in (site / "_images").iterdir() if path.suffix in (".png", ".jpg")]
-    shown = [_shrink(path) for path in pictures]
-    changed = "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
+    """Bring MathJax and the notebooks to download, and mend and lighten what Sphinx wrote."""
+    slim.bring_mathjax(mathjax, site / "_static" / "mathjax")
+    slim.drop_unread(site)
+    renamed = slim.shrink_pictures(site / "_images")
     for path in site.rglob("*.html"):
-        _replace(path, rf"(_images/(?:{changed}))\.(?:png|jpg)", r"\1.webp")
+        slim.replace(path, rf"(_images/(?:{renamed}))\.(?:png|jpg)", r"\1.webp")
         # The theme names its arrows for nobody, and its search field otherwise than it reads.
-        _replace(path, r'<summary aria-label="Toggle hidden content">', "<summary>")
-        _replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
-        _replace(path, r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1")
-    for path in (site / "_sources").rglob("*.ipynb"):
-        nbformat.write(without_outputs(nbformat.read(path, as_version=4)), path)
+        slim.replace(path, r'<summary aria-label="Toggle hidden content">', "<summary>")
+        slim.replace(path, r"<summary><", '<summary aria-label="Show or hide the pages below"><')
+        named = r'(<button class="btn search-button-field[^>]*?) aria-label="Search"'
+        slim.replace(path, named, r"\1")
+    slim.drop_icons(site)
+    (site / pages.DOWNLOADS).mkdir()
     for stored in context.chapters:  # a reader downloads the chapter, not what Sphinx read
-        path = site / "_sources" / stored.chapter.notebook.name
+        path = site / pages.DOWNLOADS / stored.chapter.notebook.name
         nbformat.write(without_outputs(stored.notebook), path)
     (site / ".nojekyll").touch()
-
-
-def _shrink(path: Path) -> Path:
-    """Store a picture of the site as wide as a page and as WebP, where that is smaller."""
-    smaller = path.with_suffix(".webp")
-    with Image.open(path) as picture:
-        if getattr(picture, "is_animated", False):
-            return path
-        shown = picture.convert("RGB")
-        shown.thumbnail((PAGE_WIDTH, shown.height))
-        shown.save(smaller, quality=85)
-    unwanted = path if smaller.stat().st_size < path.stat().st_size else smaller
-    unwanted.unlink()
-    return smaller if unwanted is path else path
-
-
-def _replace(path: Path, pattern: str, by: str) -> None:
-    """Replace a pattern in a text file of the site, byte for byte elsewhere."""
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    changed = re.sub(pattern, by, text)
-    if changed != text:
-        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
 
 
 def colab_notebook(notebook: NotebookNode, repository: str) -> NotebookNode:

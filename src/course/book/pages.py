@@ -14,7 +14,9 @@ from markupsafe import Markup
 from course import glossary
 from course.book import curves, ledger
 from course.book.context import Context, Picture, StoredChapter, anchor
-from course.exercises import has_exercises
+from course.catalogue import chapters, source
+from course.exercises import has_exercises, solutions_source
+from course.notebooks.digests import imported_modules
 from course.results import KeptRun, changed
 from helpers.claims import sources
 from helpers.places import ROOT
@@ -22,6 +24,7 @@ from helpers.records import written
 from helpers.sources import catalogue
 
 FRONT = "the maps of Grad-CAM, occlusion"  # in the alt text of the picture at the front
+DOWNLOADS = "notebooks"  # the folder of the site with the notebooks that a reader downloads
 
 
 @functools.cache
@@ -117,6 +120,7 @@ def launch(context: Context, number: str, repository: str) -> str:
     return render(
         "launch.html.jinja",
         name=stored.chapter.name,
+        folder=DOWNLOADS,
         repository=repository,
         executed=stored.executed,
         runs=[run for run in runs if not run.named and run.backend == "tensorflow"],
@@ -261,8 +265,13 @@ def data_page(cards: list[str]) -> str:
 
 
 def helper_pages() -> dict[str, str]:
-    """Write one page per helper module, made from its docstrings, and their index."""
-    folder = ROOT / "src" / "helpers"
-    names = [path.stem for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+    """Write one page per helper module that chapters or exercises import, and their index."""
+    texts = [source(chapter) for chapter in chapters().values()]
+    texts += [
+        solutions_source(chapter).read_text(encoding="utf-8")
+        for chapter in chapters().values()
+        if has_exercises(chapter)
+    ]
+    names = [module.removeprefix("helpers.") for module in imported_modules(texts)]
     made = {f"{name}.md": render("helper.md.jinja", name=name) for name in names}
     return made | {"index.md": render("helpers.md.jinja", names=names)}

@@ -82,6 +82,16 @@ def _modules(names: Iterable[str]) -> set[str]:
     return found
 
 
+def imported_modules(sources: Iterable[str]) -> list[str]:
+    """Return the helper modules that some sources import themselves, by dotted name.
+
+    Args:
+        sources: the text of each code cell, or of a whole ``.py``.
+    """
+    found = set().union(*(_modules(_mentioned(text, "")[0]) for text in sources))
+    return sorted(found - {"helpers"})
+
+
 def helper_modules(sources: Iterable[str], data: Iterable[str]) -> dict[str, str]:
     """Return the helper modules that some sources use, directly or through one another.
 
