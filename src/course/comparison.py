@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Missing:
-    """A record that there was only before."""
+    """A record that only the earlier runs have."""
 
     group: str
     name: str

@@ -62,7 +62,7 @@ def _prepared_folders(pattern: str = "*-*-*") -> list[Path]:
 
 
 def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
-    """Delete prepared data of a chapter that were damaged on disk; they are prepared again.
+    """Delete prepared data of a chapter that were damaged on disk, so that they are prepared again.
 
     Args:
         chapter: the chapter.
@@ -95,7 +95,7 @@ def _faults(folder: Path) -> list[str]:
 
 
 def _named(names: list[str]) -> list[Source]:
-    """Return the sources of these names, or without any all data sets, and no weights."""
+    """Return the sources with these names, or all data sets (but no weights) if none is named."""
     return [source(name) for name in names] or list(catalogue().values())
 
 
@@ -116,7 +116,7 @@ def list_all() -> None:
 
 
 def get(names: list[str]) -> None:
-    """Fetch and prepare data sets, and fetch weights; all data sets where nothing is named.
+    """Fetch and prepare data sets, and fetch weights; all data sets if none is named.
 
     Args:
         names: keys in ``data/datasets.toml``.

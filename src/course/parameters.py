@@ -108,7 +108,7 @@ def check_value(parameter: Parameter, value: Any, where: str) -> None:
     """Refuse a value of the wrong type or out of range.
 
     Raises:
-        CourseError: naming the parameter, the value and the valid ones.
+        CourseError: the value is not valid; the message names the parameter and the valid values.
     """
     kind = TYPES[parameter.kind]
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -139,7 +139,7 @@ def read_photograph(path: Path) -> Image.Image:
 
 
 def photographs(folder: Path) -> list[Path]:
-    """Return the files of a folder that are pictures by name, sorted; sheets made here are none.
+    """Return the files of a folder that are pictures by name, sorted, except sheets made here.
 
     Raises:
         CourseError: there is no such folder, or there are no pictures in it.

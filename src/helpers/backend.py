@@ -101,7 +101,7 @@ def set_precision(precision: str) -> None:
             bfloat16 and keep their weights in float32.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the precision is neither "exact" nor "fast".
     """
     if precision not in ("exact", "fast"):
         raise ValueError(f'The precision is "exact" or "fast", and not "{precision}".')

@@ -232,6 +232,13 @@ def last_spatial_layer(model: Any) -> str:
 
     Raises:
         ValueError: the model has no convolution.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="edges")])
+    >>> model.add(layers.ReLU(name="positive"))
+    >>> model.add(layers.MaxPooling2D(name="smaller"))
+    >>> last_spatial_layer(model)
+    'positive'
     """
     known = spatial_layers(model)
     convolutions = {layer.name for layer in _flat_layers(model) if "Conv" in type(layer).__name__}

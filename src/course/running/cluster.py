@@ -275,7 +275,7 @@ def _check_versions(client: Any, able: list[str]) -> None:
     """Refuse workers with other packages or code.
 
     Raises:
-        CourseError: naming the worker and the difference.
+        CourseError: a worker differs; the message names it and the difference.
     """
     advice = "install the same commit and the same requirements.lock there."
     try:

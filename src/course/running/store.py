@@ -173,7 +173,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
         folder: of all runs, of one run, or of one attempt.
 
     Raises:
-        CourseError: there is none, or one of them cannot be read.
+        CourseError: there are no runs, or one of them cannot be read.
     """
     if (folder / "run.json").exists():
         newest = {folder.name: folder}

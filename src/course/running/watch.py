@@ -107,7 +107,7 @@ class _CardMeter:
 
 
 def _broken_limit(run: Run, held: int, limit: float) -> tuple[str, Failure] | None:
-    """Return the status and reason of a run that is beyond one of its limits."""
+    """Return the status and reason of a run that exceeds one of its limits."""
     room = run.budget.gpu_megabytes or math.inf
     if held > run.budget.megabytes * 1e6:
         text = f"{held / 1e6:,.0f} MB, and its budget is {run.budget.megabytes:,.0f} MB"
