@@ -994,8 +994,9 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # So there is more to it, and the crosses show that it isn't a blindness to order. Think of what
 # each has to learn. A counter has one weight per word or pair, and a weight can be learned from a
 # handful of reviews. The convnet first has to find out what 10,000 words mean,
-# 480,000<!-- imdb.textcnn.embedding --> numbers, from 25,000 reviews, before a phrase can mean anything to it. Kim's own best networks didn't learn their word vectors
-# from the reviews; they came from a hundred billion words of news. And in 2018 Jeremy Howard and
+# 480,000<!-- imdb.textcnn.embedding --> numbers, from 25,000 reviews, before
+# a phrase can mean anything to it. Kim's own best networks didn't learn their word vectors from the
+# reviews; they came from a hundred billion words of news. And in 2018 Jeremy Howard and
 # Sebastian Ruder reported about `95 %` on these reviews, with a network that had read Wikipedia
 # first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
 # with few examples is to have learned from many others.**
