@@ -988,7 +988,7 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # 88.5 %<!-- imdb.bag_of_words.brief.test_accuracy -->, no longer clearly more than the
 # textCNN.<!-- imdb.bag_of_words.brief.against_textcnn < 2 --> So its small lead came from the
 # words that the networks never saw. The counter of pairs stays
-# 7.0<!-- imdb.bag_of_pairs.brief.against_textcnn --> standard deviations
+# 9.7<!-- imdb.bag_of_pairs.brief.against_textcnn --> standard deviations
 # ahead.<!-- imdb.bag_of_pairs.brief.against_textcnn > 4 -->
 #
 # So there is more to it, and the crosses show that it isn't a blindness to order. Think of what
@@ -1001,8 +1001,8 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
 # with few examples is to have learned from many others.**
 #
-# **And the GRU?** An epoch takes it 26 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
-# 24 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
+# **And the GRU?** An epoch takes it 25 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
+# 18 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
 # often.<!-- imdb.recurrent.epoch_seconds > imdb.textcnn.epoch_seconds --> In accuracy the two are
 # 1.0<!-- abs(imdb.textcnn.against_recurrent) --> standard deviation apart, which may well be
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
@@ -1382,13 +1382,13 @@ for name, copied in reader.items():
     record(f"imdb.reader.{slugs[name]}.largest_gap", gap, "fraction")
 
 # %% [markdown]
-# Of a million slots, 25,000<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs*
+# Of a million slots, 14,818<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs*
 # and the textCNN give the same answer as the originals to
-# 99.9 %<!-- imdb.reader.bag_of_words.same_answers -->,
-# 98.5 %<!-- imdb.reader.bag_of_pairs.same_answers --> and
-# 99.5 %<!-- imdb.reader.textcnn.same_answers --> of the test reviews. On our six sentences no
+# 100.0 %<!-- imdb.reader.bag_of_words.same_answers -->,
+# 98.9 %<!-- imdb.reader.bag_of_pairs.same_answers --> and
+# 99.9 %<!-- imdb.reader.textcnn.same_answers --> of the test reviews. On our six sentences no
 # probability moves by more than
-# 1.0 points<!-- max(imdb.reader.bag_of_words.largest_gap, imdb.reader.bag_of_pairs.largest_gap,
+# 8.3 points<!-- max(imdb.reader.bag_of_words.largest_gap, imdb.reader.bag_of_pairs.largest_gap,
 # imdb.reader.textcnn.largest_gap) -->.
 
 # %% [markdown]
