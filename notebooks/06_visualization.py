@@ -1206,7 +1206,7 @@ plots.show(
 # A single gray level changes 96.9 %<!-- adversarial.everywhere.levels_1 --> of the answers, and
 # two change 100.0 %<!-- adversarial.everywhere.levels_2 -->. It isn't that any noise would do:
 # where a coin decides for each value whether it goes up or down, even four levels change only
-# 0.0 %<!-- adversarial.random.levels_4 -->.<!-- adversarial.random.levels_4 < 0.3 *
+# 28.1 %<!-- adversarial.random.levels_4 -->.<!-- adversarial.random.levels_4 < 0.3 *
 # adversarial.everywhere.levels_1 --> Now restrict the change to one half
 # of the pixels. In the hotter half one level changes 96.9 %<!-- adversarial.hotter.levels_1
 # -->, in the *colder* half, where the map says that nothing is to be seen, still 75.0 %<!--
@@ -1503,7 +1503,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The 12<!-- visualization.patterns.made --> patterns were made without choosing, and 12<!--
+# The 6<!-- visualization.patterns.made --> patterns were made without choosing, and 6<!--
 # visualization.patterns.raised --> of them excite their channel more than the gray that they
 # started from. Compare each pattern with its photographs. In the shallow layer a channel that
 # likes horizontal lines finds them in edges of any kind. In the middle layer, channel 1 likes
