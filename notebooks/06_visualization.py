@@ -690,7 +690,7 @@ mistaken = np.flatnonzero(wrong)[:4]
 seen, titles = photo_images[mistaken], []
 for i in mistaken:
     names = class_names[best[i]], class_names[best_right[i]]
-    titles.append("predicted {}\nbest right {}".format(*names))
+    titles.append("predicted:\n{}\nbest right:\n{}".format(*names))
 figure = explain_plots.heat_maps(
     seen,
     {
@@ -700,7 +700,7 @@ figure = explain_plots.heat_maps(
     titles,
     f"Wrong answers ({photos.label})",
     common=True,
-    scale=0.95,
+    scale=1.15,
 )
 plots.show(
     figure,
@@ -796,7 +796,8 @@ record("gradcam.both.right_half.halfway", np.mean(halfway), "fraction")
 # %% tags=["measured", "hide-input"]
 titles = []
 for cat, dog in zip(asked[0][:4], asked[1][:4], strict=True):
-    titles.append(f"{class_names[cat]}\n{class_names[dog]}")
+    names = [class_names[each].replace(" ", "\n", 1) for each in (cat, dog)]
+    titles.append("\n".join(names))
 last_layer = explain_models.last_spatial_layer(large)
 layers_offered = list(dict.fromkeys([*entry.activations, last_layer]))
 
