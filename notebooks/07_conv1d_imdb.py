@@ -981,7 +981,7 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
     ratio = in_standard_deviations(brief_right, right["textCNN"])
     record(f"imdb.{slugs[name]}.brief.test_accuracy", brief_right.mean(), "fraction")
     record(f"imdb.{slugs[name]}.brief.against_textcnn", ratio)
-    print(f"{name}, last {read_words} words: {brief_right.mean():.1%}, {ratio:+.1f} apart")
+    print(f"{name}, {read_words} words: {brief_right.mean():.1%}, {ratio:+.1f} apart")
 
 # %% [markdown]
 # With the same 300 words the counter of words gets
@@ -1319,21 +1319,24 @@ for chosen in np.argsort(-wrong_by)[:2]:
 # the words, pairs and windows that added most, and show you where they are.
 
 # %% tags=["measured", "hide-input"]
-text = "The film is not bad at all."
-[row], written = encode([text]), text.rstrip(".").split()
-of_words = np.pad(word_parts(row)[0], (len(row), 0))[-len(row) :]
-parts = np.stack([pair_parts(row), of_words])[:, -len(written) :]
-figure, axis = plt.subplots(figsize=(6.8, 1.7), layout="constrained")
-scale = np.abs(parts).max(axis=1, keepdims=True)
-axis.imshow(parts / scale, cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
-for (place, column), value in np.ndenumerate(parts):
-    axis.text(column, place, f"{value:+.2f}", ha="center", va="center", color="black")
-axis.set_yticks((0, 1), ("pairs", "textCNN"))
-axis.set_xticks(range(len(written)), written)
-axis.xaxis.tick_top()
-axis.grid(False)
-figure.suptitle("What each word adds to the verdicts of two judges")
-still = figure
+
+
+def still_picture(text):
+    [row], written = encode([text]), text.rstrip(".").split()
+    of_words = np.pad(word_parts(row)[0], (len(row), 0))[-len(row) :]
+    parts = np.stack([pair_parts(row), of_words])[:, -len(written) :]
+    figure, axis = plt.subplots(figsize=(6.8, 1.7), layout="constrained")
+    scale = np.abs(parts).max(axis=1, keepdims=True)
+    axis.imshow(parts / scale, cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
+    for (place, column), value in np.ndenumerate(parts):
+        axis.text(column, place, f"{value:+.2f}", ha="center", va="center")
+    axis.set_yticks((0, 1), ("pairs", "textCNN"))
+    axis.set_xticks(range(len(written)), written)
+    axis.xaxis.tick_top()
+    axis.grid(False)
+    figure.suptitle("What each word adds to the verdicts of two judges")
+    return figure
+
 
 # %% tags=["measured"]
 worst = reviews.text_of(imdb.extra, "test", int(wrong_by.argmax()))
@@ -1349,7 +1352,7 @@ reader = live_reviews.review_reader(
     {name: judges[name] for name in ("words", "pairs", "textCNN")},
     vocabulary,
     examples,
-    still,
+    still_picture(examples["not bad at all"]),
     "What each word of 'The film is not bad at all' adds to the verdicts of pairs and "
     "of the textCNN, in numbers and colors. Where scripts run, you can type a review.",
     length=length,
