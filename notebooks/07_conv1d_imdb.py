@@ -1318,9 +1318,8 @@ for chosen in np.argsort(-wrong_by)[:2]:
 # browser while you type, and split each verdict as we just did. The buttons below a text name
 # the words, pairs and windows that added most, and show you where they are.
 
+
 # %% tags=["measured", "hide-input"]
-
-
 def still_picture(text):
     [row], written = encode([text]), text.rstrip(".").split()
     of_words = np.pad(word_parts(row)[0], (len(row), 0))[-len(row) :]
