@@ -624,10 +624,9 @@ axis.set_title(f"Who points at the animal? ({honest_data.label})")
 figure.legend(loc="outside lower center", ncols=2)
 plots.show(
     figure,
-    "Hit rates of seven pointers. Over all drawings the center and the best fixed pixel "
-    "come close to the maps, while another drawing's map, random weights and a random "
-    "pixel stay far below; where the center is not on the animal, all five fall far "
-    "behind.",
+    "Hit rates of seven pointers. Over all drawings the center and the best fixed "
+    "pixel come close to the maps, and the other three blind ones stay far below; "
+    "where the center is not on the animal, all five blind ones fall far behind.",
 )
 
 # %% [markdown]
@@ -653,11 +652,11 @@ plots.show(
 #
 # Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over
 # all drawings, although they know nothing. Some of that is mere luck: the animal covers
-# 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at random
-# hits it that often.<!-- gradcam.pointing_game.random_pixel < gradcam.pointing_game.random_weights
-# --> The rest may come from edges and contrast, to which even random filters react and of which an
-# animal has plenty. That is why a map must also be
-# compared with that of an untrained network before it is called an explanation.
+# 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at
+# random hits it that often.<!-- gradcam.pointing_game.random_pixel <
+# gradcam.pointing_game.random_weights --> The rest may come from edges and contrast, to which even
+# random filters react and of which an animal has plenty. That is why a map must also be compared
+# with that of an untrained network before it is called an explanation.
 #
 # ## Photographs: nobody knows the truth
 #
@@ -691,7 +690,7 @@ mistaken = np.flatnonzero(wrong)[:4]
 seen, titles = photo_images[mistaken], []
 for i in mistaken:
     names = class_names[best[i]], class_names[best_right[i]]
-    titles.append("predicted {}\nbest right {}".format(*names))
+    titles.append("predicted:\n{}\nbest right:\n{}".format(*names))
 figure = explain_plots.heat_maps(
     seen,
     {
@@ -701,7 +700,7 @@ figure = explain_plots.heat_maps(
     titles,
     f"Wrong answers ({photos.label})",
     common=True,
-    scale=0.95,
+    scale=1.15,
 )
 plots.show(
     figure,
@@ -797,7 +796,8 @@ record("gradcam.both.right_half.halfway", np.mean(halfway), "fraction")
 # %% tags=["measured", "hide-input"]
 titles = []
 for cat, dog in zip(asked[0][:4], asked[1][:4], strict=True):
-    titles.append(f"{class_names[cat]}\n{class_names[dog]}")
+    names = [class_names[each].replace(" ", "\n", 1) for each in (cat, dog)]
+    titles.append("\n".join(names))
 last_layer = explain_models.last_spatial_layer(large)
 layers_offered = list(dict.fromkeys([*entry.activations, last_layer]))
 
@@ -1207,7 +1207,7 @@ plots.show(
 # A single gray level changes 96.9 %<!-- adversarial.everywhere.levels_1 --> of the answers, and
 # two change 100.0 %<!-- adversarial.everywhere.levels_2 -->. It isn't that any noise would do:
 # where a coin decides for each value whether it goes up or down, even four levels change only
-# 0.0 %<!-- adversarial.random.levels_4 -->.<!-- adversarial.random.levels_4 < 0.3 *
+# 28.1 %<!-- adversarial.random.levels_4 -->.<!-- adversarial.random.levels_4 < 0.3 *
 # adversarial.everywhere.levels_1 --> Now restrict the change to one half
 # of the pixels. In the hotter half one level changes 96.9 %<!-- adversarial.hotter.levels_1
 # -->, in the *colder* half, where the map says that nothing is to be seen, still 75.0 %<!--
@@ -1504,7 +1504,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The 12<!-- visualization.patterns.made --> patterns were made without choosing, and 12<!--
+# The 6<!-- visualization.patterns.made --> patterns were made without choosing, and 6<!--
 # visualization.patterns.raised --> of them excite their channel more than the gray that they
 # started from. Compare each pattern with its photographs. In the shallow layer a channel that
 # likes horizontal lines finds them in edges of any kind. In the middle layer, channel 1 likes

@@ -33,7 +33,10 @@ Here = Callable[..., Answer]
         (["run", "--resource", "GPU=1"], "--resource is for workers: add --scheduler."),
         (["run", "--resource", "GPU"], 'expected NAME=NUMBER, such as GPU=1, not "GPU"'),
         (["run", "--store", "--jobs", "2"], "--store runs one chapter at a time"),
-        (["run", "--store", "-p", "steps=2"], "--store keeps outputs of the notebooks' defaults"),
+        (
+            ["run", "--store", "-p", "steps=2"],
+            "--store keeps the outputs of the notebooks' defaults",
+        ),
         (["run", "--copy-to", "copies"], "unrecognized arguments: --copy-to"),
         (["run", "--yes"], "unrecognized arguments: --yes"),
         (["run", "-p", "epoch=3"], 'has no parameter "epoch"; it has profile (sample or quick'),
@@ -127,7 +130,7 @@ def test_bad_parameters_are_one_sentence(
     ("before", "after", "sentence"),
     [
         ('notebook = "01_little"\n', "", "chapter 01: notebook is missing or isn't of type str"),
-        ("budget.quick = {seconds = 30, ", "budget.quick = {", "budget.quick does not give seco"),
+        ("budget.quick = {seconds = 30, ", "budget.quick = {", "budget.quick must give seconds"),
         ("data = []", "data = 3", "chapter 01: data is missing or isn't of type list"),
         ("chapters.01", "chapters.one", "chapter one: its number must consist of digits"),
         (TABLE, "chapters = 3", "has no chapters: begin each with"),
@@ -155,7 +158,7 @@ def test_a_folder_of_an_older_format_is_refused(little: Little, here: Here) -> N
     (old / "run.json").write_text('{"status": "succeeded"}', encoding="utf-8")
     answer = here("run", "--profile", "sample")
     assert answer.returncode == 2
-    assert "runs holds runs in format 1, and this course writes format 2: move" in answer.stderr
+    assert "runs holds runs in format 1, but this course writes format 2: move" in answer.stderr
     assert [path.name for path in (little.root / "runs").iterdir()] == ["sample"]
 
 

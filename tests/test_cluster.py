@@ -94,7 +94,7 @@ def test_a_batch_survives_a_killed_worker(workers: Workers, little: Little) -> N
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "lost: Lost: " in errors
-    assert "once more, into a new attempt" in errors
+    assert "trying again, as a new attempt" in errors
     found = statuses(little)
     assert sorted(found.values()) == ["lost", "succeeded", "succeeded", "succeeded"]
     [lost] = [name for name, status in found.items() if status == "lost"]

@@ -569,7 +569,7 @@ def test_verify_finds_a_changed_bit(
     array.write_bytes(content)
     status, _, errors = course("verify")
     assert status == 2
-    assert "train_x.npy does not have its SHA-256" in errors
+    assert "train_x.npy doesn't match its SHA-256" in errors
 
 
 def test_verify_finds_a_damaged_download_and_data_out_of_date(
@@ -596,7 +596,7 @@ def test_damaged_data_of_a_chapter_are_discarded_and_prepared_again(
     array = folder / "test_x.npy"
     array.write_bytes(array.read_bytes()[:-1] + b"?")
     [said] = data.discard_damaged(chapter, "quick")
-    assert said.endswith("were damaged: test_x.npy does not have its SHA-256")
+    assert said.endswith("were damaged: test_x.npy doesn't match its SHA-256")
     assert not folder.exists()
     assert data.hashes(chapter) == before
 

@@ -73,7 +73,7 @@ def test_the_animal_differs_from_what_is_behind_it(pets):
     assert np.median(np.abs(inside - outside).max(1)) > 15
 
 
-def test_pictures_vary_and_colour_does_not_give_the_class_away(pets):
+def test_pictures_vary_and_color_does_not_give_the_class_away(pets):
     x, y = pets[0]["train_x"].astype(float), pets[0]["train_y"]
     assert np.abs(x[0::2] - x[1::2]).mean() > 25
     brightness = x.mean(axis=(1, 2))

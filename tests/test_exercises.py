@@ -130,7 +130,7 @@ def test_a_changed_question_makes_both_notebooks_stale_until_they_are_made_again
 def test_changed_code_needs_another_run(copied: Chapter) -> None:
     edit(copied, "valid = (224 - 7)", "valid = (225 - 7)")
     exercises.sync(copied)
-    assert any("belong to other code" in fault for fault in exercises.faults(copied))
+    assert any("made by different code" in fault for fault in exercises.faults(copied))
 
 
 def test_a_solution_that_fails_its_own_check_is_named(copied: Chapter) -> None:

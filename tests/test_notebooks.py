@@ -152,7 +152,7 @@ def test_a_run_of_other_source_is_not_stored(stored: Pair) -> None:
         (lambda nb: nb.cells[0].update(source="# Another title"), "cell 0 differs"),
         (lambda nb: nb.cells.pop(), "cell 5 isn't in notebooks/01_little.ipynb"),
         (lambda nb: nb.cells[3].outputs[0].update(text="a third is 0.334\n"), "changed by hand"),
-        (lambda nb: nb.cells[3].update(source="1 + 1"), "belong to other code"),
+        (lambda nb: nb.cells[3].update(source="1 + 1"), "made by different code"),
         (lambda nb: nb.cells[-1].update(source="%time"), 'the line "%time" of a code cell'),
         (lambda nb: nb.cells[0].metadata.update(collapsed=True), "its metadata has collapsed"),
         (lambda nb: nb.cells[2].metadata.pop("jupyter"), "cell 2 differs"),

@@ -231,10 +231,10 @@ def test_a_sheet_replaces_an_earlier_sheet_and_nothing_else(
     before = (folder / "a.png").read_bytes()
     answer = course(model, folder, "--sheet", folder / "a.png")
     assert answer.returncode == 2
-    assert "a.png exists and is no contact sheet of this command" in answer.stderr
+    assert "a.png exists and isn't a contact sheet made by this command" in answer.stderr
     assert (folder / "a.png").read_bytes() == before
     for wrong, sentence in (
-        ("sheet.jpg", "The contact sheet is a PNG file: end sheet.jpg in .png."),
+        ("sheet.jpg", "The contact sheet must be a PNG file: end the name sheet.jpg in .png."),
         (Path("nowhere") / "sheet.png", "There is no folder nowhere for the contact sheet."),
     ):
         answer = course(model, folder, "--sheet", wrong)

@@ -180,7 +180,7 @@ def test_parameters_are_the_published_ones(random_bases):
     assert pretrained.load("mobilenet", 160, weights="random").output_shape == (None, 5, 5, 1024)
 
 
-def test_the_converted_weights_recognise_a_photograph(own_cache):
+def test_the_converted_weights_recognize_a_photograph(own_cache):
     model = pretrained.load("efficientnet_lite0", 224, top=True)
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
         picture = np.asarray(Image.open(file).convert("RGB").resize((224, 224)))

@@ -241,6 +241,46 @@ def test_only_one_module_knows_the_backend() -> None:
                 assert 'backend() == "tensorflow"' in cell.source, (path, cell.source)
 
 
+def used_helpers(text: str) -> set[tuple[str, str]]:
+    """The names that a notebook takes from the modules of helpers, each with its module."""
+    tree = ast.parse(text)
+    modules, used = {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "helpers":
+            modules |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers."):
+            used |= {(str(node.module).removeprefix("helpers."), each.name) for each in node.names}
+        elif isinstance(node, ast.Import):
+            # The forms above say at a glance where a name comes from.
+            assert not any(alias.name.startswith("helpers") for alias in node.names)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in modules:
+                used.add((modules[name], attribute))
+    return used
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_every_helper_of_a_chapter_has_an_example(number: str) -> None:
+    """Functions and classes; constants are in capitals."""
+    chapter = chapters()[number]
+    solutions = ROOT / "notebooks" / "solutions" / chapter.source.name
+    texts = [path.read_text(encoding="utf-8") for path in (chapter.source, solutions)]
+    used = set.union(*map(used_helpers, texts))
+    assert used
+    without = []
+    for module, name in sorted(each for each in used if not each[1].isupper()):
+        path = ROOT / "src" / "helpers" / f"{module}.py"
+        [found] = [
+            node
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
+        ]
+        if ">>> " not in (ast.get_docstring(found) or ""):
+            without.append(f"{module}.{name}")
+    assert not without
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflows_have_no_known_security_fault(path: Path) -> None:
     zizmor = Path(sys.executable).parent / "zizmor"

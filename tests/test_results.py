@@ -47,7 +47,7 @@ def test_a_kept_run_is_a_complete_account(stored: Little, monkeypatch: pytest.Mo
 
 
 def test_a_run_without_the_digest_of_its_helpers_is_not_kept() -> None:
-    with pytest.raises(CourseError, match="doesn't say with which helpers"):
+    with pytest.raises(CourseError, match="doesn't say which helpers"):
         keeping.account({"chapter": "01"}, nbformat.v4.new_notebook(), "")
 
 

@@ -176,7 +176,7 @@ def test_lack_of_memory_is_said(little: Little, small_memory: Path) -> None:
     )
     assert answer.returncode == 1
     assert "killed in cell 5: SIGKILL" in answer.stderr
-    assert "likely out of memory" in answer.stderr
+    assert "probably ran out of memory" in answer.stderr
     assert not kernels_of(little)
 
 
@@ -355,4 +355,4 @@ def test_a_system_without_posix_calls_can_run(little: Little) -> None:
     little.write(CHAPTER.replace('print("the end")', "import os\nos._exit(3)"))
     answer = little.course("run", "--profile", "sample")
     assert answer.returncode == 1
-    assert "killed in cell 5: an unknown end" in answer.stderr
+    assert "killed in cell 5: unknown cause" in answer.stderr

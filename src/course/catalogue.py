@@ -115,14 +115,14 @@ def _fault(number: str, table: Any) -> str:
         if not isinstance(budget, dict) or not all(
             isinstance(budget.get(key), int | float) for key in ("seconds", "megabytes")
         ):
-            return f"budget.{profile} does not give seconds and megabytes"
+            return f"budget.{profile} must give seconds and megabytes"
         if extra := budget.keys() - {"seconds", "megabytes", "gpu_megabytes"}:
             return f"budget.{profile} has an unknown key {min(extra)}"
     return ""
 
 
 def find(wanted: list[str]) -> list[Chapter]:
-    """The chapters asked for by number or notebook name; all where none is named.
+    """Return the chapters with these numbers or notebook names, or all if none is named.
 
     Raises:
         CourseError: one of them does not exist.
@@ -146,10 +146,10 @@ _CELL = re.compile(r"^# %%.*$", re.MULTILINE)
 
 
 def parameters(chapter: Chapter) -> dict[str, Parameter]:
-    """The parameters of a chapter, from its notebook's cell tagged ``parameters``.
+    """Read the parameters of a chapter from its notebook's cell tagged ``parameters``.
 
     Raises:
-        CourseError: the notebook is missing or has not exactly one such cell.
+        CourseError: the notebook is missing, or doesn't have exactly one such cell.
     """
     where = f"notebooks/{chapter.source.name}"
     # A plan reads every chapter, and Jupytext takes a hundred times as long as this.
@@ -162,7 +162,7 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
         if re.search(r'tags=\[[^\]]*"parameters"', mark[0])
     ]
     if len(tagged) != 1:
-        raise CourseError(f"{where} must have one cell tagged parameters, and has {len(tagged)}.")
+        raise CourseError(f"{where} must have one cell tagged parameters, but has {len(tagged)}.")
     found = parse_parameters(tagged[0], where)
     if "seed" not in found:
         raise CourseError(f"{where}: the parameters cell has no seed.")
@@ -170,10 +170,10 @@ def parameters(chapter: Chapter) -> dict[str, Parameter]:
 
 
 def source(chapter: Chapter) -> str:
-    """The text of a chapter's ``.py``.
+    """Read a chapter's ``.py``.
 
     Raises:
-        CourseError: it cannot be read, or is no Python.
+        CourseError: it cannot be read, or isn't valid Python.
     """
     where = f"notebooks/{chapter.source.name}"
     try:
@@ -184,14 +184,15 @@ def source(chapter: Chapter) -> str:
         ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise CourseError(
-            f"{where} is no Python: {error}; magics and shell lines cannot stand in a chapter."
+            f"{where} isn't valid Python: {error}; chapters cannot contain magics or shell "
+            "commands."
         ) from error
     return text
 
 
 @functools.cache
 def defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters of a chapter: its notebook's defaults, and what a profile makes of them.
+    """Return a chapter's parameters: the notebook's defaults, and what a profile makes of them.
 
     Raises:
         CourseError: the notebook's or the profile's parameters are not valid.
@@ -202,7 +203,7 @@ def defaults(number: str, profile: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
-    """The parameters that a profile changes.
+    """Return the parameters that a profile changes.
 
     Args:
         chapter: the chapter.
@@ -229,11 +230,11 @@ def settings(chapter: Chapter, profile: str) -> dict[str, Any]:
 
 
 def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
-    """The values of each parameter that the command line asks for.
+    """Return the values of each parameter that the command line asks for.
 
     Args:
         chapter: the chapter.
-        asked: ``NAME=VALUE`` each, or ``NAME=VALUE,VALUE`` for one run a value.
+        asked: ``NAME=VALUE`` each, or ``NAME=VALUE,VALUE`` for one run per value.
 
     Raises:
         CourseError: a name or a value is not valid for this chapter.
@@ -244,7 +245,7 @@ def asked_values(chapter: Chapter, asked: list[str]) -> dict[str, list[Any]]:
     for text in asked:
         name, equals, values = text.partition("=")
         if not equals:
-            raise CourseError(f'"{text}" is no parameter: write NAME=VALUE, such as epochs=3.')
+            raise CourseError(f'Expected NAME=VALUE, such as epochs=3, not "{text}".')
         if name == "profile":
             raise CourseError("Choose the profile with --profile, not with -p profile=.")
         if name not in known:

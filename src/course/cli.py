@@ -56,7 +56,7 @@ def _add_regression(commands: Subcommands) -> None:
         "--minutes",
         type=running.positive,
         metavar="N",
-        help="start no chapter that won't fit into what is left of them, except the first",
+        help="time for all chapters: skip what won't fit into the rest of it, except the first",
     )
     parser.set_defaults(act=_regression)
 
@@ -112,7 +112,9 @@ def _add_book(commands: Subcommands) -> None:
     keep = actions.add_parser("keep", help="keep runs of whole chapters in results/chapters")
     keep.add_argument("folder", type=Path)
     keep.add_argument("--name", help="keep some records of one longer run as results/NAME.json")
-    keep.add_argument("--record", action="append", default=[], help="one of these records")
+    keep.add_argument(
+        "--record", action="append", default=[], help="a record to keep; repeat it for more"
+    )
     actions.add_parser("readme", help="update the table of results in the README")
     parser.set_defaults(act=_book)
 
@@ -123,7 +125,7 @@ def _book(options: argparse.Namespace) -> int:
             print(build.build(options.out) / "index.html")
         case "keep":
             if bool(options.name) != bool(options.record):
-                raise CourseError("--name and --record go together: what is kept, and where.")
+                raise CourseError("Give --name and --record together, or neither of them.")
             if options.name:
                 print(keeping.keep_named(options.folder, options.name, options.record))
             else:
@@ -137,15 +139,17 @@ def _book(options: argparse.Namespace) -> int:
 def _add_data(commands: Subcommands) -> None:
     parser = commands.add_parser("data", help="list, get, verify, export or prune data sets")
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="what there is")
+    actions.add_parser("list", help="list data sets, and what is prepared here")
     get = actions.add_parser("get", help="fetch and prepare; weights only if named")
-    get.add_argument("names", nargs="*", help="as `course data list` gives them")
-    actions.add_parser("verify", help="hash what is prepared and downloaded")
+    get.add_argument(
+        "names", nargs="*", help="names from `course data list`; all data sets if none is given"
+    )
+    actions.add_parser("verify", help="check the hashes of prepared and downloaded files")
     export = actions.add_parser("export", help="write a mirror for a lab without internet")
     export.add_argument("folder", type=Path)
     export.add_argument("names", nargs="*")
-    prune = actions.add_parser("prune", help="delete prepared data and features out of date")
-    prune.add_argument("--downloads", action="store_true", help="and the downloaded files")
+    prune = actions.add_parser("prune", help="delete outdated prepared data and features")
+    prune.add_argument("--downloads", action="store_true", help="delete downloaded files, too")
     parser.set_defaults(act=_data)
 
 
@@ -167,12 +171,12 @@ def _data(options: argparse.Namespace) -> int:
 def _add_predict(commands: Subcommands) -> None:
     parser = commands.add_parser("predict", help="classify a folder of your own photographs")
     parser.add_argument("model", type=Path, help="the .keras file that chapter 05 saves")
-    parser.add_argument("folder", type=Path, help="of the photographs")
+    parser.add_argument("folder", type=Path, help="folder of photographs")
     parser.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE.png",
-        help="the contact sheet; predicted-FOLDER.png if not given",
+        help="file of the contact sheet; by default predicted-FOLDER.png",
     )
     parser.set_defaults(act=_predict)
 
@@ -239,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
         _complain(f"{where}{error.strerror or error}")
         return 2
     except Stopped as stopped:
-        _complain(f"stopped by {stopped}; no process is left")
+        _complain(f"stopped by {stopped}; no processes are left running")
         return 128 + stopped.number
     except KeyboardInterrupt:
         _complain("stopped by SIGINT")

@@ -136,7 +136,7 @@ def is_text(piece: Piece) -> bool:
 
 
 def _places(found: list[Piece]) -> Iterator[int]:
-    """Number texts and trainings, each from 0."""
+    """Give each text and each training a number, both from 0."""
     seen = {"texts": 0, "trainings": 0}
     for piece in found:
         kind = "trainings" if piece.kind == HISTORY else "texts"

@@ -18,8 +18,8 @@ from course.summary import (
 SAME = "the same"
 WITHIN = "within the noise of the seeds"
 BEYOND = "beyond the noise of the seeds"
-UNKNOWN = "differs; the noise is not known without two seeds on both sides"
-TIME = "differs; a time, which the machine decides"
+UNKNOWN = "differs; the noise is unknown without two seeds on both sides"
+TIME = "differs; a time, which depends on the machine"
 TIMES = {"milliseconds", "seconds", "time"}  # words in the names of records that are times
 LEVEL = 0.05  # one false alarm in twenty comparisons, all records together
 
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Missing:
-    """A record that there was only before."""
+    """A record that only the earlier runs have."""
 
     group: str
     name: str

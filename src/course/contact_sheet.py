@@ -59,7 +59,7 @@ def _font(size: int) -> Any:
 
 
 def _fitted(text: str, font: Any) -> str:
-    """A text that fits a tile, its middle left out if need be, so that its suffix stays."""
+    """Shorten a text in the middle until it fits a tile, so that its suffix stays."""
     kept = len(text)
     short = text
     while font.getlength(short) > TILE and kept > 2:
@@ -102,13 +102,13 @@ def checked(path: Path) -> Path:
         CourseError: another file lies there, or the name or the folder is wrong.
     """
     if path.suffix.lower() != ".png":
-        raise CourseError(f"The contact sheet is a PNG file: end {path} in .png.")
+        raise CourseError(f"The contact sheet must be a PNG file: end the name {path} in .png.")
     if not path.parent.is_dir():
         raise CourseError(f"There is no folder {path.parent} for the contact sheet.")
     if os.path.lexists(path) and not is_sheet(path):
         raise CourseError(
-            f"{path} exists and is no contact sheet of this command, so it was left as it is: name "
-            "another file with --sheet."
+            f"{path} exists and isn't a contact sheet made by this command, so it was left as it "
+            "is: name another file with --sheet."
         )
     return path
 

@@ -21,12 +21,12 @@ PARTS = ("prepared", "features", "downloads")
 
 
 def _options(chapter: Chapter, name: str) -> list[dict[str, Any]]:
-    """The options with which a chapter loads a data set, as the catalogue lists them."""
+    """Return the options with which a chapter loads a data set, as the catalogue lists them."""
     return chapter.data_options.get(name, [{}])
 
 
 def _options_of_all(name: str) -> list[dict[str, Any]]:
-    """The options with which the chapters load a data set, each once."""
+    """Return the options with which the chapters load a data set, each once."""
     users = [chapter for chapter in chapters().values() if name in chapter.data]
     listed = [options for chapter in users for options in _options(chapter, name)] or [{}]
     return [options for n, options in enumerate(listed) if options not in listed[:n]]
@@ -62,7 +62,7 @@ def _prepared_folders(pattern: str = "*-*-*") -> list[Path]:
 
 
 def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
-    """Delete prepared data of a chapter that were damaged on disk; they are prepared again.
+    """Delete prepared data of a chapter that were damaged on disk, so that they are prepared again.
 
     Args:
         chapter: the chapter.
@@ -84,18 +84,18 @@ def discard_damaged(chapter: Chapter, profile: str) -> list[str]:
 
 
 def _faults(folder: Path) -> list[str]:
-    """What is wrong with prepared arrays: missing, of the wrong size, or of another hash."""
+    """Say what is wrong with prepared arrays: missing, of the wrong size or of another hash."""
     meta, found = datasets.read_prepared(folder)
     with downloads.reading(folder):
         return found or [
-            f"{key}.npy does not have its SHA-256"
+            f"{key}.npy doesn't match its SHA-256"
             for key, described in meta["arrays"].items()
             if sha256_of(folder / f"{key}.npy") != described["sha256"]
         ]
 
 
 def _named(names: list[str]) -> list[Source]:
-    """The sources of these names; without any all data sets, and no weights."""
+    """Return the sources with these names, or all data sets (but no weights) if none is named."""
     return [source(name) for name in names] or list(catalogue().values())
 
 
@@ -116,7 +116,7 @@ def list_all() -> None:
 
 
 def get(names: list[str]) -> None:
-    """Fetch and prepare data sets, and fetch weights; all data sets where nothing is named.
+    """Fetch and prepare data sets, and fetch weights; all data sets if none is named.
 
     Args:
         names: keys in ``data/datasets.toml``.
@@ -162,7 +162,7 @@ def verify() -> None:
     for folder in folders:
         found = _faults(folder)
         damaged += [
-            f"{folder}: {fault}; delete that folder, and it is prepared again." for fault in found
+            f"{folder}: {fault}; delete that folder to have it prepared again." for fault in found
         ]
         current = "good" if datasets.is_current(folder) else "good, but out of date"
         print(f"{folder.name}: {'damaged' if found else current}")
@@ -209,7 +209,7 @@ def export(target: Path, names: list[str]) -> None:
 
 
 def _stale_features(current: set[str]) -> list[Path]:
-    """Files of cached features that are damaged, or whose pictures are prepared no more."""
+    """List the files of cached features that are damaged or whose pictures are outdated."""
     from helpers import frozen  # imports the backend, which only this command needs
 
     folder = cache_folder() / "features"
@@ -223,7 +223,7 @@ def _stale_features(current: set[str]) -> list[Path]:
 
 
 def _stale(with_downloads: bool) -> list[Path]:
-    """Everything in the cache that no present key names."""
+    """List everything in the cache that no present key names."""
     folders = _prepared_folders()
     current = {folder.name for folder in folders if datasets.is_current(folder)}
     found = [folder for folder in folders if folder.name not in current]
@@ -241,7 +241,7 @@ def _hold(stack: ExitStack, locks: Iterable[Path]) -> None:
         except Timeout as error:
             raise CourseError(
                 f"{path.stem} is being prepared or downloaded at the moment: nothing was deleted; "
-                "prune again when that has ended."
+                "prune again when that has finished."
             ) from error
         except OSError as error:
             raise CourseError(f"{path} cannot be locked: {error.strerror}.") from error

@@ -70,7 +70,7 @@ def _mark_faults(text: str, where: str) -> Iterator[str]:
             begun, begun_at = mark, line
         elif mark in partners.values():
             if partners.get(begun) != mark:
-                yield f"{where}, line {line}: {mark} closes nothing that was begun in its cell."
+                yield f"{where}, line {line}: {mark} closes nothing that was opened in its cell."
             begun = ""
 
 
@@ -284,7 +284,7 @@ def faults(chapter: Chapter) -> list[str]:
     if [cell.source for cell in stored.cells] != [cell.source for cell in wanted.cells]:
         found.append(f"{where} isn't what its .py describes: {renew}.")
     elif stored.metadata.get("course") != _digests(chapter, stored):
-        found.append(f"{where}: its outputs belong to other code than there is now: {renew}.")
+        found.append(f"{where}: its outputs were made by different code: {renew}.")
     found += _failures(stored, where, "Right")
     if student != cleared(wanted):
         found.append(f"notebooks/exercises/{chapter.notebook.name} is out of date: {renew}.")
@@ -335,7 +335,7 @@ def page(chapter: Chapter) -> NotebookNode:
         shown.source = _without(shown.source, HIDDEN, None)
         if solved or HIDDEN[0] in cell.source:
             shown.metadata["tags"] = ["hide-cell"]
-            what = "Solution" if solved else "What check says to it"
+            what = "Solution" if solved else "What check says about it"
             shown.metadata["mystnb"] = {"code_prompt_show": what, "code_prompt_hide": what}
         cells.append(shown)
     made = copy.deepcopy(stored)

@@ -51,7 +51,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
     if not cards:
         reason = "CUDA_VISIBLE_DEVICES hides all of them"
         if not machine.installed_cards():
-            reason = "NVIDIA's driver lists none (it is asked by nvidia-ml-py, in the extra gpu)"
+            reason = "NVIDIA's driver lists none (asked through nvidia-ml-py, in the extra gpu)"
         raise CourseError(f"There is no GPU here: this job needs {WANTED}, and {reason}.")
     backend = machine.ask_backend()
     if not backend.devices:
@@ -59,7 +59,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         extra = "gpu" if backend.name == "tensorflow" else backend.name
         raise CourseError(
             f"There is a GPU ({cards[0]}), but {backend.name}{built} cannot use it: the driver "
-            "does not match, or the CUDA libraries are missing: "
+            "does not match, or the CUDA libraries are missing: run "
             f"`pip install --editable '.[{extra}]'`."
         )
     smallest = min(cards, key=lambda card: card.megabytes)

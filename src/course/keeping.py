@@ -38,7 +38,7 @@ def _command(run: dict[str, Any], parameters: dict[str, Any]) -> str:
 
 
 def _without_injection(notebook: NotebookNode) -> list[NotebookNode]:
-    """The code cells of an executed notebook, without the one that Papermill added."""
+    """Return the code cells of an executed notebook, except the one that Papermill added."""
     return [
         cell
         for cell in notebook.cells
@@ -59,7 +59,7 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
     """
     if not run.get("helpers"):
         raise CourseError(
-            f"The run of chapter {run['chapter']} doesn't say with which helpers it was made: "
+            f"The run of chapter {run['chapter']} doesn't say which helpers it was made with: "
             f"repeat it with `course run {run['chapter']}`."
         )
     code = _without_injection(notebook)

@@ -156,7 +156,10 @@ def repeat(
     still = [chapter.number for chapter in due(wanted)]
     print(f"{started} of {len(wanted)} chapters repeated; still due: {', '.join(still) or 'none'}")
     if broken:
-        print(f"course: not held to their stored outputs: {', '.join(broken)}", file=sys.stderr)
+        print(
+            f"course: differ from their stored outputs: chapters {', '.join(broken)}",
+            file=sys.stderr,
+        )
     return 1 if broken else 0
 
 

@@ -294,7 +294,7 @@ def cell_differences(cell: NotebookNode, fresh: list[Any], number: int, noise: N
 
 
 def _placed(parts: Sequence[Any]) -> Iterable[tuple[tuple[int, int], Any]]:
-    """Number the curves or texts of each cell from 0."""
+    """Give the curves or texts of each cell a number, from 0."""
     for cell, members in groupby(parts, key=lambda part: part.cell):
         for place, part in enumerate(members):
             yield (cell, place), part

@@ -40,7 +40,7 @@ _CHOICES = re.compile(r"\s*(\w+(?: ?\| ?\w+)+):\s*(.+)")
 
 
 def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
-    """The parameters that a cell defines: annotated assignments, each with its range in a comment.
+    """Parse the parameters cell: annotated assignments, each with its range in a comment.
 
     Args:
         source: the text of the parameters cell.
@@ -48,7 +48,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
 
     Raises:
         CourseError: a line is not ``name: type = value  # LOW to HIGH: meaning`` or
-            ``# a | b: meaning``, or a default lies outside of its own range.
+            ``# a | b: meaning``, or a default is out of its own range.
     """
     try:
         body = ast.parse(source).body
@@ -58,7 +58,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
             if token.type == tokenize.COMMENT
         }
     except (SyntaxError, ValueError, tokenize.TokenError) as error:
-        raise CourseError(f"{where}: the parameters cell is no Python: {error}.") from error
+        raise CourseError(f"{where}: the parameters cell isn't valid Python: {error}.") from error
     found = {}
     for node in body:
         if not (
@@ -80,7 +80,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
 
 
 def _parameter(name: str, kind: str, value: ast.expr, comment: str, where: str) -> Parameter:
-    """The parameter that one line defines, its value not yet held against its range."""
+    """Parse the parameter that one line defines, without checking its value against its range."""
     span, listed = _RANGE.fullmatch(comment), _CHOICES.fullmatch(comment)
     if kind in ("int", "float") and not span:
         raise CourseError(f"{where}: the parameter {name} has no range in its comment.")
@@ -105,10 +105,10 @@ def _parameter(name: str, kind: str, value: ast.expr, comment: str, where: str) 
 
 
 def check_value(parameter: Parameter, value: Any, where: str) -> None:
-    """Refuse a value of the wrong type or outside of the range.
+    """Refuse a value of the wrong type or out of range.
 
     Raises:
-        CourseError: naming the parameter, the value and the valid ones.
+        CourseError: the value is not valid; the message names the parameter and the valid values.
     """
     kind = TYPES[parameter.kind]
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
@@ -125,10 +125,10 @@ def check_value(parameter: Parameter, value: Any, where: str) -> None:
 
 
 def read_value(parameter: Parameter, text: str, where: str) -> Any:
-    """The value that a text on the command line stands for, by the parameter's own type.
+    """Parse a value from the command line by the parameter's own type.
 
     Raises:
-        CourseError: the text is none, or outside of the range.
+        CourseError: the text cannot be parsed, or the value is out of range.
     """
     value: Any = text
     try:

@@ -37,7 +37,7 @@ def _another_kind(path: Path, found: str) -> CourseError:
 
 
 def _class_names(path: Path) -> list[str]:
-    """The names of the classes, in the order of the model's outputs."""
+    """Return the names of the classes, in the order of the model's outputs."""
     if path.is_dir():  # opening it fails in another way on each system
         raise _another_kind(path, "is a folder")
     try:
@@ -94,7 +94,7 @@ def load_classifier(path: Path) -> tuple[Any, list[str]]:
 
 
 def _flattened(image: Image.Image) -> Image.Image:
-    """A decoded picture as RGB: 16 bits reduced to 8, transparent places white."""
+    """Turn a decoded picture into RGB: 16 bits become 8, transparent places white."""
     if image.mode.startswith("I"):
         # A conversion would cut 16-bit values off at 255 instead of scaling them.
         gray = np.asarray(image).astype(np.int64)
@@ -139,13 +139,13 @@ def read_photograph(path: Path) -> Image.Image:
 
 
 def photographs(folder: Path) -> list[Path]:
-    """Return the files of a folder that are pictures by name, sorted; sheets made here are none.
+    """Return the files of a folder that are pictures by name, sorted, except sheets made here.
 
     Raises:
         CourseError: there is no such folder, or there are no pictures in it.
     """
     if folder.is_file():
-        raise CourseError(f"{folder} is a file: give the folder that it is in.")
+        raise CourseError(f"{folder} is a file: give the folder that contains it.")
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}.")
 
@@ -171,7 +171,7 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def _columns(text: str) -> int:
-    """Columns of a terminal that a text takes: letters of East Asia take two."""
+    """Count the columns of a terminal that a text takes: letters of East Asia take two."""
     return sum(
         0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
         for each in text

@@ -150,7 +150,7 @@ def _comment(text: str, visible: str, match: re.Match[str], content: str) -> Com
     typed = _TYPED.search(visible[:opened])
     if typed is None:
         raise ProseError(
-            f"binds nothing, because no number stands right before it: {expression.text}"
+            f"binds nothing, because no number comes right before it: {expression.text}"
         )
     start, end = typed.span("number")
     unit = " ".join((typed["unit"] or "").replace("\N{NO-BREAK SPACE}", " ").split())

@@ -94,7 +94,7 @@ class CourseNotebook(IPyNbFile):
         self.kernel.get_message = self._watched_message
 
     def _watched_message(self, stream: str, timeout: float | None = None) -> Any:
-        """The next message of a stream; a dead kernel is an error at once, not after a timeout."""
+        """Wait for the next message of a stream, and raise at once if the kernel dies."""
         client = self.kernel.kc
         get = client.get_iopub_msg if stream == "iopub" else client.get_shell_msg
         until = None if timeout is None else time.monotonic() + timeout
@@ -109,7 +109,7 @@ class CourseNotebook(IPyNbFile):
                     raise
 
     def get_kernel_message(self, timeout: float | None = None, stream: str = "iopub") -> Any:
-        """The next message; an update of an output changes that output, as a notebook would."""
+        """Return the next message; an update of an output changes it, as in a notebook."""
         while True:
             message = super().get_kernel_message(timeout, stream)
             shown = message["content"].get("transient", {}).get("display_id")

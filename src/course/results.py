@@ -156,7 +156,7 @@ def _read(path: Path) -> KeptRun:
         ) from error
     if run.chapter not in chapters():
         raise CourseError(
-            f"results/{file} is of chapter {run.chapter}, which the course no longer has: "
+            f"results/{file} belongs to chapter {run.chapter}, which the course no longer has: "
             "delete the file."
         )
     return run

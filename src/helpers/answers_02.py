@@ -49,7 +49,7 @@ def _kinds(model: Any) -> list[str]:
 
 
 def _squeeze(model: Any) -> Any:
-    """The first convolution of a model, or None."""
+    """Return the first convolution of a model, or None."""
     return next((each for each in model.layers if type(each).__name__ == "Conv2D"), None)
 
 

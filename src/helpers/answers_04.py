@@ -72,7 +72,7 @@ def _by_distance(features: Any, queries: Any) -> np.ndarray:
 
 
 def _vote_of(columns: Any) -> Any:
-    """A vote of other neighbors: ``columns`` chooses them, given k, from near to far."""
+    """Make a vote of other neighbors: ``columns`` chooses them, given k, from near to far."""
 
     def wrong(features: Any, labels: Any, queries: Any, k: int) -> np.ndarray:
         order = _by_distance(features, queries)[:, columns(k)]

@@ -65,7 +65,7 @@ def _unpaired(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _answers(*counts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Right and wrong answers of two models: both right, only the first, the second, neither."""
+    """Make the answers of two models: both right, only the first, only the second, neither."""
     first = np.repeat([True, True, False, False], counts)
     return first, np.repeat([True, False, True, False], counts)
 

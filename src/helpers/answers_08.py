@@ -38,13 +38,13 @@ def _shape(model: Any) -> bool:
 
 
 def _returns_its_input(model: Any) -> bool:
-    """Whether a model of 8x8x16 maps returns random maps without negative numbers unchanged."""
+    """Return whether a model returns random non-negative 8x8x16 maps unchanged."""
     maps = np.random.default_rng(4).uniform(size=(2, 8, 8, 16)).astype("float32")
     return bool(np.allclose(model.predict(maps, verbose=0), maps, atol=1e-4))
 
 
 def _dead(model: Any) -> bool:
-    """Whether a convolution of a model has no weight that differs from zero."""
+    """Return whether all weights of one of the model's convolutions are zero."""
     return any(not np.any(layer.get_weights()[0]) for layer in _convolutions(model))
 
 

@@ -180,7 +180,7 @@ class LayerCount(NamedTuple):
 
 
 def _multiplications(layer: Any) -> int:
-    """Multiplications of one Keras layer for one example, from its settings."""
+    """Count the multiplications of one Keras layer for one example, from its settings."""
     kind = type(layer).__name__
     shape = tuple(layer.output.shape[1:])
     channels_in = layer.input.shape[-1] if hasattr(layer.input, "shape") else 0
@@ -210,6 +210,12 @@ def count(model: Any) -> list[LayerCount]:
 
     Raises:
         ValueError: the model has not been built, so its shapes are not known.
+
+    >>> from helpers.backend import keras
+    >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(32, 3)])
+    >>> [convolution] = count(model)
+    >>> convolution.output_shape, convolution.parameters, convolution.multiplications
+    ((None, 26, 26, 32), 320, 194688)
     """
     if not model.built:
         raise ValueError(

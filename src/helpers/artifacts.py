@@ -20,6 +20,11 @@ def folder() -> Path:
 
     A run of a batch that makes or uses models has a folder of its own, so that runs with other
     seeds don't overwrite them.
+
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, COURSE_MODELS="models of this run"):
+    ...     print(folder())
+    models of this run
     """
     named = os.environ.get("COURSE_MODELS")
     return Path(named) if named else cache_folder() / "models"
@@ -48,6 +53,15 @@ def save(name: str, profile: str, model: Any, provenance: dict[str, Any]) -> Pat
 
     Raises:
         ValueError: no chapter makes a model of this name.
+
+    >>> from unittest import mock
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as place,
+    ...     mock.patch.dict(os.environ, COURSE_MODELS=place),
+    ... ):
+    ...     print(save("cats_vs_dogs", "sample", model, {"seed": 0}).name)
+    cats_vs_dogs-sample.keras
     """
     path, description = _paths(name, profile)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +96,17 @@ def load(name: str, profile: str) -> tuple[Any, dict[str, Any]]:
     Raises:
         FileNotFoundError: the model was not made yet; the message says how to make it.
         ValueError: no chapter makes such a model, or its file was damaged or changed.
+
+    >>> from unittest import mock
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as place,
+    ...     mock.patch.dict(os.environ, COURSE_MODELS=place),
+    ... ):
+    ...     _ = save("cats_vs_dogs", "sample", model, {"seed": 0})
+    ...     again, provenance = load("cats_vs_dogs", "sample")
+    >>> again.output_shape, provenance["chapter"], provenance["seed"]
+    ((None, 1), '03', 0)
     """
     path, description = _paths(name, profile)
     make = f"run `course run {MADE_BY[name]} --profile {profile}`"

@@ -101,7 +101,7 @@ def set_precision(precision: str) -> None:
             bfloat16 and keep their weights in float32.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the precision is neither "exact" nor "fast".
     """
     if precision not in ("exact", "fast"):
         raise ValueError(f'The precision is "exact" or "fast", and not "{precision}".')
@@ -150,7 +150,11 @@ def set_seed(seed: int) -> None:
 
 
 def as_array(tensor: Any) -> np.ndarray:
-    """Copy a tensor of any backend, device and precision into a float32 array."""
+    """Copy a tensor of any backend, device and precision into a float32 array of its shape.
+
+    >>> as_array(keras.ops.cast([1, 2, 3], "bfloat16"))
+    array([1., 2., 3.], dtype=float32)
+    """
     return np.array(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
 
 
@@ -165,6 +169,10 @@ def gradient(function: Callable[[Any], Any], x: Any, more: bool = False) -> tupl
     Returns:
         What the function returned, and the gradient of its scalar, of the shape and dtype of
         ``x``.
+
+    >>> value, slope = gradient(lambda x: keras.ops.sum(x**2), [1.0, 3.0])
+    >>> float(value), as_array(slope).tolist()
+    (10.0, [2.0, 6.0])
     """
     x = keras.ops.convert_to_tensor(x)
     if keras.backend.backend() == "jax":

@@ -320,6 +320,12 @@ def load(name: str, profile: str, **options: Any) -> Dataset:
     Raises:
         DataError: the profile or data set is unknown, or the data cannot be fetched, read or
             written.
+
+    >>> data = load("mnist", "sample")  # doctest: +ELLIPSIS
+    {'application/vnd.course.data+json': ...: 4,000 for training, 1,000 for test'}
+    >>> images, labels = data.train
+    >>> images.shape, images.dtype.name, labels.dtype.name
+    ((4000, 28, 28, 1), 'uint8', 'int64')
     """
     folder = prepared(name, profile, **options)
     meta, _ = read_prepared(folder)

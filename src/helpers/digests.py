@@ -17,7 +17,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _shape(node: Any, documented: bool) -> Any:
-    """A syntax tree as nested lists, alike under every version of Python."""
+    """Turn a syntax tree into nested lists, the same under every version of Python."""
     if isinstance(node, list):
         return [_shape(each, documented) for each in node]
     if not isinstance(node, ast.AST):

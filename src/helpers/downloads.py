@@ -82,7 +82,7 @@ def _record(file: str) -> Path:
 
 
 def _recorded(file: str) -> str:
-    """The SHA-256 that an earlier verified download of a file had, empty without one."""
+    """Return the SHA-256 of an earlier verified download of a file, or "" if there was none."""
     try:
         digest = _record(file).read_text(encoding="utf-8").split(" ")[0]
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def _remember(file: str, sha256: str) -> None:
 
 
 def _expected(archive: Archive) -> str:
-    """The hash that an archive must have, with the algorithm before it, as pooch writes it."""
+    """Return the hash that an archive must have, after its algorithm, as pooch writes it."""
     sha256 = archive.sha256 or _recorded(archive.file)
     return f"sha256:{sha256}" if sha256 else f"md5:{archive.md5}"
 
@@ -111,7 +111,7 @@ def _in_words(source: Source, file: str) -> str:
 
 
 def _found(path: Path, source: Source) -> str:
-    """The hashes of a file, in words: its SHA-256, and its MD5 where only that can be compared."""
+    """Write the hashes of a file: its SHA-256, and its MD5 where only that can be compared."""
     digest = f"SHA-256 {sha256_of(path)}"
     if any(each.md5 for each in source.archives):
         digest += f" and MD5 {_md5_of(path)}"

@@ -38,7 +38,7 @@ def check_request(size: int, counts: dict[str, int], classes: int) -> None:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the True pixels of `mask` (H, W); right, bottom exclusive."""
+    """Return left, top, right and bottom (both exclusive) of the True pixels of `mask` (H, W)."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
@@ -51,17 +51,36 @@ def sample_cats_vs_dogs(
     test: int = 200,
     **look: str,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Drawn cats (0) and dogs (1), half and half, with the ground truth of where their parts are.
+    """Draw cats (0) and dogs (1), half and half, and report exactly where their parts are.
 
-    Returns the arrays and a report. For each split `S` of train, validation, test: `S_x` uint8
-    (N, size, size, 3), `S_y` int64 (N,), `S_parts` float32 (N, 5, 2): x, y in pixels of the parts
-    that report["parts"] names (left and right as seen in the picture), `S_box` int64 (N, 4): left,
-    top, right, bottom of the visible animal, right and bottom exclusive, `S_mask` bool
-    (N, size, size): its pixels.
-    ``look`` names what noses, eyes, ears and tongues look like, see `Look`; without it the colors
-    of noses and eyes give the kind away. Whatever the look, picture i shows the same animal.
     Picture i of a split depends on the seed, the split and i only, not on how many are drawn.
-    Raises ValueError for a size below 16, fewer than two pictures in a split, or an unknown look.
+
+    Args:
+        size: height and width of a picture, in pixels, at least 16.
+        seed: of everything that is drawn.
+        train: number of pictures to train on, at least 2, like those of the other two splits.
+        validation: number of pictures for making choices.
+        test: number of pictures for the final measurement.
+        look: what noses, eyes, ears and tongues look like, see `Look`; without it the colors of
+            noses and eyes give the kind away. Whatever the look, picture i shows the same animal.
+
+    Returns:
+        The arrays and a report. For each split `S` of train, validation and test: `S_x`, uint8
+        (N, size, size, 3); `S_y`, int64 (N,); `S_parts`, float32 (N, 5, 2), x and y in pixels of
+        the parts that report["parts"] names (left and right as seen in the picture); `S_box`,
+        int64 (N, 4), left, top, right and bottom of the visible animal, right and bottom
+        exclusive; `S_mask`, bool (N, size, size), its pixels.
+
+    Raises:
+        ValueError: the size is below 16, a split has fewer than two pictures, or there is no such
+            look.
+
+    >>> arrays, report = sample_cats_vs_dogs(size=32, train=2, validation=2, test=4)
+    >>> arrays["test_x"].shape, arrays["test_y"].tolist(), report["classes"]
+    ((4, 32, 32, 3), [0, 1, 0, 1], ['cat', 'dog'])
+    >>> left_eyes = arrays["test_parts"][:, report["parts"].index("left eye")]
+    >>> left_eyes.shape
+    (4, 2)
     """
     counts = {"train": train, "validation": validation, "test": test}
     check_request(size, counts, len(CATS_VS_DOGS_CLASSES))
@@ -95,12 +114,23 @@ def sample_cats_vs_dogs(
 def sample_cifar10(
     size: int = 32, seed: int = 0, train: int = 2000, validation: int = 500, test: int = 500
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Drawn objects of ten classes that carry CIFAR-10's names and numbers; as many of each.
+    """Draw objects of ten classes with CIFAR-10's names and numbers, equally many of each.
 
-    Returns the arrays and a report. For each split `S` of train, validation, test: `S_x` uint8
-    (N, size, size, 3) and `S_y` int64 (N,), 0 to 9 in the order of report["classes"].
     Picture i of a split depends on the seed, the split and i only, not on how many are drawn.
-    Raises ValueError for a size below 16 or fewer than ten pictures in a split.
+
+    Args:
+        size: height and width of a picture, in pixels, at least 16.
+        seed: of everything that is drawn.
+        train: number of pictures to train on, at least 10, like those of the other two splits.
+        validation: number of pictures for making choices.
+        test: number of pictures for the final measurement.
+
+    Returns:
+        The arrays and a report. For each split `S` of train, validation and test: `S_x`, uint8
+        (N, size, size, 3), and `S_y`, int64 (N,), 0 to 9 in the order of report["classes"].
+
+    Raises:
+        ValueError: the size is below 16, or a split has fewer than ten pictures.
     """
     counts = {"train": train, "validation": validation, "test": test}
     check_request(size, counts, len(CIFAR10_CLASSES))

@@ -28,12 +28,12 @@ Scene = Callable[[np.random.Generator, int], Image.Image]
 
 
 def mirrored(points: list[tuple[float, float]]) -> np.ndarray:
-    """A closed outline from its right half, top to bottom."""
+    """Close an outline by mirroring its right half, given from top to bottom."""
     return np.array(points + [(-x, y) for x, y in points[::-1]])
 
 
 def draw_airplane(sheet: Sheet, rng: np.random.Generator) -> None:
-    """An airplane from the side or from below."""
+    """Draw an airplane from the side or from below."""
     hull = jitter(rng, ((225, 228, 232), (190, 195, 205), (205, 60, 55))[rng.integers(3)])
     trim = pick(rng, PAINTS)
     if rng.random() < 0.55:
@@ -57,14 +57,14 @@ def draw_airplane(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def wheels(sheet: Sheet, places: tuple[float, ...], y: float, radius: float) -> None:
-    """Wheels on the ground."""
+    """Draw wheels on the ground."""
     for x in places:
         sheet.fill(ellipse(x, y, radius, radius), (28, 28, 30))
         sheet.fill(ellipse(x, y, radius * 0.5, radius * 0.5), (170, 172, 176))
 
 
 def draw_automobile(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A car from the side or from the front."""
+    """Draw a car from the side or from the front."""
     paint, glass = pick(rng, PAINTS), (150, 190, 210)
     if rng.random() < 0.3:
         sheet.fill(mirrored([(0.5, -0.5), (0.68, 0.0), (0.85, 0.15), (0.85, 0.5)]), paint)
@@ -93,7 +93,7 @@ def draw_automobile(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_truck(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A truck with a box, a tank or an open bed."""
+    """Draw a truck with a box, a tank or an open bed."""
     paint, load = pick(rng, PAINTS), pick(rng, PAINTS)
     sheet.fill(np.array([(-1.0, 0.4), (1.05, 0.4), (1.05, 0.28), (-1.0, 0.28)]), (60, 60, 64))
     kind = rng.integers(3)
@@ -116,7 +116,7 @@ def draw_truck(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_ship(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A sailing boat, or a ship with a funnel."""
+    """Draw a sailing boat, or a ship with a funnel."""
     hull = pick(rng, PAINTS)
     if rng.random() < 0.4:
         sheet.stroke([(0, 0.3), (0, -1.0)], (110, 85, 60), 0.05)
@@ -143,7 +143,7 @@ def draw_ship(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_bird(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A bird that perches or flies."""
+    """Draw a bird that perches or flies."""
     coat = jitter(
         rng,
         ((110, 90, 70), (70, 110, 170), (190, 70, 55), (60, 60, 66), (215, 190, 80))[
@@ -174,7 +174,7 @@ def draw_bird(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_frog(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A sitting frog, from the front."""
+    """Draw a sitting frog, from the front."""
     skin = jitter(
         rng, ((90, 150, 60), (120, 130, 70), (60, 120, 80), (150, 120, 75))[rng.integers(4)]
     )
@@ -209,7 +209,7 @@ def draw_frog(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_grazer(sheet: Sheet, rng: np.random.Generator, coat: Color, slim: float) -> None:
-    """The body, legs, neck and head that horse and deer share, facing left."""
+    """Draw the body, legs, neck and head that horse and deer share, facing left."""
     for x in (-0.5, -0.32, 0.42, 0.6):
         step = rng.uniform(-0.12, 0.12)
         sheet.stroke([(x, 0.2), (x + step, 1.0)], shade(coat, 0.75), 0.13 * slim)
@@ -234,7 +234,7 @@ def draw_grazer(sheet: Sheet, rng: np.random.Generator, coat: Color, slim: float
 
 
 def draw_horse(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A horse from the side."""
+    """Draw a horse from the side."""
     coat = jitter(
         rng, ((120, 75, 45), (70, 50, 42), (215, 208, 198), (165, 115, 70))[rng.integers(4)]
     )
@@ -249,7 +249,7 @@ def draw_horse(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_deer(sheet: Sheet, rng: np.random.Generator) -> None:
-    """A deer from the side, with antlers more often than not."""
+    """Draw a deer from the side, with antlers more often than not."""
     coat = jitter(rng, ((165, 110, 65), (140, 100, 70), (185, 135, 85))[rng.integers(3)])
     if rng.random() < 0.65:
         for lean in (-0.12, 0.2):
@@ -266,7 +266,7 @@ def draw_deer(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def draw_pet(kind: str) -> Draw:
-    """A function that draws a cat or a dog, its head in the middle of a body from the front."""
+    """Make a function that draws a cat or a dog from the front, its head in the middle."""
 
     def draw(sheet: Sheet, rng: np.random.Generator) -> None:
         draw_animal(sheet, rng, kind, "face" if rng.random() < 0.6 else "sitting", Look())
@@ -290,7 +290,7 @@ OBJECTS: dict[str, tuple[Draw, tuple[Scene, ...], float]] = {
 
 
 def draw_object(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
-    """One object of class `kind`: picture uint8 (size, size, 3)."""
+    """Draw one object of class `kind` as a picture, uint8 (size, size, 3)."""
     side = size * OVERSAMPLING
     draw, scenes, tilt = OBJECTS[kind]
     background = scenes[rng.integers(len(scenes))](rng, side)

@@ -59,13 +59,13 @@ class Look:
 
 
 def sides(rng: np.random.Generator, turn: float) -> list[tuple[int, float]]:
-    """(-1 | 1, how wide that half of the head looks) with the far half of a turned head first."""
+    """Return (-1 | 1, its width) for each half of the head, the far half of a turned head first."""
     order = [(-1, 1.0 + 0.25 * turn), (1, 1.0 - 0.25 * turn)]
     return order if turn < 0 else order[::-1]
 
 
 def marks(sheet: Sheet, rng: np.random.Generator, coat: Color, middle: tuple[float, float]) -> None:
-    """Stripes or patches on the forehead or the flank around `middle`: both animals wear them."""
+    """Draw stripes or patches around `middle`, on forehead or flank: both animals wear them."""
     x, y = middle
     dark = shade(coat, rng.uniform(0.45, 0.75))
     kind = rng.random()
@@ -82,7 +82,7 @@ IRISES = ((150, 190, 80), (220, 190, 70), (120, 180, 200), (190, 130, 60))
 
 
 def whose(kind: str, look: str, chooser: np.random.Generator) -> str:
-    """The kind, "cat" or "dog", whose colors a part wears."""
+    """Return the kind, "cat" or "dog", whose colors a part wears."""
     other = "dog" if kind == "cat" else "cat"
     if look == "shared":
         return str(chooser.choice(CATS_VS_DOGS_CLASSES))
@@ -90,14 +90,14 @@ def whose(kind: str, look: str, chooser: np.random.Generator) -> str:
 
 
 def nose_color(kind: str, coat: Color, rng: np.random.Generator) -> Color:
-    """The color of a cat's or a dog's nose."""
+    """Choose the color of a cat's or a dog's nose."""
     if kind == "cat":
         return mix(pick(rng, ((225, 140, 140), (120, 80, 75))), coat, 0.1)
     return (34, 28, 30)
 
 
 def eye_colors(kind: str, coat: Color, rng: np.random.Generator) -> tuple[Color, Color]:
-    """The colors around and in a cat's or a dog's iris."""
+    """Choose the colors around and in a cat's or a dog's iris."""
     if kind == "cat":
         return shade(coat, 0.5), pick(rng, IRISES)
     return mix(coat, (250, 245, 238), 0.45), jitter(rng, (78, 50, 32), 14)
@@ -106,7 +106,7 @@ def eye_colors(kind: str, coat: Color, rng: np.random.Generator) -> tuple[Color,
 def cat_head(
     sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
 ) -> dict[str, tuple[float, float]]:
-    """Draw a cat's head; the local positions of its parts, by name."""
+    """Draw a cat's head, and return the local position of each part by its name."""
     parts = {}
     # A generator of its own chooses other colors, so that a look leaves all shapes as they are.
     chooser = rng.spawn(1)[0]
@@ -161,7 +161,7 @@ def cat_head(
 
 
 def dog_ear(ears: str, side: int, x: float, length: float) -> np.ndarray:
-    """The corners of a dog's ear around `x`: float64 (n, 2); `length` is how far it hangs down."""
+    """Return the corners of a dog's ear near `x`, float64 (n, 2); it hangs down by `length`."""
     if ears == "floppy":
         return smooth(
             [
@@ -188,7 +188,7 @@ def dog_ear(ears: str, side: int, x: float, length: float) -> np.ndarray:
 def dog_eye(
     sheet: Sheet, middle: tuple[float, float], width: float, colors: tuple[Color, Color]
 ) -> None:
-    """Draw a dog's eye in the colors of what surrounds its iris and of the iris."""
+    """Draw a dog's eye; its colors are those around the iris and of the iris."""
     (x, y), (around, iris) = middle, colors
     sheet.fill(ellipse(x, y, 0.165 * width, 0.15), around)
     sheet.fill(ellipse(x, y, 0.13 * width, 0.125), iris)
@@ -227,7 +227,7 @@ def dog_snout(
 def dog_head(
     sheet: Sheet, rng: np.random.Generator, coat: Color, turn: float, nod: float, look: Look
 ) -> dict[str, tuple[float, float]]:
-    """Draw a dog's head; the local positions of its parts, by name."""
+    """Draw a dog's head, and return the local position of each part by its name."""
     parts = {}
     chooser = rng.spawn(1)[0]
     breadth, jaw = rng.uniform(0.78, 0.95), rng.uniform(0.88, 1.08)
@@ -326,7 +326,7 @@ def animal_body(
 def draw_animal(
     sheet: Sheet, rng: np.random.Generator, kind: str, pose: str, look: Look
 ) -> np.ndarray:
-    """Draw a cat or a dog; the local positions (5, 2) of `PARTS`."""
+    """Draw a cat or a dog, and return the local positions of `PARTS`, float64 (5, 2)."""
     coat = jitter(rng, COATS[rng.integers(len(COATS))], 10)
     turn, nod = rng.uniform(-0.8, 0.8), rng.uniform(-0.1, 0.1)
     if kind == "cat":
@@ -341,7 +341,7 @@ def draw_animal(
 def draw_cat_or_dog(
     rng: np.random.Generator, kind: str, size: int, look: Look
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One cat or dog: picture uint8 (size, size, 3), `PARTS` in pixels (5, 2), mask bool."""
+    """Draw one animal: picture uint8 (size, size, 3), `PARTS` in pixels (5, 2), mask bool."""
     side = size * OVERSAMPLING
     pose = rng.choice(["face", "sitting", "standing"], p=[0.56, 0.24, 0.2])
     scenes = (room, garden, soft)

@@ -7,7 +7,7 @@ from helpers.drawing_tools import COATS, PAINTS, ellipse, gradient, mix, pick, s
 
 
 def room(rng: np.random.Generator, side: int) -> Image.Image:
-    """A wall, a floor and some furniture."""
+    """Draw a wall, a floor and some furniture."""
     wall = pick(rng, ((205, 190, 165), (150, 170, 180), (190, 160, 160), (120, 130, 110)))
     image = gradient(side, shade(wall, 1.1), shade(wall, 0.85))
     draw = ImageDraw.Draw(image)
@@ -29,7 +29,7 @@ def room(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def garden(rng: np.random.Generator, side: int) -> Image.Image:
-    """Sky, bushes and grass with flowers."""
+    """Draw sky, bushes and grass with flowers."""
     sky = pick(rng, ((120, 175, 225), (185, 200, 210), (235, 200, 165)))
     image = gradient(side, shade(sky, 0.95), mix(sky, (245, 245, 240), 0.6))
     draw = ImageDraw.Draw(image)
@@ -54,7 +54,7 @@ def garden(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def soft(rng: np.random.Generator, side: int) -> Image.Image:
-    """Blurred spots of color, like the background of a portrait."""
+    """Draw blurred spots of color, like the background of a portrait."""
     base = pick(rng, PAINTS + COATS)
     image = gradient(side // 4, shade(base, 1.15), shade(base, 0.6))
     draw = ImageDraw.Draw(image)
@@ -68,7 +68,7 @@ def soft(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def sky(rng: np.random.Generator, side: int) -> Image.Image:
-    """Sky with clouds."""
+    """Draw a sky with clouds."""
     blue = pick(rng, ((105, 165, 225), (160, 185, 205), (225, 175, 150), (70, 110, 170)))
     image = gradient(side, blue, mix(blue, (245, 245, 245), rng.uniform(0.2, 0.7)))
     draw = ImageDraw.Draw(image)
@@ -86,7 +86,7 @@ def sky(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def sea(rng: np.random.Generator, side: int) -> Image.Image:
-    """Sky over water with waves."""
+    """Draw a sky over water with waves."""
     image = sky(rng, side)
     draw = ImageDraw.Draw(image)
     horizon = rng.uniform(0.45, 0.7)
@@ -100,7 +100,7 @@ def sea(rng: np.random.Generator, side: int) -> Image.Image:
 
 
 def street(rng: np.random.Generator, side: int) -> Image.Image:
-    """Houses behind a road."""
+    """Draw houses behind a road."""
     image = sky(rng, side)
     draw = ImageDraw.Draw(image)
     kerb = rng.uniform(0.55, 0.75) * side

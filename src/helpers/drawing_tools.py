@@ -52,7 +52,7 @@ class Sheet:
         return self.image.width
 
     def place(self, points: np.ndarray | Sequence[tuple[float, float]]) -> np.ndarray:
-        """Oversampled pixel positions (N, 2) of local `points` (N, 2)."""
+        """Convert local `points` (N, 2) to oversampled pixel positions (N, 2)."""
         return np.asarray(points, dtype=float) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def fill(self, points: np.ndarray, color: Color) -> None:
@@ -79,7 +79,7 @@ class Sheet:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.ndarray:
-    """36 points (36, 2) around an ellipse with half axes `rx`, `ry`, turned by `turn` radians."""
+    """Return 36 points around an ellipse with half axes `rx` and `ry`, turned by `turn` radians."""
     angle = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     u, v = rx * np.cos(angle), ry * np.sin(angle)
     return np.stack(
@@ -88,7 +88,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.n
 
 
 def smooth(points: list[tuple[float, float]], steps: int = 8) -> np.ndarray:
-    """A closed Catmull-Rom curve (len(points) * steps, 2) through a few control points."""
+    """Return a closed Catmull-Rom curve, (len(points) * steps, 2), through some control points."""
     p = np.asarray(points, dtype=float)
     before, after, beyond = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
@@ -102,30 +102,30 @@ def smooth(points: list[tuple[float, float]], steps: int = 8) -> np.ndarray:
 
 
 def shade(color: Color, factor: float) -> Color:
-    """`color` made darker (factor < 1) or lighter (factor > 1), kept within 0 to 255."""
+    """Make a color darker (factor < 1) or lighter (factor > 1), within 0 to 255."""
     red, green, blue = (int(np.clip(c * factor, 0, 255)) for c in color)
     return red, green, blue
 
 
 def mix(a: Color, b: Color, share: float) -> Color:
-    """The color `share` of the way from `a` to `b`."""
+    """Return the color that lies `share` of the way from `a` to `b`."""
     red, green, blue = (int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
 def jitter(rng: np.random.Generator, color: Color, amount: int = 22) -> Color:
-    """`color` with each channel moved by up to `amount`."""
+    """Move each channel of a color by up to `amount`, at random."""
     red, green, blue = np.clip(np.array(color) + rng.integers(-amount, amount + 1, 3), 0, 255)
     return int(red), int(green), int(blue)
 
 
 def pick(rng: np.random.Generator, colors: tuple[Color, ...]) -> Color:
-    """One of `colors`, a little changed."""
+    """Choose one of `colors`, and change it a little."""
     return jitter(rng, colors[rng.integers(len(colors))])
 
 
 def gradient(side: int, top: Color, bottom: Color) -> Image.Image:
-    """A square picture that runs from `top` to `bottom`."""
+    """Draw a square picture whose color runs from `top` to `bottom`."""
     share = np.linspace(0, 1, side)[:, None, None]
     rows = np.array(top) * (1 - share) + np.array(bottom) * share
     return Image.fromarray(np.broadcast_to(rows, (side, side, 3)).astype(np.uint8))
@@ -134,7 +134,7 @@ def gradient(side: int, top: Color, bottom: Color) -> Image.Image:
 def placing(
     rng: np.random.Generator, side: int, scale: tuple[float, float], tilt: float, reach: np.ndarray
 ) -> np.ndarray:
-    """A random matrix (2, 3), mirrored half the time, that puts `reach` (N, 2) inside."""
+    """Make a random matrix (2, 3), mirrored half the time, that keeps `reach` (N, 2) inside."""
     unit = rng.uniform(*scale) * side
     angle = rng.uniform(-tilt, tilt)
     stretch = np.diag(rng.uniform(0.88, 1.12, 2) * (rng.choice([-1, 1]), 1))
@@ -176,7 +176,7 @@ def hide(sheet: Sheet, rng: np.random.Generator) -> None:
 
 
 def expose(sheet: Sheet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Average down, round the object off, light the scene, add grain: picture uint8, mask bool."""
+    """Average down, round the object, light the scene, add grain: picture uint8, mask bool."""
     size = sheet.side // OVERSAMPLING
     pixels = np.asarray(sheet.image.reduce(OVERSAMPLING), dtype=np.float32) / 255
     mask = sheet.mask.reduce(OVERSAMPLING)

@@ -95,7 +95,7 @@ def _layer_of(checkpoint_name: str) -> str:
 
 
 def _convert(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors of the checkpoint, renamed and with Keras's order of axes: ``layer/position``."""
+    """Rename the checkpoint's tensors to ``layer/position``, and order their axes as Keras does."""
     position = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
     converted = {}
     for name, tensor in tensors.items():
@@ -112,7 +112,7 @@ def _convert(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    """The converted weights, from the cache where it holds them intact."""
+    """Return the converted weights, from the cache if they are intact there."""
     cached = cache_folder() / "bases" / "efficientnet_lite0.npz"
     facts = cached.with_suffix(".json")
     with downloads.locked(cached.with_suffix(".lock")):

@@ -39,7 +39,7 @@ def _maps_function(model: Any, layers: tuple[str, ...]) -> Callable[..., Any]:
 
 
 def activations(model: Any, pictures: np.ndarray, layers: Iterable[str]) -> dict[str, np.ndarray]:
-    """What chosen layers make of pictures, through one function with many outputs.
+    """Compute the feature maps of chosen layers, through one function with many outputs.
 
     Args:
         model: a functional or sequential Keras model.
@@ -51,6 +51,11 @@ def activations(model: Any, pictures: np.ndarray, layers: Iterable[str]) -> dict
 
     Raises:
         ValueError: a layer is missing or not spatial, or the pictures do not fit the model.
+
+    >>> model = keras.Sequential([keras.Input((5, 5, 1)), keras.layers.Conv2D(2, 3, name="edges")])
+    >>> maps = activations(model, np.zeros((4, 5, 5, 1)), ["edges"])
+    >>> maps["edges"].shape
+    (4, 3, 3, 2)
     """
     pictures = checked_pictures(model, pictures)
     names = tuple(layers)
@@ -88,7 +93,7 @@ def grad_cam(
     classes: int | Sequence[int] | None = None,
     layer: str | None = None,
 ) -> np.ndarray:
-    """Where a class gets its score from: Grad-CAM heat maps, in batches.
+    """Compute Grad-CAM heat maps, in batches: where does a class get its score from?
 
     The weight of a channel is the mean, over its map, of the gradient of the class score before
     its softmax or sigmoid; the heat map is the weighted sum of the channels, cut at zero
@@ -96,9 +101,9 @@ def grad_cam(
     and 1, with opposite scores.
 
     Args:
-        model: a functional or sequential Keras model that ends in one score a class.
+        model: a functional or sequential Keras model that ends in one score per class.
         pictures: as they enter the model, shape (N, H, W, C) or (H, W, C).
-        classes: whose score is explained: one for all, one a picture, or None for the class that
+        classes: whose score is explained: one for all, one per picture, or None for the class that
             the model finds most likely.
         layer: a spatial layer; None takes ``last_spatial_layer``.
 
@@ -109,6 +114,14 @@ def grad_cam(
 
     Raises:
         ValueError: a layer is missing or not spatial, pictures do not fit, a class is out of range.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((2, 2, 1))])
+    >>> model.add(layers.Conv2D(1, 1, kernel_initializer="ones"))
+    >>> model.add(layers.GlobalAveragePooling2D())
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> grad_cam(model, picture, 1).tolist()
+    [[[0.0, 1.0], [0.0, 0.0]]]
     """
     pictures = checked_pictures(model, pictures)
     size = pictures.shape[1:]
@@ -129,12 +142,23 @@ def _score_function(model: Any) -> Callable[..., Any]:
 
 
 def class_scores(model: Any, pictures: np.ndarray) -> np.ndarray:
-    """Scores of every class before the softmax or sigmoid, shape (N, classes), float32.
+    """Compute the score of every class before the softmax or sigmoid.
 
-    A model that ends in one sigmoid unit gives -s for class 0 and s for class 1.
+    Args:
+        model: a functional or sequential Keras model that ends in one score per class.
+        pictures: as they enter the model, shape (N, H, W, C) or (H, W, C).
+
+    Returns:
+        The scores, shape (N, classes), float32. A model that ends in one sigmoid unit gives -s for
+        class 0 and s for class 1.
 
     Raises:
         ValueError: the pictures do not fit the model.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+    >>> model.add(keras.layers.Dense(1, "sigmoid", kernel_initializer="ones"))
+    >>> class_scores(model, np.ones((2, 2, 1))).tolist()
+    [[-4.0, 4.0]]
     """
     return in_batches(_score_function(model), checked_pictures(model, pictures))
 
@@ -147,13 +171,13 @@ def occlusion(
     patch: int,
     stride: int | None = None,
 ) -> np.ndarray:
-    """How far a class score falls when a patch is covered: a check that needs no gradient.
+    """Measure how far a class score falls when a patch is covered: a check without gradients.
 
     A patch of the picture's mean color is laid over every place in turn (Zeiler and Fergus,
     "Visualizing and Understanding Convolutional Networks", 2014).
 
     Args:
-        model: a functional or sequential Keras model that ends in one score a class.
+        model: a functional or sequential Keras model that ends in one score per class.
         pictures: as they enter the model, shape (N, H, W, C) or (H, W, C).
         classes: as in ``grad_cam``.
         patch: height and width of the cover, in pixels.
@@ -165,6 +189,11 @@ def occlusion(
 
     Raises:
         ValueError: the patch does not fit, or as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> occlusion(model, picture, 1, patch=1).tolist()
+    [[[-0.25, 0.75], [-0.25, -0.25]]]
     """
     pictures = checked_pictures(model, pictures)
     height, width = pictures.shape[1:3]
@@ -212,7 +241,7 @@ def _slope_function(model: Any) -> Callable[..., Any]:
 def _resolved(
     model: Any, pictures: np.ndarray, classes: int | Sequence[int] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures as float32, and the class of each; the likeliest where none was named."""
+    """Return pictures as float32, and the class of each; the likeliest where none was named."""
     pictures = checked_pictures(model, pictures)
     chosen = checked_classes(model, pictures.shape[1:], classes, len(pictures))
     if (chosen < 0).any():
@@ -297,6 +326,11 @@ def smooth_grad(
 
     Raises:
         ValueError: fewer than one sample, negative noise, or as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> picture = np.array([[[0], [4]], [[0], [0]]])
+    >>> smooth_grad(model, picture, 1).tolist()  # a mean reacts to all four pixels alike
+    [[[0.25, 0.25], [0.25, 0.25]]]
     """
     if samples < 1 or noise < 0:
         raise ValueError("SmoothGrad needs at least one sample, and noise that is not negative.")
@@ -313,10 +347,22 @@ def smooth_grad(
 def pixel_slopes(
     model: Any, pictures: np.ndarray, classes: int | Sequence[int] | None = None
 ) -> np.ndarray:
-    """Compute the gradient of a class score with respect to the pixels, shape (N, H, W, C).
+    """Compute the gradient of a class score with respect to the pixels.
+
+    Args:
+        model: a functional or sequential Keras model that ends in one score per class.
+        pictures: as they enter the model, shape (N, H, W, C) or (H, W, C).
+        classes: as in ``grad_cam``.
+
+    Returns:
+        The gradient of the score before its softmax or sigmoid, shape (N, H, W, C), float32.
 
     Raises:
         ValueError: as in ``grad_cam``.
+
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalAveragePooling2D()])
+    >>> pixel_slopes(model, np.zeros((2, 2, 1)), 1)[0, ..., 0].tolist()
+    [[0.25, 0.25], [0.25, 0.25]]
     """
     pictures, chosen = _resolved(model, pictures, classes)
     return np.asarray(in_batches(_slope_function(model), pictures, chosen))

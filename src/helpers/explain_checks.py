@@ -10,7 +10,18 @@ from helpers.explain_models import checked_pictures
 
 
 def peaks(heat: np.ndarray) -> np.ndarray:
-    """The hottest pixel of each heat map, shape (N, 2), x then y; -1 where a map is all zero."""
+    """Find the hottest pixel of each heat map.
+
+    Args:
+        heat: heat maps, shape (N, H, W).
+
+    Returns:
+        Column and row (x, then y) of each peak, int64, shape (N, 2); -1 for both if a map has
+        nothing above zero.
+
+    >>> peaks(np.array([[[0, 0, 5], [0, 2, 0]], [[0, 0, 0], [0, 0, 0]]])).tolist()
+    [[2, 0], [-1, -1]]
+    """
     heat = np.asarray(heat)
     flat = heat.reshape(len(heat), -1)
     y, x = np.divmod(flat.argmax(axis=1), heat.shape[2])
@@ -20,7 +31,7 @@ def peaks(heat: np.ndarray) -> np.ndarray:
 
 
 def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Whether the peak of each heat map falls into its region (Zhang et al., 2016).
+    """Return whether the peak of each heat map lies in its region (Zhang et al., 2016).
 
     Args:
         heat: heat maps, shape (N, H, W).
@@ -32,6 +43,11 @@ def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: the shapes differ.
+
+    >>> heat = np.array([[[0, 2], [1, 0]], [[3, 0], [1, 0]]])
+    >>> on_the_right = np.array([[[False, True], [False, True]]] * 2)
+    >>> pointing_game(heat, on_the_right).tolist()
+    [True, False]
     """
     if np.shape(heat) != np.shape(regions):
         raise ValueError(
@@ -43,7 +59,20 @@ def pointing_game(heat: np.ndarray, regions: np.ndarray) -> np.ndarray:
 
 
 def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of two stacks of maps, map by map, shape (N,); 0 for a flat map."""
+    """Compute Pearson's correlation of two stacks of maps, map by map.
+
+    Args:
+        one: maps, shape (N, ...).
+        other: as many maps of the same shape.
+
+    Returns:
+        The correlation of each pair, from -1 to 1, shape (N,), float64; 0 if one of them is flat.
+
+    >>> maps = np.array([[[0, 1], [2, 3]], [[0, 1], [2, 3]]])
+    >>> others = np.array([[[1, 3], [5, 7]], [[3, 2], [1, 0]]])
+    >>> correlation(maps, others).round(3).tolist()
+    [1.0, -1.0]
+    """
     one, other = (np.asarray(maps, "float64").reshape(len(maps), -1) for maps in (one, other))
     one = one - one.mean(axis=1, keepdims=True)
     other = other - other.mean(axis=1, keepdims=True)
@@ -92,6 +121,14 @@ def deletion(
 
     Raises:
         ValueError: shapes do not fit, or the cells do not divide the picture.
+
+    >>> from helpers.backend import keras
+    >>> model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.GlobalMaxPooling2D()])
+    >>> heat = np.array([[[0, 1], [0, 0]]])
+    >>> picture = heat[..., None]
+    >>> found = deletion(model, picture, np.array([1]), heat, cells=2, shares=(0, 0.25))
+    >>> [f"{100 * chance:.0f} %" for chance in found[0]]  # the bright pixel shown, then covered
+    ['88 %', '62 %']
     """
     pictures = checked_pictures(model, pictures)
     number, height, width = pictures.shape[:3]

@@ -13,12 +13,12 @@ from helpers.explain_models import BATCH, resized
 
 
 def sparsity(maps: np.ndarray) -> float:
-    """Share of the values of feature maps that are exactly zero, between 0 and 1."""
+    """Return the share of the values of feature maps that are exactly zero, from 0 to 1."""
     return float(np.mean(np.asarray(maps) == 0))
 
 
 def silent_channels(maps: np.ndarray) -> float:
-    """Share of the channels that are zero at every position, averaged over the pictures."""
+    """Return the share of the channels that are zero everywhere, averaged over the pictures."""
     return float(np.mean(~np.any(maps, axis=(1, 2))))
 
 
@@ -43,6 +43,9 @@ def read_back(maps: np.ndarray, pictures: np.ndarray, fitted: int, detail: int =
         pictures: the pictures behind them, shape (N, H, W, C), uint8 or float in 0 to 1.
         fitted: number of pictures for the fit; the others are read back.
         detail: height and width at which pictures are compared, in pixels.
+
+    Returns:
+        The pictures after the first ``fitted``, read back, and how much of them was kept.
 
     Raises:
         ValueError: fewer than two pictures are left for the fit, or none for reading back.
@@ -76,7 +79,7 @@ def read_back(maps: np.ndarray, pictures: np.ndarray, fitted: int, detail: int =
 
 
 def _ridge(inputs: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Weights of ridge regression, shape (channels, outputs), its penalty chosen by trying.
+    """Fit the weights of ridge regression, shape (channels, outputs), and choose its penalty.
 
     ``inputs`` (N, positions, channels) and ``wanted`` (N, positions, outputs) have mean zero.
     """
@@ -134,9 +137,20 @@ def depth_profile(
         fitted: number of pictures for the fits.
         detail: see ``read_back``.
 
+    Returns:
+        One value per layer for each measure, and the pictures read back.
+
     Raises:
         ValueError: a layer is missing or not spatial, the pictures do not fit, or none are left on
             one side.
+
+    >>> from helpers.backend import keras
+    >>> copy = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="copy")
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), copy])
+    >>> pictures = np.random.default_rng(0).integers(1, 256, (12, 8, 8, 1)).astype("uint8")
+    >>> depth = depth_profile(model, pictures, np.arange(12) % 2, ["copy"], fitted=8, detail=8)
+    >>> depth.zeros, depth.silent, depth.kept[0] > 0.99
+    ([0.0], [0.0], True)
     """
     names = tuple(layers)
     zeros: dict[str, list[float]] = {name: [] for name in names}

@@ -55,12 +55,12 @@ class Walk:
 
 
 def is_graph(layer: Any) -> bool:
-    """Whether a layer is a model whose layers can be entered."""
+    """Return whether a layer is a model whose layers can be entered."""
     return isinstance(layer, keras.Sequential) or hasattr(layer, "_run_through_graph")
 
 
 def scores_of(walk: Walk, output: Any) -> Any:
-    """Class scores before the last activation, shape (N, classes).
+    """Return the class scores before the last activation, shape (N, classes).
 
     A softmax or sigmoid flattens the gradient where the model is sure, so it is taken off. A
     single sigmoid unit gives the score s for class 1 and -s for class 0.
@@ -139,7 +139,7 @@ def checked_pictures(model: Any, pictures: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def shapes_of(model: Any, size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
-    """Shape of every layer's output for one picture of this size, and of the scores, under ""."""
+    """Return the shape of each layer's output for one picture, and of the scores under ""."""
     walk = Walk()
     output = walk.through(model, ops.zeros((1, *size)))
     shapes = {
@@ -151,7 +151,7 @@ def shapes_of(model: Any, size: tuple[int, int, int]) -> dict[str, tuple[int, ..
 
 
 def picture_size(model: Any, size: int | None = None) -> tuple[int, int, int]:
-    """Height, width and channels of the model's pictures; ``size`` fills in what is left open."""
+    """Return height, width and channels of the model's pictures; ``size`` fills in open ones."""
     height, width, channels = checked_model(model).input_shape[1:]
     if size is not None and (height or size, width or size) != (size, size):
         raise ValueError(
@@ -162,7 +162,7 @@ def picture_size(model: Any, size: int | None = None) -> tuple[int, int, int]:
 
 
 def spatial_layers(model: Any, size: int | None = None) -> dict[str, tuple[int, int, int]]:
-    """Layers whose output is a stack of feature maps, in the order in which they run.
+    """List the layers whose output is a stack of feature maps, in the order in which they run.
 
     Args:
         model: a functional or sequential Keras model; nested models are entered.
@@ -174,12 +174,19 @@ def spatial_layers(model: Any, size: int | None = None) -> dict[str, tuple[int, 
 
     Raises:
         ValueError: the model cannot be followed, or has no convolution.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="edges")])
+    >>> model.add(layers.MaxPooling2D(name="smaller"))
+    >>> model.add(layers.Flatten())
+    >>> spatial_layers(model)
+    {'edges': (6, 6, 4), 'smaller': (3, 3, 4)}
     """
     return _spatial(model, picture_size(model, size))
 
 
 def _spatial(model: Any, size: tuple[int, int, int]) -> dict[str, tuple[int, int, int]]:
-    """The same for pictures of a height, width and number of channels."""
+    """List the spatial layers for pictures of one height, width and number of channels."""
     if not any("Conv" in type(layer).__name__ for layer in _flat_layers(model)):
         raise ValueError(
             f'The model "{model.name}" has no convolution, so it has no feature maps to look at.'
@@ -200,7 +207,7 @@ def _flat_layers(model: Any) -> list[Any]:
 
 
 def checked_layer(model: Any, layer: str, size: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Shape of a spatial layer's maps, or an error that lists the layers to choose from."""
+    """Return the shape of a spatial layer's maps, or raise ValueError with the layers there are."""
     known = _spatial(model, size)
     if layer not in known:
         shapes = shapes_of(model, size)
@@ -218,13 +225,20 @@ def checked_layer(model: Any, layer: str, size: tuple[int, int, int]) -> tuple[i
 
 
 def last_spatial_layer(model: Any) -> str:
-    """Name of the layer that Grad-CAM looks at unless told otherwise.
+    """Return the name of the layer that Grad-CAM looks at unless told otherwise.
 
     It is the last layer whose maps still have the size of the last convolution's: its activation
     or the sum of its block, but not the pooling after it, which holds the same maps coarser.
 
     Raises:
         ValueError: the model has no convolution.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="edges")])
+    >>> model.add(layers.ReLU(name="positive"))
+    >>> model.add(layers.MaxPooling2D(name="smaller"))
+    >>> last_spatial_layer(model)
+    'positive'
     """
     known = spatial_layers(model)
     convolutions = {layer.name for layer in _flat_layers(model) if "Conv" in type(layer).__name__}
@@ -235,7 +249,7 @@ def last_spatial_layer(model: Any) -> str:
 def checked_classes(
     model: Any, size: tuple[int, int, int], classes: int | Sequence[int] | None, number: int
 ) -> np.ndarray:
-    """One class a picture, int32; -1 stands for the class with the highest score."""
+    """Return one class per picture, int32; -1 stands for the class with the highest score."""
     shape = shapes_of(model, size)[""]
     if len(shape) != 1:
         raise ValueError(
@@ -279,7 +293,7 @@ def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
 
 
 def resized(pictures: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
-    """Pictures of shape (N, H, W, C) resized bilinearly, each pixel of the source counted."""
+    """Resize pictures (N, H, W, C) bilinearly, counting each pixel of the source."""
     width = width or height
     if pictures.shape[1:3] == (height, width):
         return np.asarray(pictures, "float32")

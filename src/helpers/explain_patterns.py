@@ -36,7 +36,7 @@ class Patterns(NamedTuple):
 
 
 def _aimed(model: Any, layer: str | None, pictures: Any, channels: Any) -> Any:
-    """Mean activation of one channel per picture, or its class score if there is no layer."""
+    """Compute one channel's mean activation per picture, or its class score without a layer."""
     walk = Walk()
     output = walk.through(model, pictures)
     if layer is None:
@@ -48,13 +48,13 @@ def _aimed(model: Any, layer: str | None, pictures: Any, channels: Any) -> Any:
 
 @functools.lru_cache(maxsize=16)
 def _excitement(model: Any, layer: str | None) -> Callable[..., Any]:
-    """The activation or score of each picture of a batch, compiled."""
+    """Compile the function that gives the activation or score of each picture of a batch."""
     return compiled(functools.partial(_aimed, model, layer), model)
 
 
 @functools.lru_cache(maxsize=16)
 def _pixel_step(model: Any, layer: str | None) -> Callable[..., Any]:
-    """One step in the pixels for a batch of pictures."""
+    """Compile one step in the pixels for a batch of pictures."""
 
     def step(pictures: Any, channels: Any, length: Any) -> Any:
         def total(values: Any) -> Any:
@@ -87,6 +87,12 @@ def pixel_ascent(
 
     Raises:
         ValueError: the layer, a channel or a class does not exist, or there is no step.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), brightness])
+    >>> found = pixel_ascent(model, "brightness", [0], np.full((8, 8, 3), 100.0), steps=2)
+    >>> found.before.round().tolist(), found.after.round().tolist()  # 5 more in 3 colors per step
+    ([300.0], [330.0])
     """
     chosen = _checked(model, layer, channels, start.shape[0], steps)
     pictures: Any = np.repeat(start[None].astype("float32"), len(chosen), axis=0)
@@ -101,7 +107,7 @@ def pixel_ascent(
 def _checked(
     model: Any, layer: str | None, channels: Iterable[int], size: int | None, steps: int
 ) -> np.ndarray:
-    """The channels as int32, or one sentence on what is wrong."""
+    """Return the channels as int32, or raise ValueError with one sentence on what is wrong."""
     shape = picture_size(model, size)
     chosen = np.atleast_1d(np.asarray(list(channels)))
     if len(chosen) == 0 or chosen.dtype.kind not in "iu":
@@ -170,7 +176,7 @@ def painter(size: int, colors: bool = True) -> Callable[[Any], Any]:
 
 @functools.lru_cache(maxsize=16)
 def _fourier_step(model: Any, layer: str | None, size: int, colors: bool) -> Callable[..., Any]:
-    """One step of Adam on the coefficients, seen through a small random move."""
+    """Compile one step of Adam on the coefficients, seen through a small random move."""
     paint = painter(size, colors)
 
     def step(
@@ -190,7 +196,7 @@ def _fourier_step(model: Any, layer: str | None, size: int, colors: bool) -> Cal
 
 
 def _random_moves(random: np.random.Generator, number: int, size: int, reach: float) -> np.ndarray:
-    """Rotations, zooms and shifts around the middle, as rows for ``affine_transform`` (N, 8)."""
+    """Draw random rotations, zooms and shifts, as rows (N, 8) for ``affine_transform``."""
     angle = np.radians(random.uniform(-8, 8, number) * reach)
     zoom = 1 + random.uniform(-0.08, 0.08, number) * reach
     shift = random.uniform(-size / 16, size / 16, (2, number)) * reach
@@ -237,6 +243,12 @@ def fourier_patterns(
 
     Raises:
         ValueError: the layer, a channel or a class does not exist, or there is no step.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((16, 16, 3)), brightness])
+    >>> found = fourier_patterns(model, "brightness", [0], size=16, steps=2)
+    >>> found.pictures.shape, bool(found.after[0] > found.before[0])
+    ((1, 16, 16, 3), True)
     """
     chosen = _checked(model, layer, channels, size, steps)
     random = np.random.default_rng(seed)
@@ -284,6 +296,14 @@ def exciting_patches(
 
     Raises:
         ValueError: the layer or a channel does not exist, or there are too few pictures.
+
+    >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
+    >>> model = keras.Sequential([keras.Input((4, 4, 1)), brightness])
+    >>> pictures = np.zeros((3, 4, 4, 1), "uint8")
+    >>> pictures[1, 2, 1] = 200
+    >>> best = exciting_patches(model, "brightness", [0], pictures, count=1, side=2)
+    >>> best[0, 0, ..., 0].tolist()
+    [[0, 0], [0, 200]]
     """
     chosen = _checked(model, layer, channels, None, 1)
     if len(pictures) < count:

@@ -21,7 +21,7 @@ def picture_rows(
     columns: Sequence[str] | None = None,
     scale: float = 1.15,
 ) -> Figure:
-    """Rows of pictures, each row with its name on the left.
+    """Draw rows of pictures, each with its name on the left.
 
     Args:
         rows: pictures of shape (H, W, C) by the name of their row, uint8 or float in 0 to 1; as
@@ -35,6 +35,11 @@ def picture_rows(
 
     Raises:
         ValueError: there are no pictures, or the rows differ in length.
+
+    >>> from helpers.plots import show
+    >>> figure = picture_rows({"before": [np.zeros((8, 8))], "after": [np.eye(8)]}, "Two rows")
+    >>> show(figure, "A black square, and below it one with a white diagonal.")
+    A black square, and below it one with a white diagonal.
     """
     lengths = {len(pictures) for pictures in rows.values()}
     if len(lengths) != 1 or 0 in lengths:
@@ -58,7 +63,7 @@ def picture_rows(
 
 
 def _bare(axis: Any) -> Any:
-    """An axis without ticks and frame; its labels stay."""
+    """Remove ticks and frame from an axis, and return it; its labels stay."""
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -72,7 +77,7 @@ def feature_maps(
     channels: int = 24,
     columns: int = 12,
 ) -> Figure:
-    """The first channels of several layers, for one picture.
+    """Draw the first channels of several layers, for one picture.
 
     Every map is scaled to its own largest value, so that a weak one can be read too; a channel
     that is zero everywhere is gray.
@@ -89,6 +94,12 @@ def feature_maps(
 
     Raises:
         ValueError: there are no layers.
+
+    >>> from helpers.plots import show
+    >>> maps = {"edges": np.random.default_rng(0).random((6, 6, 4))}
+    >>> figure = feature_maps(np.zeros((8, 8, 3), "uint8"), maps, "Four channels", channels=4)
+    >>> show(figure, "A black picture beside four maps of noise.")
+    A black picture beside four maps of noise.
     """
     if not maps:
         raise ValueError("There are no layers to show.")
@@ -147,7 +158,7 @@ def heat_maps(
     common: bool = False,
     scale: float = 1.55,
 ) -> Figure:
-    """Pictures in the first row; below, one row for each kind of heat map, laid over them.
+    """Draw pictures in a first row, and below it one row per kind of heat map, laid over them.
 
     Args:
         pictures: shape (N, H, W, C), uint8.
@@ -167,6 +178,12 @@ def heat_maps(
 
     Raises:
         ValueError: the number of maps or titles differs from that of the pictures.
+
+    >>> from helpers.plots import show
+    >>> pictures, heat = np.zeros((1, 8, 8, 3), "uint8"), np.eye(8)[None]
+    >>> figure = heat_maps(pictures, {"Grad-CAM": heat}, ["cat"], "Where the score comes from")
+    >>> show(figure, "A heat map whose diagonal is hot.")
+    A heat map whose diagonal is hot.
     """
     lengths = {len(titles), *map(len, heat.values())}
     if lengths != {len(pictures)}:
@@ -211,7 +228,7 @@ def heat_maps(
 
 
 def _lay_over(axis: Any, picture: np.ndarray, share: np.ndarray) -> None:
-    """A heat map, at most 1, over its picture in gray, so that every color belongs to the map."""
+    """Draw a heat map, at most 1, over its picture in gray: every color belongs to the map."""
     gray = picture.mean(axis=-1) if picture.ndim == 3 else picture
     axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
     share = np.clip(share, 0, 1)
@@ -227,6 +244,11 @@ def depth_curves(profiles: Mapping[str, Depth], title: str) -> Figure:
 
     Returns:
         The figure.
+
+    >>> from helpers.plots import show
+    >>> depth = Depth(("a", "b"), [0, 0.5], [0, 0.1], [0.9, 0.4], [0, 0], [0.6, 0.8], [0, 0], {})
+    >>> show(depth_curves({"small net": depth}, "Two layers"), "Less picture, more class.")
+    Less picture, more class.
     """
     figure, axes = plt.subplots(
         1,

@@ -65,8 +65,15 @@ def cut(base: Any, name: str) -> tuple[Any, Any]:
         base's own layers.
 
     Raises:
-        ValueError: there is no such layer, or a residual connection runs around it, or nothing is
+        ValueError: the layer does not exist, a residual connection runs around it, or nothing is
             left behind it. The sentence names the valid cuts.
+
+    >>> pictures = keras.Input((8, 8, 3))
+    >>> maps = keras.layers.Conv2D(4, 3, name="first")(pictures)
+    >>> base = keras.Model(pictures, keras.layers.Conv2D(2, 3, name="last")(maps))
+    >>> prefix, rest = cut(base, "first")
+    >>> prefix.output_shape, rest.output_shape
+    ((None, 6, 6, 4), (None, 4, 4, 2))
     """
     names = [layer.name for layer in base.layers]
     possible = cuts(base)
@@ -103,7 +110,7 @@ def _sha256(*parts: Any) -> str:
 
 
 def _lasting(config: Any) -> Any:
-    """A configuration without what changes no output: whether layers are frozen at the moment."""
+    """Drop the entries of a configuration that don't affect the output: what is frozen."""
     if isinstance(config, dict):
         return {name: _lasting(value) for name, value in config.items() if name != "trainable"}
     return [_lasting(value) for value in config] if isinstance(config, list | tuple) else config
@@ -135,7 +142,7 @@ def key(prefix: Any, pictures: np.ndarray, augmentation: Any, copies: int) -> di
 
 
 def _fresh(augmentation: Any) -> Any:
-    """The same random layers at the start of their sequence of random numbers."""
+    """Copy random layers, set back to the start of their random numbers."""
     for layer in augmentation.layers:
         if "seed" in layer.get_config() and layer.get_config()["seed"] is None:
             raise ValueError(
@@ -157,7 +164,7 @@ def _computed(
 
 
 def _origin(pictures: np.ndarray) -> str | None:
-    """The folder of prepared data that memory-mapped pictures come from, by name."""
+    """Return the name of the prepared folder that memory-mapped pictures come from."""
     file = getattr(pictures, "filename", None)
     folder = None if file is None else Path(file).resolve().parent
     prepared = (cache_folder() / "prepared").resolve()
@@ -183,7 +190,7 @@ def is_whole(described: Path) -> bool:
 
 
 def _are_stored(described: Path, facts: dict[str, Any]) -> bool:
-    """Whether whole features made from the same facts are there."""
+    """Return whether intact features made from the same facts are stored."""
     return (
         is_whole(described) and json.loads(described.read_text(encoding="utf-8"))["facts"] == facts
     )
@@ -220,6 +227,19 @@ def features(
         ValueError: there are no pictures, or not of the prefix's size; several copies without an
             augmentation, or one without seeds.
         DataError: the cache cannot be written.
+
+    >>> import os, tempfile
+    >>> from unittest import mock
+    >>> prefix = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.GlobalAveragePooling2D()])
+    >>> pictures = np.full((5, 4, 4, 3), 7, "uint8")
+    >>> with (
+    ...     tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
+    ...     mock.patch.dict(os.environ, COURSE_CACHE=place),
+    ... ):
+    ...     means = np.array(features(prefix, pictures))
+    {'text/plain': 'Computing features …'}
+    >>> means.shape, means[0].tolist()
+    ((5, 3), [7.0, 7.0, 7.0])
     """
     if len(pictures) == 0 or pictures.shape[1:] != prefix.input_shape[1:]:
         raise ValueError(

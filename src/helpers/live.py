@@ -31,6 +31,9 @@ def playground(still: Figure, alt: str) -> None:
     Args:
         still: the picture that stands in where scripts don't run; it is closed.
         alt: what the still picture shows.
+
+    >>> playground(plt.figure(), "A kernel of nine numbers on an image.")
+    A kernel of nine numbers on an image.
     """
     show("playground", ("playground.js",), {}, still, alt)
 
@@ -52,6 +55,14 @@ def digit_reader(
 
     Raises:
         ValueError: a layer is of a kind that the figure cannot compute.
+
+    >>> layers = keras.layers
+    >>> model = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
+    >>> digits = np.zeros((10, 28, 28, 1), "uint8")
+    >>> shown = digit_reader({"linear": model}, digits, plt.figure(), "A field to draw on.")
+    A field to draw on.
+    >>> shown["linear"].output_shape
+    (None, 10)
     """
     layers, weights = packed(networks)
     data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}

@@ -38,6 +38,11 @@ def where_it_looks(
 
     Raises:
         ValueError: shapes do not fit one another, or the squares do not divide the pictures.
+
+    >>> pictures = np.zeros((1, 28, 28, 3), "uint8")
+    >>> maps = {"Grad-CAM": np.stack([np.eye(28), np.ones((28, 28))])[None]}
+    >>> where_it_looks(pictures, [["cat", "dog"]], maps, "A title", "A diagonal and a square.")
+    A diagonal and a square.
     """
     levels = {name: shares(stack) for name, stack in maps.items()}
     wanted = (len(pictures), len(classes[0]), CELLS, CELLS)
@@ -110,7 +115,7 @@ def blended(picture: np.ndarray, levels: np.ndarray) -> np.ndarray:
 
 
 def _palette() -> np.ndarray:
-    """The colors of the shares 0 to 255, uint8, shape (256, 3)."""
+    """Return the colors of the shares 0 to 255, uint8, shape (256, 3)."""
     colors = mpl.colormaps[explain_plots.COLORS](np.arange(256), bytes=True)
     return np.ascontiguousarray(colors[:, :3])
 

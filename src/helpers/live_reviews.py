@@ -54,6 +54,18 @@ def review_reader(
 
     Raises:
         ValueError: a network has a layer of a kind that the figure cannot compute.
+
+    >>> from keras import Input, Model, layers
+    >>> from matplotlib.pyplot import figure
+    >>> codes = {"[padding]": 0, "[unknown]": 1, "a": 2, "good": 3, "film": 4}
+    >>> inputs = Input((4,))
+    >>> pairs = layers.Conv1D(3, 2, activation="relu")(layers.Embedding(5, 2)(inputs))
+    >>> net = Model(inputs, layers.Dense(1)(layers.GlobalMaxPooling1D()(pairs)))
+    >>> texts = {"good": "A good film."}
+    >>> copied = review_reader({"net": net}, codes, texts, figure(), "A table.", length=4, slots=8)
+    A table.
+    >>> copied["net"].count_params() == net.count_params()
+    True
     """
     shipped: dict[str, Any] = {}
     described: dict[str, Any] = {}

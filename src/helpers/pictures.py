@@ -56,7 +56,7 @@ def check_entry(archive: Path, name: str, link: bool) -> None:
     """Refuse an archive entry that is a link or would land outside its folder.
 
     Raises:
-        DataError: it is one.
+        DataError: the entry is refused.
     """
     fault = "is a link" if link else ""
     parts = name.replace("\\", "/").split("/")

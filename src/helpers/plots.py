@@ -206,6 +206,14 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
         axis: where the lines are; its limits must be final.
         lines: drawn lines, each with at least one point.
         names: one per line.
+
+    >>> figure, axis = plt.subplots()
+    >>> lines = axis.plot([1, 2, 3], [[0.1, 0.2], [0.7, 0.8], [0.9, 0.91]])
+    >>> label_ends(axis, lines, ["dense", "convnet"])
+    >>> [label.get_text() for label in axis.texts]
+    ['dense', 'convnet']
+    >>> show(figure, "The lines end close together, their names apart.")
+    The lines end close together, their names apart.
     """
     low, high = axis.get_ylim()
     apart = 0.075 * (high - low)
@@ -246,6 +254,11 @@ def learning_curves(
 
     Returns:
         The figure.
+
+    >>> history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.7]}
+    >>> figure = learning_curves({"convnet": history}, "The loss falls", ["loss"])
+    >>> show(figure, "Both losses fall; that of validation stays above.")
+    Both losses fall; that of validation stays above.
     """
     figure, axes = plt.subplots(
         1, len(measures), figsize=(5 * len(measures), 3.6), squeeze=False, layout="constrained"

@@ -62,6 +62,9 @@ def record(name: str, value: float, unit: str = "") -> None:
 
     Raises:
         ValueError: the name, the value or the unit is not valid.
+
+    >>> record("net.errors", 71, "count")
+    {'application/vnd.course.record+json': {'name': 'net.errors', 'value': 71, 'unit': 'count'}}
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -167,6 +170,9 @@ def claims_table(chapter: str, profile: str) -> None:
     Args:
         chapter: number of the chapter, such as "01".
         profile: "sample", "quick" or "full".
+
+    >>> claims_table("01", "sample")  # doctest: +ELLIPSIS
+    {'text/html': '...', 'text/plain': "The sources' claims in chapter 01, and ours"}
     """
     runs = _runs(chapter, profile)
     rows: list[tuple[str, ...]] = []
@@ -194,6 +200,9 @@ def mistakes_table(chapter: str) -> None:
 
     Args:
         chapter: number of the chapter, such as "01".
+
+    >>> mistakes_table("01")  # doctest: +ELLIPSIS
+    {'text/html': '...', 'text/plain': 'Common mistakes in chapter 01'}
     """
     values = {name: body["value"] for name, body in _recorded.items()}
     rows: list[tuple[str, ...]] = []

@@ -133,7 +133,7 @@ class Kept(training.Progress):
 
 
 def _variables(model: Any) -> list[Any]:
-    """The weights, the states of random layers and the optimizer's variables."""
+    """Return the weights, the states of random layers and the optimizer's variables."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     measures = {id(variable) for variable in model.metrics_variables}
@@ -142,7 +142,7 @@ def _variables(model: Any) -> list[Any]:
 
 
 def _recipe(model: Any) -> list[Any]:
-    """What the model is and how it learns, without the names that Keras counts up."""
+    """Describe the model and how it learns, without the names that Keras numbers."""
     described = json.loads(model.to_json())["config"]
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
     parts = [described, optimizer, repr(model.loss), keras.backend.backend()]

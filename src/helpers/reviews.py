@@ -36,7 +36,7 @@ _LARGEST_FILE = 1_000_000  # bytes; the longest review of the data set has about
 
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
-    """The words of a text and where they stand.
+    """Split a text into words, with the place of each.
 
     A word is a run of letters and digits, with apostrophes inside ("don't"). Punctuation and the
     line-break marks of the data set (``<br />``) separate words and are dropped.
@@ -55,7 +55,7 @@ def words_of(text: str) -> list[tuple[str, int, int]]:
 
 
 def learn_vocabulary(texts: Iterable[str], words: int) -> dict[str, int]:
-    """The most frequent words of texts and their codes.
+    """Give a code to each of the most frequent words of texts.
 
     Args:
         texts: plain texts; only those of the training part, or the test would leak.
@@ -66,7 +66,7 @@ def learn_vocabulary(texts: Iterable[str], words: int) -> dict[str, int]:
         the alphabet, so the order of the texts does not matter.
 
     Raises:
-        ValueError: too few or too many words.
+        ValueError: ``words`` is below 3 or above 65,536.
     """
     if not 3 <= words <= 65_536:
         raise ValueError(
@@ -87,14 +87,14 @@ def _codes(words: Sequence[str], vocabulary: Mapping[str, int], length: int) -> 
 
 
 def encode(text: str, vocabulary: Mapping[str, int], length: int) -> np.ndarray:
-    """One plain text as the row of codes that the networks read.
+    """Encode one plain text as the row of codes that the networks read.
 
     Warns when the text has more than ``length`` words, because only its last words are read.
 
     Args:
         text: plain text, such as a review of your own.
         vocabulary: code of each word, from ``vocabulary_of``.
-        length: words a row, those of the training data.
+        length: codes per row, as in the training data.
 
     Returns:
         Codes, padded in front: shape (length,), uint16.
@@ -103,6 +103,10 @@ def encode(text: str, vocabulary: Mapping[str, int], length: int) -> np.ndarray:
         TypeError: the review is not text.
         ValueError: it holds no word, or no word of the vocabulary: a network would still answer,
             but about nothing.
+
+    >>> vocabulary = learn_vocabulary(["A good film.", "A bad film."], 10)
+    >>> encode("A really good film!", vocabulary, 6).tolist()
+    [0, 0, 2, 1, 5, 3]
     """
     if not isinstance(text, str):
         raise TypeError(
@@ -128,24 +132,31 @@ def encode(text: str, vocabulary: Mapping[str, int], length: int) -> np.ndarray:
 
 
 def decode(row: np.ndarray, vocabulary: Mapping[str, int]) -> list[str]:
-    """The words of a row of codes, without the padding; unknown words read [unknown].
+    """Return the words of a row of codes without the padding; unknown words read [unknown].
 
     Args:
         row: codes, shape (length,).
         vocabulary: code of each word, in the order of the codes.
+
+    >>> vocabulary = learn_vocabulary(["A good film.", "A bad film."], 10)
+    >>> decode(np.array([0, 0, 2, 1, 5, 3]), vocabulary)
+    ['a', '[unknown]', 'good', 'film']
     """
     names = list(vocabulary)
     return [names[code] for code in np.asarray(row) if code != PADDING]
 
 
 def highlight(text: str, strengths: np.ndarray) -> str:
-    """A review as HTML with the words marked that decided; everything of the text is escaped.
+    """Write a review as HTML, with the words marked that decided; the text itself is escaped.
 
     Args:
         text: the review.
-        strengths: one number a position of the encoded row, shape (length,): positive marks a
+        strengths: one number per position of the encoded row, shape (length,): positive marks a
             word blue and underlined, negative orange and dotted; the larger, the stronger. The
-            words in front of the last ``length`` were not read and are set in grey.
+            words in front of the last ``length`` were not read and are set in gray.
+
+    >>> highlight("A good film.", np.array([0.0, 0.0, 1.5, 0.1]))  # doctest: +ELLIPSIS
+    '<p ...>A <mark ...>good</mark> film.</p>'
     """
     strengths = np.asarray(strengths, float)
     found = words_of(text)
@@ -178,33 +189,41 @@ def _escape(text: str) -> str:
 
 
 def pack(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as two plain arrays: their UTF-8 bytes in a row, uint8, and N + 1 offsets, int64."""
+    """Pack texts into their UTF-8 bytes in a row, uint8, and N + 1 offsets, int64."""
     encoded = [text.encode() for text in texts]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8).copy(), offsets
 
 
 def unpack(data: np.ndarray, offsets: np.ndarray, index: int) -> str:
-    """Text number ``index`` of two arrays that ``pack`` made."""
+    """Return text number ``index`` of two arrays that ``pack`` made."""
     return bytes(data[int(offsets[index]) : int(offsets[index + 1])]).decode()
 
 
 def text_of(extra: Mapping[str, np.ndarray], part: str, index: int) -> str:
-    """The original text of a review.
+    """Return the original text of a review.
 
     Args:
         extra: the extra arrays of the loaded data set.
         part: "train" or "test".
         index: row of the review in that part.
+
+    >>> texts, offsets = pack(["A good film.", "A bad film."])
+    >>> text_of({"test_text": texts, "test_text_offsets": offsets}, "test", 1)
+    'A bad film.'
     """
     return unpack(extra[f"{part}_text"], extra[f"{part}_text_offsets"], index)
 
 
 def vocabulary_of(extra: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """The vocabulary that a data set was encoded with: code of each word, in order.
+    """Return the vocabulary that a data set was encoded with: the code of each word, in order.
 
     Args:
         extra: the extra arrays of the loaded data set.
+
+    >>> words, offsets = pack(["[padding]", "[unknown]", "film"])
+    >>> vocabulary_of({"vocabulary_text": words, "vocabulary_text_offsets": offsets})
+    {'[padding]': 0, '[unknown]': 1, 'film': 2}
     """
     data, offsets = extra["vocabulary_text"], extra["vocabulary_text_offsets"]
     return {unpack(data, offsets, code): code for code in range(len(offsets) - 1)}
@@ -227,7 +246,7 @@ def _files(source: Path) -> Iterator[tuple[re.Match[str], bytes | None]]:
 
 
 def prepare(source: Path, words: int = 10_000, length: int = 500) -> tuple[Arrays, dict[str, Any]]:
-    """Arrays from the IMDB archive ``aclImdb_v1.tar.gz``; nothing of it is extracted.
+    """Prepare the arrays of the IMDB archive ``aclImdb_v1.tar.gz``; nothing of it is extracted.
 
     The vocabulary is learned from the training texts alone. Each part is shuffled in a fixed
     order, so that any slice of it holds both classes.
@@ -390,7 +409,7 @@ def _sentence(chance: random.Random, positive: bool, patterns: Sequence[str]) ->
 
 
 def write_review(chance: random.Random, positive: bool) -> tuple[str, int]:
-    """One review of the grammar.
+    """Write one review by the grammar.
 
     Most sentences agree with the verdict, up to two concede the opposite, and two say nothing.
 
@@ -413,7 +432,7 @@ def write_review(chance: random.Random, positive: bool) -> tuple[str, int]:
 
 
 def sample(words: int = 10_000, length: int = 500) -> tuple[Arrays, dict[str, Any]]:
-    """The built-in sample: 2,000 training and 500 test reviews of the grammar, always the same.
+    """Write the built-in sample: 2,000 training and 500 test reviews, always the same.
 
     Args:
         words: size of the vocabulary, of which the grammar needs about 150.

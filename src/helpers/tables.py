@@ -64,5 +64,8 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption:
 
     Raises:
         ValueError: a row has more or fewer cells than the header.
+
+    >>> show_table(("net", "errors"), [("dense", 189)], "Errors")  # doctest: +ELLIPSIS
+    {'text/html': '...<td>189</td>...', 'text/plain': 'Errors...dense | 189'}
     """
     display(table(header, rows, caption), raw=True)

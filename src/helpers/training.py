@@ -26,6 +26,12 @@ def start(seed: int, precision: str | None = None) -> None:
 
     Raises:
         ValueError: the seed is negative, or there is no such precision.
+
+    >>> start(seed=7)
+    >>> first = float(keras.random.uniform(()))
+    >>> start(seed=7)
+    >>> float(keras.random.uniform(())) == first
+    True
     """
     if seed < 0:
         raise ValueError(f"The seed must not be negative, and {seed} is: use 0 or more.")
@@ -53,6 +59,10 @@ def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
 
     Raises:
         ValueError: fewer than one step.
+
+    >>> rate = one_cycle(peak=0.1, steps=10)
+    >>> [round(float(rate(step)), 3) for step in (0, 3, 10)]
+    [0.004, 0.1, 0.0]
     """
     if steps < 1:
         raise ValueError(f"A schedule needs at least one step, not {steps}.")
@@ -66,7 +76,16 @@ def one_cycle(peak: float, steps: int, warm_up: float = 0.3) -> Any:
 
 
 def steps_in(examples: int, batch_size: int, epochs: int) -> int:
-    """Count the batches in a training, including the smaller last one of each epoch."""
+    """Count the batches in a training, including the smaller last one of each epoch.
+
+    Args:
+        examples: number of training examples.
+        batch_size: examples per batch.
+        epochs: number of epochs.
+
+    >>> steps_in(examples=100, batch_size=32, epochs=2)
+    8
+    """
     return math.ceil(examples / batch_size) * epochs
 
 

@@ -118,7 +118,7 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _drawn_size(svg: str) -> tuple[int, int]:
-    """The size of an SVG in pixels; Matplotlib gives points."""
+    """Return the size of an SVG in pixels; Matplotlib gives points."""
     found = []
     for side in ("width", "height"):
         match = re.search(rf'<svg[^>]*?\s{side}="([\d.]+)(pt|px)?"', svg)

@@ -15,7 +15,7 @@ from course.notebooks.files import read_notebook
 
 
 def _described(context: Context) -> dict[str, Picture]:
-    """The pictures of all chapters and exercises by the name that myst-nb gives their files."""
+    """Map the name that myst-nb gives a picture's file to the picture, for all notebooks."""
     found = [picture for stored in context.chapters for picture in stored.pictures]
     for stored in context.chapters:
         if exercises.has_exercises(stored.chapter):

@@ -149,7 +149,7 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
         return [*found, f"{name}: {error}"]
     kept = stored.metadata.get("course", {})
     reasons = {
-        "cells": "its outputs belong to other code than its cells have now",
+        "cells": "its outputs were made by different code",
         "outputs": "its outputs were changed by hand after the run",
     }
     for key, reason in reasons.items():

@@ -66,7 +66,7 @@ def _mentioned(source: str, package: str) -> tuple[frozenset[str], frozenset[str
 
 
 def _file(name: str) -> Path | None:
-    """Return the file of a helper module or package, or None if the name isn't one of either."""
+    """Return the file of a helper module or package, or None if the name is neither."""
     place = ROOT / "src" / Path(*name.split("."))
     files = (place / "__init__.py", place.with_suffix(".py"))
     return next((path for path in files if path.is_file()), None)

@@ -196,7 +196,7 @@ class Batch:
         tried = self.tries.get(run.folder, 0)
         if run.status == "lost" and tried < RETRIES:
             self.tries[run.folder] = tried + 1
-            self.table.log(f"{run.folder}: {run.reason()}; once more, into a new attempt")
+            self.table.log(f"{run.folder}: {run.reason()}; trying again, as a new attempt")
             self.waiting.insert(0, run.untried())
             return
         self._conclude(run, Outcome(run, run.status, folder, run.reason()))
@@ -237,5 +237,5 @@ def _publish_models(run: Run, folder: Path) -> None:
     except OSError as error:
         raise CourseError(
             f"The models of {run.folder} cannot be written into {place} "
-            f"({error.strerror or error}): make room, or let COURSE_CACHE name another folder."
+            f"({error.strerror or error}): make room, or set COURSE_CACHE to another folder."
         ) from error

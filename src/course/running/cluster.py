@@ -74,7 +74,7 @@ def work(
     Args:
         job: the run as JSON.
         models: content of the models that it uses, by file name.
-        limit: seconds after which it is ended.
+        limit: seconds after which it is stopped.
         batch: name of the batch, for its events.
         wanted: ``versions`` of the machine that asks.
 
@@ -152,13 +152,13 @@ def _connect(address: str) -> Any:
         client = Client(address, timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         raise CourseError(
-            f"The scheduler {address} does not answer: is it running, and is that its address?"
+            f"The scheduler {address} does not answer: check that it is running at this address."
         ) from error
     try:
         client.wait_for_workers(1, timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         client.close()
-        raise CourseError(f"The scheduler {address} has no workers: start some.") from error
+        raise CourseError(f"The scheduler {address} has no workers: start at least one.") from error
     return client
 
 
@@ -208,12 +208,12 @@ class Cluster:
         """Return whether one more run may be submitted; Dask keeps those that wait.
 
         Raises:
-            CourseError: the scheduler went away.
+            CourseError: the connection to the scheduler was lost.
         """
         if self.client.status in ("closing", "closed"):
             raise CourseError(
-                f"The scheduler {self.client.scheduler.address} went away: start it again; the "
-                "same command goes on."
+                f"The connection to the scheduler {self.client.scheduler.address} was lost: start "
+                "the scheduler again, and repeat the command to go on."
             )
         return True
 
@@ -275,7 +275,7 @@ def _check_versions(client: Any, able: list[str]) -> None:
     """Refuse workers with other packages or code.
 
     Raises:
-        CourseError: naming the worker and the difference.
+        CourseError: a worker differs; the message names it and the difference.
     """
     advice = "install the same commit and the same requirements.lock there."
     try:
@@ -290,7 +290,7 @@ def _check_versions(client: Any, able: list[str]) -> None:
 
 
 def _unanswered() -> Run:
-    raise Lost("the worker did not end it when told to")
+    raise Lost("the worker did not stop it when told to")
 
 
 def _resolve(future: Future[Run], result: Callable[[], Run]) -> None:
@@ -313,7 +313,7 @@ def _received(inner: "Future[Any]", folder: Path) -> Run:
     except KilledWorker as error:
         raise Lost(f"its worker died ({error})") from error
     except (CancelledError, FutureCancelledError, asyncio.CancelledError) as error:
-        raise Lost("the cluster went away") from error
+        raise Lost("the connection to the cluster was lost") from error
     for name, body in files.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)

@@ -65,15 +65,15 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("--seeds", type=positive, metavar="N", help="run N consecutive seeds")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, run nothing")
-    parser.add_argument("--fresh", action="store_true", help="repeat what was run before")
+    parser.add_argument("--fresh", action="store_true", help="run again what has already succeeded")
     parser.add_argument(
         "--jobs", type=positive, help="runs at once; by default as many as cores and memory allow"
     )
     parser.add_argument(
         "--threads", type=positive, help="threads per run; by default its share of the cores"
     )
-    parser.add_argument("--timeout", type=_seconds, help="seconds after which a run is ended")
-    parser.add_argument("--store", action="store_true", help="keep the outputs in notebooks/")
+    parser.add_argument("--timeout", type=_seconds, help="stop a run after this many seconds")
+    parser.add_argument("--store", action="store_true", help="store the outputs in notebooks/")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="run on the workers of this Dask scheduler"
     )
@@ -92,7 +92,7 @@ def _check_store(options: argparse.Namespace) -> None:
     """Refuse to store outputs that are not those of the notebooks' defaults."""
     if options.profile != "quick" or options.parameter or options.seeds:
         raise CourseError(
-            "--store keeps outputs of the notebooks' defaults: drop --profile, --seeds and -p."
+            "--store keeps the outputs of the notebooks' defaults: drop --profile, --seeds and -p."
         )
     if options.jobs or options.threads or options.scheduler:
         raise CourseError(
@@ -179,10 +179,12 @@ def add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="every attempt, with status, time, memory and size")
-    actions.add_parser("show", help="one run").add_argument("run", help="its name, or NAME/NUMBER")
-    pruning = actions.add_parser("prune", help="delete older attempts, but no last success")
+    actions.add_parser("show", help="one run").add_argument(
+        "run", help="NAME, or NAME/NUMBER for one attempt"
+    )
+    pruning = actions.add_parser("prune", help="delete older attempts, except the last success")
     pruning.add_argument(
-        "--keep", type=positive, required=True, metavar="N", help="newest attempts of each run"
+        "--keep", type=positive, required=True, metavar="N", help="newest attempts to keep per run"
     )
     parser.set_defaults(act=runs)
 

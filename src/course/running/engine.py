@@ -1,4 +1,4 @@
-"""Decide where runs are executed: by processes of this machine, or as an engine of one's own."""
+"""Decide where runs are executed: in processes on this machine, or by another engine."""
 
 import threading
 from collections.abc import Callable

@@ -27,7 +27,7 @@ def print_all(out: Path) -> None:
     """Print every attempt with its status, time, memory and size.
 
     Raises:
-        CourseError: there is none.
+        CourseError: there are no runs.
     """
     total = 0
     for folder in _all_attempts(out):

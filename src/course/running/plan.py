@@ -60,7 +60,7 @@ def plan(
 
 def _seeds(chapter: Chapter, grid: dict[str, list[Any]], number: int) -> list[int]:
     if number < 1:
-        raise CourseError(f"--seeds takes 1 or more, not {number}.")
+        raise CourseError(f"--seeds must be at least 1, not {number}.")
     known = parameters(chapter)["seed"]
     given = grid.get("seed", [known.default])
     if len(given) > 1:

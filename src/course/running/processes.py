@@ -125,10 +125,10 @@ def exit_name(code: int | None) -> str:
         code: its exit code, negative for a signal; None if it is not known.
 
     >>> exit_name(-9), exit_name(3), exit_name(None)
-    ('SIGKILL', 'exit code 3', 'an unknown end')
+    ('SIGKILL', 'exit code 3', 'unknown cause')
     """
     if code is None:
-        return "an unknown end"
+        return "unknown cause"
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -133,7 +133,7 @@ def check_format(out: Path) -> None:
         raise CourseError(f"{path} cannot be read ({error!r}): choose another --out.") from error
     if found != FORMAT:
         raise CourseError(
-            f"{out} holds runs in format {found}, and this course writes format {FORMAT}: "
+            f"{out} holds runs in format {found}, but this course writes format {FORMAT}: "
             "move the folder away, or choose another --out."
         )
 
@@ -173,7 +173,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
         folder: of all runs, of one run, or of one attempt.
 
     Raises:
-        CourseError: there is none, or one of them cannot be read.
+        CourseError: there are no runs, or one of them cannot be read.
     """
     if (folder / "run.json").exists():
         newest = {folder.name: folder}
@@ -201,7 +201,7 @@ def _settle(folder: Path) -> None:
     if is_here(run.owner):
         for process in processes_of(run.mark):
             end_tree(process)
-    message = "the batch that watched this run ended without noting it, for example killed"
+    message = "the batch that watched this run ended without recording how the run ended"
     run.fail("lost", "Lost", message)
     run.tail = tail_of(folder)
     write_run(folder, run)

@@ -58,7 +58,7 @@ class Event:
 
 
 def parse_event(line: str) -> Event | None:
-    """Return the event that a worker wrote, or None if the line is no event.
+    """Return the event that a worker wrote, or None if the line isn't one.
 
     >>> parse_event('{"event": "done"}').kind
     'done'
@@ -107,7 +107,7 @@ class _CardMeter:
 
 
 def _broken_limit(run: Run, held: int, limit: float) -> tuple[str, Failure] | None:
-    """Return the status and reason of a run that is beyond one of its limits."""
+    """Return the status and reason of a run that exceeds one of its limits."""
     room = run.budget.gpu_megabytes or math.inf
     if held > run.budget.megabytes * 1e6:
         text = f"{held / 1e6:,.0f} MB, and its budget is {run.budget.megabytes:,.0f} MB"
@@ -151,7 +151,7 @@ def _follow(
             if events.empty():
                 _note_end(run, child.returncode, last, cell, ended_for_memory() > ended_before)
         elif stop():
-            run.fail("cancelled", "Cancelled", "stopped before it was done", cell.cell)
+            run.fail("cancelled", "Cancelled", "stopped before it finished", cell.cell)
         elif broken := _broken_limit(run, held, limit):
             run.fail(broken[0], broken[1].error, broken[1].message, cell.cell)
         tell(Progress(cell.cell, cell.cells, run.duration_seconds, held))
@@ -168,7 +168,7 @@ def _note_end(run: Run, code: int, last: Event, cell: Event, lack_of_memory: boo
         who = "the kernel" if last.kind == "died" else "the process of the run"
         message = f"{who} ended with {run.peak_memory_bytes / 1e6:,.0f} MB of memory at its peak"
         if lack_of_memory and name == "SIGKILL":
-            message += "; likely out of memory: the system ended a process for lack of it"
+            message += "; the system probably ran out of memory and killed a process"
         run.fail("killed", name, message, cell.cell)
 
 
