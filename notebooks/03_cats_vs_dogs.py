@@ -1345,10 +1345,11 @@ plots.show(
 #
 # The *shape* of the curves is what the book says. The naive network's validation loss is lowest
 # after 12<!-- cats_vs_dogs.book.naive.turn --> epochs,
-# 0.517<!-- cats_vs_dogs.book.naive.lowest_loss -->, and ends at
-# 1.31<!-- cats_vs_dogs.book.naive.last_loss -->, while the network gets
-# 97 %<!-- cats_vs_dogs.book.naive.training_accuracy --> of its training images
-# right.<!-- cats_vs_dogs.book.naive.last_loss > 2 * cats_vs_dogs.book.naive.lowest_loss --> With
+# 0.517<!-- cats_vs_dogs.book.naive.lowest_loss -->, climbs from there, and jumps to
+# 1.31<!-- cats_vs_dogs.book.naive.last_loss --> in the very last
+# one,<!-- cats_vs_dogs.book.naive.last_loss > 2 * cats_vs_dogs.book.naive.lowest_loss --> while the
+# network gets 97 %<!-- cats_vs_dogs.book.naive.training_accuracy --> of its training images right.
+# With
 # augmentation and dropout the loss is lowest after
 # 88<!-- cats_vs_dogs.book.augmented.turn --> of 100 epochs.<!-- cats_vs_dogs.book.augmented.turn >
 # 4 * cats_vs_dogs.book.naive.turn --> That is what the remedies of this chapter do: they delay

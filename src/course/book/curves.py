@@ -4,6 +4,7 @@ import html
 import io
 import re
 
+from course.book.slim import lighter_drawing
 from course.results import Curve, KeptRun
 
 WIDTH, HEIGHT = 7.2, 2.4  # inches
@@ -42,7 +43,8 @@ def drawing(run: KeptRun) -> str:
     with rc_context({"svg.fonttype": "none"}):  # words stay words, and small
         figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     # Every word names the same dozen fonts; without them it has the font of the page.
-    body = re.sub(r" font-family: [^;]+;", "", held.getvalue().partition("<svg")[2])
+    drawn = re.sub(r" font-family: [^;]+;", "", held.getvalue())
+    body = lighter_drawing(drawn).partition("<svg")[2]
     models = ", ".join(dict.fromkeys(curve.model for curve in curves))
     label = html.escape(f"Accuracy and loss by epoch of {models} on validation data.", quote=True)
     return f'<svg role="img" aria-label="{label}"{_unique(body, run)}'
