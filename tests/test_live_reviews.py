@@ -160,8 +160,11 @@ def test_two_hundred_reviews_get_the_answers_of_the_judges(
     space: int,
 ) -> None:
     shipped, data = shipped_with(monkeypatch, trained, space)
-    kept = np.count_nonzero(shipped["pairs"][-1].coef_[0, len(trained.vocabulary) :])
-    assert (kept < 2000) == (space < 100_000)
+    every, kept = (
+        np.count_nonzero(np.rint(100 * judges["pairs"][-1].coef_[0, len(trained.vocabulary) :]))
+        for judges in (trained.judges, shipped)
+    )
+    assert (kept < every) == (space < 100_000)
     long = " ".join(trained.texts[:4])  # of which only the end is read
     texts = [*trained.texts, "NOT good,<br />don’t watch it", "Good zebra good, élan!"]
     found = answers(browser, tmp_path, data, [*texts, long])
