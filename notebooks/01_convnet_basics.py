@@ -337,7 +337,7 @@ for name, curve in shift_curves.items():
 
 # %% [markdown]
 # At four pixels the linear classifier is down to 17.2 %<!-- shift.linear.at_4 -->, the dense
-# net to 24.5 %<!-- shift.dense.at_4 -->, and the convnet to 54.9 %<!-- shift.convnet.at_4 -->.
+# net to 24.5 %<!-- shift.dense.at_4 -->, and the convnet to 54.7 %<!-- shift.convnet.at_4 -->.
 # The convnet suffers least:<!-- shift.convnet.at_4 > 2 * max(shift.linear.at_4,
 # shift.dense.at_4) --> it still reads more than twice as many digits as the dense net, and a
 # shift of two pixels costs it only a few of every
@@ -1218,7 +1218,7 @@ for name in variants:
 #
 # **`Flatten` or global pooling?** In place the *global* variant reaches
 # 96.4 %<!-- compare.global.accuracy -->, so it gives up very little. Shifted by four pixels it
-# still reads 73.8 %<!-- compare.global.shifted --> of the digits, where the base reads
+# still reads 73.9 %<!-- compare.global.shifted --> of the digits, where the base reads
 # 39.0 %<!-- compare.base.shifted --> and the dense net
 # 19.2 %<!-- compare.dense_net.shifted -->. That is the answer to the question at the top of the
 # chapter: the convolutions had found the digit all along, and it was `Flatten` that lost
@@ -1356,14 +1356,14 @@ for name, value in seconds.items():
 # %% [markdown]
 # The dense net gets 247<!-- mnist.dense.errors --> of the 10,000 test digits wrong, with
 # 407,050<!-- mnist.dense.parameters --> parameters. The convnet gets
-# 102<!-- mnist.convnet.errors --> wrong, with 104,202<!-- mnist.convnet.parameters -->. It makes
+# 99<!-- mnist.convnet.errors --> wrong, with 104,202<!-- mnist.convnet.parameters -->. It makes
 # less than half as many mistakes<!-- mnist.convnet.errors < 0.5 * mnist.dense.errors --> with a
 # quarter of the parameters.<!-- mnist.convnet.parameters < 0.3 * mnist.dense.parameters --> It
-# pays in time: 30 s<!-- mnist.convnet.seconds --> of training against
-# 5.9 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
+# pays in time: 29 s<!-- mnist.convnet.seconds --> of training against
+# 4.9 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
 # with twelve times the parameters of the convnet,<!-- abs(mnist.lenet.parameters /
-# mnist.convnet.parameters - 12) < 0.5 --> takes 51 s<!-- mnist.lenet.seconds --> and gets
-# 83<!-- mnist.lenet.errors --> wrong.
+# mnist.convnet.parameters - 12) < 0.5 --> takes 53 s<!-- mnist.lenet.seconds --> and gets
+# 81<!-- mnist.lenet.errors --> wrong.
 #
 # ### Is that a difference, or luck?
 #
@@ -1389,9 +1389,9 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
     print(f"{first} against {second}: {ratio:.1f} standard deviations")
 
 # %% [markdown]
-# The convnet is 10.0<!-- mnist.convnet.against_dense --> standard deviations ahead of the dense
+# The convnet is 10.3<!-- mnist.convnet.against_dense --> standard deviations ahead of the dense
 # net. Luck is out of the question.<!-- mnist.convnet.against_dense > 4 --> LeNet and the convnet
-# are 2.3<!-- abs(mnist.convnet.against_lenet) --> standard deviations apart. For *these two
+# are 2.1<!-- abs(mnist.convnet.against_lenet) --> standard deviations apart. For *these two
 # trained networks* that is a little more than luck on these
 # digits.<!-- abs(mnist.convnet.against_lenet) > 2 --> It doesn't say what another seed would
 # give, because we trained each of them once. So the first result stands, and the second is a
@@ -1400,8 +1400,8 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 # And the question from the top of the chapter? On test digits shifted by four pixels the linear
 # classifier still reads 23.4 %<!-- mnist.linear.moved_accuracy -->, the dense net
 # 34.5 %<!-- mnist.dense.moved_accuracy -->, the convnet
-# 68.7 %<!-- mnist.convnet.moved_accuracy --> and LeNet
-# 72.6 %<!-- mnist.lenet.moved_accuracy -->. What held for validation digits holds for new ones:
+# 68.5 %<!-- mnist.convnet.moved_accuracy --> and LeNet
+# 72.5 %<!-- mnist.lenet.moved_accuracy -->. What held for validation digits holds for new ones:
 # the convolutional networks lose least.<!-- min(mnist.convnet.moved_accuracy,
 # mnist.lenet.moved_accuracy) > 1.5 * mnist.dense.moved_accuracy -->
 #
