@@ -18,8 +18,9 @@ from helpers import live
 # Values of a weight of the network on either side of zero: with 127 of them, the word vectors
 # alone would take nearly all the space that the figure may take.
 _LEVELS = 31
-_WEIGHT, _RARITY = 100, 1000  # a counter's weights and factors are shipped as whole numbers
+_WEIGHT, _RARITY = 100, 100  # a counter's weights and factors are shipped as whole numbers
 _MOST = 100_000  # slots of pairs that are shipped if there is space
+_LENGTH = 0.1  # a verdict of 3, divided by twice the length 16 of a short text's row
 
 
 def review_reader(
@@ -108,9 +109,12 @@ def _counter(bag: Any, slots: int, space: int) -> tuple[Any, dict[str, Any]]:
     words = len(weigh.idf_) - (slots if len(weigh.idf_) > slots else 0)
     rarity = np.rint(weigh.idf_ * _RARITY).astype(int)
     weight = np.rint(judge.coef_[0] * _WEIGHT).astype(int)
-    # A pair matters by what it adds, and by how many reviews have it.
-    frequency = np.exp(-weigh.idf_[words:])
-    matters = (weigh.idf_[words:] * judge.coef_[0, words:]) ** 2 * frequency
+    # A pair matters by what it adds, by how far it would move the length that all is divided by if
+    # it were given the rarity of the rest, and by how many reviews have it.
+    idf, coefficient = weigh.idf_[words:], judge.coef_[0, words:]
+    frequency = np.exp(-idf)
+    usual = np.average(idf**2, weights=frequency) if len(idf) else 0
+    matters = frequency * ((idf * coefficient) ** 2 + (_LENGTH * (idf**2 - usual)) ** 2)
     ranked = np.argsort(-matters, kind="stable")
     pairs = min(len(ranked), _MOST)
     while len(table := _table(rarity, weight, words, np.sort(ranked[:pairs]))) > space and pairs:
