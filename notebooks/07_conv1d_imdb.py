@@ -1001,8 +1001,8 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
 # with few examples is to have learned from many others.**
 #
-# **And the GRU?** An epoch takes it 31 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
-# 21 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
+# **And the GRU?** An epoch takes it 29 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
+# 20 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
 # often.<!-- imdb.recurrent.epoch_seconds > imdb.textcnn.epoch_seconds --> In accuracy the two are
 # 1.0<!-- abs(imdb.textcnn.against_recurrent) --> standard deviation apart, which may well be
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
@@ -1384,13 +1384,13 @@ for name, copied in reader.items():
     record(f"imdb.reader.{slugs[name]}.largest_gap", gap, "fraction")
 
 # %% [markdown]
-# Of a million slots, 14,818<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs*
+# Of a million slots, 17,815<!-- imdb.reader.pairs --> are left. The copies of *words*, *pairs*
 # and the textCNN give the same answer as the originals to
-# 99.97 %<!-- imdb.reader.bag_of_words.same_answers -->,
+# 99.96 %<!-- imdb.reader.bag_of_words.same_answers -->,
 # 98.9 %<!-- imdb.reader.bag_of_pairs.same_answers --> and
 # 99.9 %<!-- imdb.reader.textcnn.same_answers --> of the test reviews. On our six sentences no
 # probability moves by more than
-# 8.3 points<!-- max(imdb.reader.bag_of_words.largest_gap, imdb.reader.bag_of_pairs.largest_gap,
+# 1.6 points<!-- max(imdb.reader.bag_of_words.largest_gap, imdb.reader.bag_of_pairs.largest_gap,
 # imdb.reader.textcnn.largest_gap) -->.<!-- max(imdb.reader.bag_of_words.largest_gap,
 # imdb.reader.bag_of_pairs.largest_gap, imdb.reader.textcnn.largest_gap) < 0.03 -->
 
