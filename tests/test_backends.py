@@ -42,6 +42,8 @@ def alone(tmp_path: Path) -> dict[str, str]:
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
+        # Nearly all of the time goes to XLA's compiler, which need not do its best here.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "src")]),
     }
     hidden = subprocess.run(
