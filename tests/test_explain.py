@@ -225,6 +225,8 @@ def test_a_step_in_the_pixels_has_a_fixed_length_and_raises_every_channel(
 ) -> None:
     """From noise: where a picture is flat, max pooling has ties, and slopes mean little."""
     start = _between_the_limits()
+    kernel, bias = functional.get_layer(layer).get_weights()
+    functional.get_layer(layer).set_weights([kernel, bias + 10])  # no channel is silent
     found = patterns.pixel_ascent(functional, layer, range(channels), start, steps=1)
     moved = np.sqrt(((found.pictures - start) ** 2).mean(axis=(1, 2, 3)))
     assert np.allclose(moved, 5, rtol=1e-3)
