@@ -57,8 +57,8 @@ REVIEWS = (3, *range(13, 20))
 EXPERIMENTS = (
     Experiment(
         "07",
-        63,
-        (*REVIEWS, *range(27, 60)),
+        67,
+        (*REVIEWS, *range(27, 64)),
         (
             Break(
                 "bag of words: weights a hundred times as free",
@@ -81,7 +81,7 @@ EXPERIMENTS = (
                 "vectors",
                 (25, 26),
             ),
-            Break("film nets: learning rate times three", 62, "Adam(0.02)", "Adam(0.06)", (63,)),
+            Break("film nets: learning rate times three", 66, "Adam(0.02)", "Adam(0.06)", (67,)),
         ),
     ),
     Experiment(

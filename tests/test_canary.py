@@ -18,7 +18,7 @@ call="$(basename "$0") ${KERAS_BACKEND:-} $*"
 case "$call" in
 python*" -m venv "*) mkdir -p .venv-canary/bin
   for name in python course pytest; do cp "$0" .venv-canary/bin/$name; done;;
-"python  -") exec REAL -;;
+"python  -") exec "REAL" -;;
 esac
 echo "$call" >> calls.txt
 if [ -n "$BREAKS" ]; then case "$call" in *"$BREAKS"*) exit 1;; esac; fi
