@@ -10,13 +10,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from helpers import datasets, diagrams, live, training
-from tests.browsing import AXE, PHONE, WIDE, complaints, needs_browser, sized, wait
+from helpers import datasets, live, training
+from tests.browsing import PHONE, complaints, needs_browser, sized, wait
+from tests.figures import darken, figure, opened, page_width, press, shown, text, violations
 
-PAGE = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A figure</title>'
-    '<meta name="viewport" content="width=device-width">'
-)
 ANSWERS = """
 const [layers, packed, examples, shape, done] = arguments;
 unpacked(layers, packed).then(({ net }) => {
@@ -28,28 +25,6 @@ unpacked(layers, packed).then(({ net }) => {
   done({ answers, milliseconds: (performance.now() - began) / examples.length });
 });
 """
-
-
-def figure() -> Any:
-    return diagrams.pooling(np.arange(16).reshape(4, 4))
-
-
-def shown(monkeypatch: pytest.MonkeyPatch, show: Any, *arguments: Any) -> dict[str, str]:
-    """What a live figure puts into the output of its cell."""
-    caught: list[dict[str, str]] = []
-    monkeypatch.setattr(live, "put", lambda data, metadata: caught.append(data))
-    show(*arguments)
-    [data] = caught
-    return data
-
-
-def opened(browser: Any, folder: Path, body: str, size: tuple[int, int] = WIDE) -> None:
-    """Open a page with a body of its own."""
-    path = folder / "page.html"
-    path.write_text(f"{PAGE}</head><body><main><h1>A figure</h1>{body}</main></body>", "utf-8")
-    sized(browser, size)
-    complaints(browser)
-    browser.get(path.as_uri())
 
 
 def answers(browser: Any, folder: Path, model: Any, examples: np.ndarray) -> dict[str, Any]:
@@ -168,32 +143,6 @@ def test_a_figure_is_the_same_text_each_time(monkeypatch: pytest.MonkeyPatch) ->
     assert "http" not in one["text/html"].replace("http://www.w3.org/2000/svg", "")
 
 
-def violations(browser: Any) -> list[str]:
-    """What axe finds on the open page."""
-    if not AXE.is_file():
-        pytest.skip("axe-core comes from npm, and npm is not installed")
-    browser.execute_script(AXE.read_text(encoding="utf-8"))
-    found: list[str] = browser.execute_async_script(
-        "const done = arguments[0]; axe.run().then(r => done(r.violations.map("
-        "v => `${v.id}: ${v.nodes[0].html.slice(0, 200)}`)));"
-    )
-    return found
-
-
-def text(browser: Any, selector: str) -> str:
-    found: str = browser.execute_script(f"return document.querySelector({selector!r}).textContent")
-    return found
-
-
-def press(browser: Any, label: str) -> None:
-    """Press the button with a text or label."""
-    browser.execute_script(
-        "[...document.querySelectorAll('button')].find(b => b.textContent.includes(arguments[0])"
-        " || b.getAttribute('aria-label') === arguments[0]).click()",
-        label,
-    )
-
-
 def choose(browser: Any, label: str, value: str) -> None:
     """Choose a value in the list with a label."""
     browser.execute_script(
@@ -218,14 +167,10 @@ def test_the_playground_can_be_used_by_everyone(
     browser: Any, playground: dict[str, str], dark: bool
 ) -> None:
     if dark:
-        browser.execute_script(
-            "document.body.style.background = '#121212'; document.body.style.color = '#eee'"
-        )
-        wait(lambda: browser.execute_script("return !!document.querySelector('.dark')"), 5, "dark")
+        darken(browser)
     assert violations(browser) == []
     assert complaints(browser) == []
-    sized(browser, (360, 800))
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    assert page_width(browser, (360, 800)) <= 360
 
 
 @needs_browser
@@ -335,8 +280,7 @@ def test_a_digit_can_be_drawn_and_an_empty_page_is_said_to_be_empty(
     strokes = ActionChains(browser).move_to_element_with_offset(pad, 0, -70).click_and_hold()
     strokes.move_by_offset(0, 140).release().perform()
     wait(lambda: read_digit(browser) == 1, 5, "a one")
-    sized(browser, PHONE)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+    assert page_width(browser, PHONE) <= PHONE[0]
     assert complaints(browser) == []
     assert violations(browser) == []
 

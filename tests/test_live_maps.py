@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from helpers import live_maps
-from tests.browsing import PHONE, complaints, needs_browser, sized, wait
-from tests.test_live import opened, press, shown, text, violations
+from tests.browsing import PHONE, complaints, needs_browser, wait
+from tests.figures import darken, opened, page_width, press, shown, text, violations
 
 CLASSES = [["tabby", "beagle"], ["Siamese cat", "chow"]]
 METHODS = ("Grad-CAM", "occlusion")
@@ -109,11 +109,7 @@ def test_the_maps_follow_the_pointer_and_the_keyboard(browser: Any, looking: Non
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_everyone_can_use_the_maps(browser: Any, looking: None, dark: bool) -> None:
     if dark:
-        browser.execute_script(
-            "document.body.style.background = '#121212'; document.body.style.color = '#eee'"
-        )
-        wait(lambda: browser.execute_script("return !!document.querySelector('.dark')"), 5, "dark")
+        darken(browser)
     assert violations(browser) == []
     assert complaints(browser) == []
-    sized(browser, PHONE)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+    assert page_width(browser, PHONE) <= PHONE[0]

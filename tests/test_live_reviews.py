@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from helpers import live, live_reviews, reviews, training
-from tests.browsing import PHONE, complaints, needs_browser, sized, wait
-from tests.test_live import figure, opened, press, shown, text, violations
+from tests.browsing import PHONE, complaints, needs_browser, wait
+from tests.figures import darken, figure, opened, page_width, press, shown, text, violations
 
 LENGTH, READ, SLOTS = 120, 40, 2**12
 EXAMPLES = {"good": "The film is good.", "not bad": "Not a bad zebra at all!"}
@@ -332,15 +332,11 @@ def test_odd_texts_are_met_calmly(browser: Any, reader: Trained) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_reader_can_be_used_by_everyone(browser: Any, reader: Trained, dark: bool) -> None:
     if dark:
-        browser.execute_script(
-            "document.body.style.background = '#121212'; document.body.style.color = '#eee'"
-        )
-        wait(lambda: browser.execute_script("return !!document.querySelector('.dark')"), 5, "dark")
+        darken(browser)
     typed(browser, " ".join(reader.texts[:2]))
     says(browser, "% positive")
     assert violations(browser) == []
     for size in ((360, 800), PHONE):
-        sized(browser, size)
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        assert page_width(browser, size) <= size[0]
     assert violations(browser) == []
     assert complaints(browser) == []

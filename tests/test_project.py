@@ -301,6 +301,13 @@ def test_an_issue_is_told_where_a_job_left_nothing(name: str) -> None:
     assert f" {download['with']['path']}/" in steps[-1]["run"]
 
 
+def test_no_test_module_imports_another() -> None:
+    """What two of them need is in a module of its own, so that each runs by itself."""
+    for path in (ROOT / "tests").glob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^\s*(?:from|import) tests\.test_", text, re.MULTILINE), path.name
+
+
 def test_the_course_is_installed_beside_its_notebooks() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         assert not re.search(r"pip install '?\.", path.read_text(encoding="utf-8")), path.name
