@@ -750,13 +750,13 @@ record("gradcam.wrong.hot_against_center", gap.mean() / max(error, 1e-9))
 # gradcam.wrong.fall_of_score.random -->.<!-- gradcam.wrong.fall_of_score.hot > 2 *
 # gradcam.wrong.fall_of_score.random --> If we stopped here, we would call it a clear success.
 # But covering the center costs 2.21<!-- gradcam.wrong.fall_of_score.center -->, so the hot place
-# has a lead of −0.37<!-- gradcam.wrong.fall_of_score.hot - gradcam.wrong.fall_of_score.center -->,
-# which is no lead at all.<!-- gradcam.wrong.fall_of_score.hot < gradcam.wrong.fall_of_score.center
-# --> Pairing the covers photograph by photograph, that is −1.0<!--
-# gradcam.wrong.hot_against_center --> standard errors, within the noise: the two places aren't
-# told apart.<!-- abs(gradcam.wrong.hot_against_center) < 2 --> So the table at the end has to say
-# that our run didn't reproduce this claim. As long as what matters is in the middle of the
-# photograph, this experiment can't show that the map knows more than that. The next one can.
+# isn't ahead of it: the difference is −0.37<!-- gradcam.wrong.fall_of_score.hot -
+# gradcam.wrong.fall_of_score.center -->.<!-- gradcam.wrong.fall_of_score.hot <
+# gradcam.wrong.fall_of_score.center --> Pairing the covers photograph by photograph, that is
+# −1.0<!-- gradcam.wrong.hot_against_center --> standard errors, which is within the noise: we can't
+# tell the two places apart.<!-- abs(gradcam.wrong.hot_against_center) < 2 --> So the table at the
+# end has to say that our run didn't reproduce this claim. As long as what matters is in the middle
+# of the photograph, this experiment can't show that the map knows more than that. The next one can.
 #
 # ### A cat and a dog in one image
 #

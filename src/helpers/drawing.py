@@ -72,8 +72,8 @@ def sample_cats_vs_dogs(
         exclusive; `S_mask`, bool (N, size, size), its pixels.
 
     Raises:
-        ValueError: the size is below 16, a split has fewer than two pictures, or there is no such
-            look.
+        ValueError: the size is below 16, a split has fewer than two pictures, or the look is
+            unknown.
 
     >>> arrays, report = sample_cats_vs_dogs(size=32, train=2, validation=2, test=4)
     >>> arrays["test_x"].shape, arrays["test_y"].tolist(), report["classes"]

@@ -29,7 +29,7 @@ def playground(still: Figure, alt: str) -> None:
     """Show a convolution that the reader can edit: image, kernel, padding and stride.
 
     Args:
-        still: the picture that stands in where scripts don't run; it is closed.
+        still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
 
     >>> playground(plt.figure(), "A kernel of nine numbers on an image.")
@@ -47,7 +47,7 @@ def digit_reader(
         networks: Keras models by the names under which they are shown; of the first one all maps
             are drawn. Their input has shape (28, 28, 1) and holds numbers from 0 to 255.
         digits: one example of each digit, uint8, shape (10, 28, 28, 1).
-        still: the picture that stands in where scripts don't run; it is closed.
+        still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
 
     Returns:
@@ -197,7 +197,7 @@ def show(
         function: the name of the script's function that draws the figure.
         parts: files of ``live_parts``, scripts and style sheets, besides those of every figure.
         data: JSON-able, what the function is called with.
-        still: the picture that stands in where scripts don't run; it is closed.
+        still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
     """
     picture = _png(still)

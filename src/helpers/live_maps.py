@@ -33,8 +33,8 @@ def where_it_looks(
             is shown, as a share of the largest value for any class of the picture, so that the
             classes of a picture can be compared.
         title: of the still picture.
-        alt: what the still picture shows, which stands in where scripts don't run: the maps of the
-            first picture.
+        alt: what the still picture shows. Readers see it where scripts don't run; it has the maps
+            of the first picture.
 
     Raises:
         ValueError: shapes do not fit one another, or the squares do not divide the pictures.

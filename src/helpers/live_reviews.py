@@ -43,7 +43,7 @@ def review_reader(
             well, the slots into which they are hashed as in the chapter.
         vocabulary: code of each word, in the order of the codes.
         examples: texts to start from, by the labels of their buttons; the first is shown.
-        still: the picture that stands in where scripts don't run; it is closed.
+        still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
         length: words that the counters read, the last ones of a text.
         slots: of word pairs, a power of two.
