@@ -12,7 +12,17 @@ from keras import layers
 
 from helpers import datasets, live, training
 from tests.browsing import PHONE, complaints, needs_browser, sized, wait
-from tests.figures import darken, figure, opened, page_width, press, shown, text, violations
+from tests.figures import (
+    darken,
+    figure,
+    opened,
+    page_width,
+    press,
+    scripts,
+    shown,
+    text,
+    violations,
+)
 
 ANSWERS = """
 const [layers, packed, examples, shape, done] = arguments;
@@ -29,8 +39,7 @@ unpacked(layers, packed).then(({ net }) => {
 
 def answers(browser: Any, folder: Path, model: Any, examples: np.ndarray) -> dict[str, Any]:
     """What the scripts compute for examples, with the weights that a figure carries."""
-    script = (Path(live.__file__).parent / "live_parts" / "network.js").read_text("utf-8")
-    opened(browser, folder, f"<script>{script}</script>")
+    opened(browser, folder, f"<script>{scripts('network.js')}</script>")
     packed, weights = live.packed({"net": model})
     rows = examples.reshape(len(examples), -1).tolist()
     found: dict[str, Any] = browser.execute_async_script(
