@@ -5,7 +5,6 @@ GitHub, on paper and in a notebook that JupyterLab doesn't trust yet, it is a st
 alt text. The scripts are the files in ``live_parts``.
 """
 
-import base64
 import gzip
 import html
 import io
@@ -20,7 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers.backend import as_array, keras
-from helpers.outputs import put
+from helpers.outputs import as_text, put
 
 _PARTS = Path(__file__).parent / "live_parts"
 
@@ -65,7 +64,7 @@ def digit_reader(
     (None, 10)
     """
     layers, weights = packed(networks)
-    data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}
+    data = {"networks": layers, "packed": weights, "digits": as_text(digits.tobytes())}
     show("digitReader", ("network.js", "digits.js"), data, still, alt)
     return {name: rounded(model) for name, model in networks.items()}
 
@@ -104,10 +103,11 @@ def packed(
 def compressed(content: bytes) -> str:
     """Write bytes as a short text, which a browser can turn into the bytes again.
 
+    >>> import base64
     >>> gzip.decompress(base64.b64decode(compressed(b"aaaa")))
     b'aaaa'
     """
-    return _text(gzip.compress(content, 9, mtime=0))
+    return as_text(gzip.compress(content, 9, mtime=0))
 
 
 def rounded(model: Any, largest: int = 127) -> Any:
@@ -184,10 +184,6 @@ def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.7g}") for value in values]
 
 
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
 def show(
     function: str, parts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
 ) -> None:
@@ -227,7 +223,7 @@ def _png(figure: Figure) -> str:
     figure.savefig(held, format="png", dpi=144, bbox_inches="tight")
     plt.close(figure)
     Image.open(held).convert("RGB").quantize(64).save(file, "png", optimize=True)
-    return _text(file.getvalue())
+    return as_text(file.getvalue())
 
 
 def _part(name: str) -> str:

@@ -1,5 +1,6 @@
 """What the cells of a chapter leave in the notebook, by MIME type, and how it is shown."""
 
+import base64
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -8,6 +9,15 @@ from IPython.display import DisplayHandle, display
 HISTORY = "application/vnd.course.history+json"
 # The MIME types of pictures, the best first.
 PICTURES = ("image/svg+xml", "image/jpeg", "image/png")
+
+
+def as_text(content: bytes) -> str:
+    """Write bytes as the base64 text by which notebooks and pages hold them.
+
+    >>> as_text(b"seven")
+    'c2V2ZW4='
+    """
+    return base64.b64encode(content).decode()
 
 
 def put(

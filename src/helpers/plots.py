@@ -1,6 +1,5 @@
 """The pictures that every chapter draws: galleries, learning curves, confusion matrices."""
 
-import base64
 import html
 import io
 import re
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from helpers.outputs import put
+from helpers.outputs import as_text, put
 from helpers.training import History
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, the pale yellow left out.
@@ -117,7 +116,7 @@ def _small_png(figure: Figure) -> str:
     file = io.BytesIO()
     picture = Image.open(held).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     picture.save(file, "png", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
+    return as_text(file.getvalue())
 
 
 def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
@@ -135,7 +134,7 @@ def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
         picture.save(file, kind, **options)
         encoded[f"image/{kind}"] = file.getvalue()
     kind = min(encoded, key=lambda name: len(encoded[name]))
-    return base64.b64encode(encoded[kind]).decode(), kind, size
+    return as_text(encoded[kind]), kind, size
 
 
 def _as_picture(image: np.ndarray) -> np.ndarray:
