@@ -40,7 +40,7 @@ unpacked(layers, packed).then(({ net }) => {
 def answers(browser: Any, folder: Path, model: Any, examples: np.ndarray) -> dict[str, Any]:
     """What the scripts compute for examples, with the weights that a figure carries."""
     opened(browser, folder, f"<script>{scripts('network.js')}</script>")
-    packed, weights = live.packed({"net": model})
+    packed, weights = live.packed({"net": model.layers})
     rows = examples.reshape(len(examples), -1).tolist()
     found: dict[str, Any] = browser.execute_async_script(
         ANSWERS, json.loads(json.dumps(packed)), weights, rows, list(examples.shape[1:])
@@ -136,12 +136,12 @@ def test_every_layer_of_texts_agrees_with_keras(browser: Any, tmp_path: Path) ->
 def test_a_layer_that_the_scripts_do_not_know_is_refused() -> None:
     model = keras.Sequential([keras.Input((4, 3)), layers.LSTM(2, name="memory")])
     with pytest.raises(ValueError, match="cannot compute the layer 'memory', a LSTM"):
-        live.packed({"net": model})
+        live.packed({"net": model.layers})
 
 
 def test_the_weights_of_the_chapters_networks_take_less_than_150_kilobytes(convnet: Any) -> None:
     linear = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
-    assert len(live.packed({"convnet": convnet, "linear": linear})[1]) < 150_000
+    assert len(live.packed({"convnet": convnet.layers, "linear": linear.layers})[1]) < 150_000
 
 
 def test_a_figure_is_the_same_text_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import gzip
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,41 +63,41 @@ def digit_reader(
     >>> shown["linear"].output_shape
     (None, 10)
     """
-    layers, weights = packed(networks)
+    layers, weights = packed({name: model.layers for name, model in networks.items()})
     data = {"networks": layers, "packed": weights, "digits": as_text(digits.tobytes())}
     show("digitReader", ("network.js", "digits.js"), data, still, alt)
     return {name: rounded(model) for name, model in networks.items()}
 
 
 def packed(
-    networks: Mapping[str, Any], largest: int = 127
+    networks: Mapping[str, Sequence[Any]], largest: int = 127
 ) -> tuple[dict[str, list[dict[str, Any]]], str]:
     """Describe networks for a live figure, with one byte per weight.
 
     Each output of a layer has a factor of its own, so that its largest weight becomes ``largest``.
 
     Args:
-        networks: Keras models, each a plain stack of layers.
+        networks: for each network its Keras layers, in the order in which they are described.
         largest: 127, or less: fewer different values compress better.
 
     Returns:
-        For each network the layers in order, and all weights as one compressed text.
+        For each network the descriptions of its layers, and all weights as one compressed text.
 
     Raises:
         ValueError: a layer is of a kind that a live figure cannot compute.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.set_weights([np.array([[1.0], [0.5]], "float32"), np.array([0.25], "float32")])
-    >>> layers, weights = packed({"sum": model})
+    >>> layers, weights = packed({"sum": model.layers})
     >>> layers["sum"][0]["kind"], layers["sum"][0]["bias"], len(weights) < 60
     ('Dense', [0.25], True)
     """
     parts: list[bytes] = []
-    layers = {
-        name: [_described(layer, parts, largest) for layer in model.layers]
-        for name, model in networks.items()
+    described = {
+        name: [_described(layer, parts, largest) for layer in layers]
+        for name, layers in networks.items()
     }
-    return layers, compressed(b"".join(parts))
+    return described, compressed(b"".join(parts))
 
 
 def compressed(content: bytes) -> str:
