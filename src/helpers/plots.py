@@ -2,7 +2,6 @@
 
 import html
 import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from helpers import svg
 from helpers.outputs import as_text, put
 from helpers.training import History
 
@@ -40,7 +40,7 @@ mpl.rcParams.update(STYLE)
 
 _SCREEN = 96  # dots per inch of the page; pictures made of pixels have twice as many
 _PIXELS = 4_096  # an image of more pixels than this makes a figure a photograph
-_LARGEST_SVG = 150_000
+_LARGEST_SVG = 100_000
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -103,7 +103,7 @@ def _svg(figure: Figure, alt: str) -> str:
     """Draw a figure as SVG, the same text each time, with its description for screen readers."""
     held = io.StringIO()
     figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", held.getvalue(), flags=re.DOTALL)
+    text = svg.lighter(held.getvalue())
     text = text[text.index("<svg") :]
     start, end = text.split(">", 1)
     return f'{start} role="img"><title>{html.escape(alt)}</title>{end}'
@@ -128,7 +128,7 @@ def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
     encoded = {}
     for kind, options in (
         ("png", {"optimize": True}),
-        ("jpeg", {"quality": 80, "optimize": True}),
+        ("jpeg", {"quality": 70, "optimize": True, "progressive": True}),
     ):
         file = io.BytesIO()
         picture.save(file, kind, **options)
