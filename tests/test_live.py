@@ -1,5 +1,7 @@
 """Live figures in Chromium: their arithmetic held to Keras, and their use by hand."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
-from helpers import datasets, live, training
+from helpers import datasets, live, plots, training
+from helpers.outputs import PICTURES
 from tests.browsing import PHONE, complaints, needs_browser, sized, wait
 from tests.figures import (
     darken,
@@ -142,6 +146,20 @@ def test_a_layer_that_the_scripts_do_not_know_is_refused() -> None:
 def test_the_weights_of_the_chapters_networks_take_less_than_150_kilobytes(convnet: Any) -> None:
     linear = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
     assert len(live.packed({"convnet": convnet.layers, "linear": linear.layers})[1]) < 150_000
+
+
+def test_a_still_picture_has_its_colors_at_twice_the_displayed_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    across, down = np.meshgrid(np.arange(256), np.arange(256))
+    colors = np.stack([across, down, (across + down) // 2], axis=-1).astype(np.uint8)
+    still = plots.image_grid([colors], None, "colors", 1, 2)
+    data = shown(monkeypatch, live.playground, still, "Colors.")
+    [stored] = [data[kind] for kind in PICTURES if kind in data]
+    picture = Image.open(io.BytesIO(base64.b64decode(stored)))
+    assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 5_000
+    assert f'width="{picture.width // 2}" height="{picture.height // 2}"' in data["text/html"]
+    assert stored in data["text/html"]
 
 
 def test_a_figure_is_the_same_text_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

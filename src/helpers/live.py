@@ -7,7 +7,6 @@ alt text. The scripts are the files in ``live_parts``.
 
 import gzip
 import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from helpers.backend import as_array, keras
 from helpers.outputs import as_text, put
+from helpers.plots import pixels
 
 _PARTS = Path(__file__).parent / "live_parts"
 
@@ -196,7 +195,8 @@ def show(
         still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
     """
-    picture = _png(still)
+    picture, kind, size = pixels(still)
+    plt.close(still)
     code = "\n".join(_part(name) for name in ("common.js", *parts) if name.endswith(".js"))
     style = "".join(_part(name) for name in ("style.css", *parts) if name.endswith(".css"))
     # A text in the data must not end the script.
@@ -206,24 +206,18 @@ def show(
         f'<div class="course-live" data-live="{function}">\n'
         f"<style>\n{style}</style>\n"
         f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
-        f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
+        f'width="{size["width"]}" height="{size["height"]}" '
+        f'src="data:{kind};base64,{picture}"></div>\n</div>\n'
         f"<script>\n(() => {{\n{code}\n"
         f"const data = {content};\n"
         f"for (const root of {roots}) {{\n"
         "  root.dataset.ready = true;\n  followTheme(root);\n"
         f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"
     )
-    metadata = {"image/png": {"alt": alt}}
-    put({"text/html": body, "image/png": picture, "text/plain": alt}, metadata=metadata)
-
-
-def _png(figure: Figure) -> str:
-    """Draw a figure in few colors at twice the display size, close it, and return it as text."""
-    held, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(held, format="png", dpi=144, bbox_inches="tight")
-    plt.close(figure)
-    Image.open(held).convert("RGB").quantize(64).save(file, "png", optimize=True)
-    return as_text(file.getvalue())
+    put(
+        {"text/html": body, kind: picture, "text/plain": alt},
+        metadata={kind: {"alt": alt, **size}},
+    )
 
 
 def _part(name: str) -> str:

@@ -88,7 +88,7 @@ def drawn(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {"image/svg+xml": line_art, "image/png": _small_png(figure)}
         sizes: dict[str, int] = {}
     else:
-        content, kind, sizes = _pixels(figure)
+        content, kind, sizes = pixels(figure)
         data = {kind: content}
     plt.close(figure)
     return {**data, "text/plain": alt}, {kind: {"alt": alt, **sizes} for kind in data}
@@ -119,8 +119,16 @@ def _small_png(figure: Figure) -> str:
     return as_text(file.getvalue())
 
 
-def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
-    """Draw a figure in pixels, and return it as base64 with its MIME type and displayed size."""
+def pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
+    """Draw a figure in pixels, in full color and at twice the size at which it is displayed.
+
+    Returns:
+        The picture as base64 text, its MIME type, JPEG or PNG, whichever is smaller, and the width
+        and height at which it is displayed.
+
+    >>> pixels(image_grid(np.zeros((4, 8, 8)), None, "Four black squares"))[1]
+    'image/png'
+    """
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=2 * _SCREEN, bbox_inches="tight")
     picture = Image.open(held).convert("RGB")
