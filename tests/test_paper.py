@@ -92,6 +92,6 @@ def test_without_a_browser_nothing_is_built(little: Little) -> None:
     little.environment["PATH"] = ""
     answer = little.course("book", "build", "--pdf")
     assert answer.returncode == 2
-    assert "neither was found: install one of them" in answer.stderr
+    assert "neither is on the PATH: install one of them" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert not (little.root / "build").exists()

@@ -25,14 +25,14 @@ def browser() -> str:
     """Find the browser that prints the book.
 
     Raises:
-        CourseError: none is installed.
+        CourseError: none is on the PATH.
     """
     for name in _BROWSERS:
         if found := shutil.which(name):
             return found
     raise CourseError(
-        "The PDF is printed by Chromium or Google Chrome, and neither was found: "
-        "install one of them, or build the book without --pdf."
+        "The PDF is printed by Chromium or Google Chrome, and neither is on the PATH: "
+        "install one of them, add it to the PATH, or build the book without --pdf."
     )
 
 
