@@ -249,6 +249,24 @@ def test_axe_finds_no_serious_violation(
     assert not found, "\n".join(found)
 
 
+@needs_browser
+def test_outputs_in_html_have_the_ground_of_the_page_in_the_dark(
+    address: str, browser: Any
+) -> None:
+    for name in ("01_convnet_basics.html", "06_visualization.html", "07_conv1d_imdb.html"):
+        sized(browser, WIDE, dark=True)
+        browser.get(address + name)
+        found = browser.execute_script(
+            "return [...document.querySelectorAll('.cell_output .text_html')].map(e =>"
+            "[getComputedStyle(e).backgroundColor, getComputedStyle(e).padding])"
+        )
+        assert len(found) > 1, name
+        assert {tuple(each) for each in found} == {("rgba(0, 0, 0, 0)", "0px")}, name
+        dark = "return [...document.querySelectorAll('.course-live')].map(e => e.className)"
+        # A live figure knows the theme by the color of its letters.
+        assert set(browser.execute_script(dark)) == {"course-live dark"}, name
+
+
 SET = "return [...document.querySelectorAll('.math')].every(m => m.querySelector('mjx-container'))"
 
 
