@@ -739,7 +739,7 @@ ticks = ["frozen", *(f"after\n{depth}" for depth in depths[:-1]), depths[-1]]
 axis.set_xticks(range(len(ticks)), ticks, fontsize=9)
 axis.set(xlabel="what is trained with the head", ylabel="validation accuracy")
 axis.set_title(f"How deep to unfreeze ({cifar.label})")
-axis.yaxis.set_major_formatter("{x:.0%}")
+axis.yaxis.set_major_formatter("{x:.1%}")
 plots.label_ends(axis, lines, [f"{count:,} images" for count in depth_counts])
 plots.show(
     figure,

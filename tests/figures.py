@@ -28,6 +28,12 @@ def shown(monkeypatch: pytest.MonkeyPatch, show: Any, *arguments: Any) -> dict[s
     return data
 
 
+def scripts(*names: str) -> str:
+    """The scripts of a live figure, those that all figures share before its own."""
+    parts = Path(live.__file__).parent / "live_parts"
+    return "\n".join((parts / name).read_text("utf-8") for name in ("common.js", *names))
+
+
 def opened(browser: Any, folder: Path, body: str, size: tuple[int, int] = WIDE) -> None:
     """Open a page with a body of its own."""
     path = folder / "page.html"

@@ -1,5 +1,6 @@
 """What ``check`` says to right, usual wrong and missing answers of the exercises of chapter 06."""
 
+import numpy as np
 import pytest
 
 from helpers import answers_06
@@ -32,6 +33,15 @@ def test_every_usual_wrong_answer_is_told_what_went_wrong() -> None:
                     answers[place] = wrong
                     verdict = judge(exercise, *answers)
                     assert verdict.sentence == f"Not yet: {clause}.", (exercise, wrong)
+
+
+def test_a_step_on_level_ground_must_not_divide_by_zero() -> None:
+    def uphill(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarray:
+        return np.clip(picture + length * slope / np.sqrt((slope**2).sum()), 0, 255)
+
+    with np.errstate(invalid="ignore"):
+        verdict = judge("06.6", uphill)
+    assert "look for a division by zero" in verdict.sentence
 
 
 def untouched(*arguments):

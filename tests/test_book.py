@@ -219,27 +219,6 @@ def test_only_icons_that_are_used_stay_in_the_script_of_the_theme() -> None:
     assert '"think-peaks":[' not in kept
 
 
-def test_a_lighter_drawing_keeps_what_is_seen() -> None:
-    drawn = """<svg><metadata><a>b</a></metadata>
- <g id="axes_1"><!-- 0.5 -->
-  <defs><g id="mark"><path d="M -1.23456 7
-L 2e-05 3.5
-z
-" style="fill: #ffffff"/></g></defs>
-  <use xlink:href="#mark" x="60.111778" y="241.798661" style="stroke-width: 0.125"/>
- </g>
-</svg>"""
-    lighter = slim.lighter_drawing(drawn)
-    assert lighter == (
-        '<svg><g><defs><g id="mark"><path d="M-1.23 7L2e-05 3.5z" style="fill: #ffffff"/></g>'
-        '</defs><use xlink:href="#mark" x="60.11" y="241.79" style="stroke-width: 0.125"/></g>'
-        "</svg>"
-    )
-    assert slim.lighter_drawing(lighter) == lighter
-    words = "<svg><text>one\n <tspan>two</tspan>\n <tspan>three</tspan></text></svg>"
-    assert slim.lighter_drawing(words) == words
-
-
 def test_helper_pages_are_those_of_modules_that_a_reader_meets() -> None:
     made = pages.helper_pages()
     assert {"index.md", "records.md", "training.md", "live.md", "exercises.md"} <= made.keys()

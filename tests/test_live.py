@@ -1,5 +1,7 @@
 """Live figures in Chromium: their arithmetic held to Keras, and their use by hand."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
-from helpers import datasets, live, training
+from helpers import datasets, live, plots, training
+from helpers.outputs import PICTURES
 from tests.browsing import PHONE, complaints, needs_browser, sized, wait
-from tests.figures import darken, figure, opened, page_width, press, shown, text, violations
+from tests.figures import (
+    darken,
+    figure,
+    opened,
+    page_width,
+    press,
+    scripts,
+    shown,
+    text,
+    violations,
+)
 
 ANSWERS = """
 const [layers, packed, examples, shape, done] = arguments;
@@ -29,9 +43,8 @@ unpacked(layers, packed).then(({ net }) => {
 
 def answers(browser: Any, folder: Path, model: Any, examples: np.ndarray) -> dict[str, Any]:
     """What the scripts compute for examples, with the weights that a figure carries."""
-    script = (Path(live.__file__).parent / "live_parts" / "network.js").read_text("utf-8")
-    opened(browser, folder, f"<script>{script}</script>")
-    packed, weights = live.packed({"net": model})
+    opened(browser, folder, f"<script>{scripts('network.js')}</script>")
+    packed, weights = live.packed({"net": model.layers})
     rows = examples.reshape(len(examples), -1).tolist()
     found: dict[str, Any] = browser.execute_async_script(
         ANSWERS, json.loads(json.dumps(packed)), weights, rows, list(examples.shape[1:])
@@ -127,12 +140,26 @@ def test_every_layer_of_texts_agrees_with_keras(browser: Any, tmp_path: Path) ->
 def test_a_layer_that_the_scripts_do_not_know_is_refused() -> None:
     model = keras.Sequential([keras.Input((4, 3)), layers.LSTM(2, name="memory")])
     with pytest.raises(ValueError, match="cannot compute the layer 'memory', a LSTM"):
-        live.packed({"net": model})
+        live.packed({"net": model.layers})
 
 
 def test_the_weights_of_the_chapters_networks_take_less_than_150_kilobytes(convnet: Any) -> None:
     linear = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
-    assert len(live.packed({"convnet": convnet, "linear": linear})[1]) < 150_000
+    assert len(live.packed({"convnet": convnet.layers, "linear": linear.layers})[1]) < 150_000
+
+
+def test_a_still_picture_has_its_colors_at_twice_the_displayed_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    across, down = np.meshgrid(np.arange(256), np.arange(256))
+    colors = np.stack([across, down, (across + down) // 2], axis=-1).astype(np.uint8)
+    still = plots.image_grid([colors], None, "colors", 1, 2)
+    data = shown(monkeypatch, live.playground, still, "Colors.")
+    [stored] = [data[kind] for kind in PICTURES if kind in data]
+    picture = Image.open(io.BytesIO(base64.b64decode(stored)))
+    assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 5_000
+    assert f'width="{picture.width // 2}" height="{picture.height // 2}"' in data["text/html"]
+    assert stored in data["text/html"]
 
 
 def test_a_figure_is_the_same_text_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

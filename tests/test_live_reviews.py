@@ -21,14 +21,24 @@ from sklearn.preprocessing import FunctionTransformer
 
 from helpers import live, live_reviews, reviews, training
 from tests.browsing import PHONE, complaints, needs_browser, wait
-from tests.figures import darken, figure, opened, page_width, press, shown, text, violations
+from tests.figures import (
+    darken,
+    figure,
+    opened,
+    page_width,
+    press,
+    scripts,
+    shown,
+    text,
+    violations,
+)
 
 LENGTH, READ, SLOTS = 120, 40, 2**12
 EXAMPLES = {"good": "The film is good.", "not bad": "Not a bad zebra at all!"}
 ANSWERS = """
 const [described, length, vocabulary, texts, done] = arguments;
 (async () => {
-  const names = await inflated(vocabulary);
+  const names = await unzipped(vocabulary).json();
   const codes = new Map(names.map((name, code) => [name, code]));
   const judges = await readyJudges(described, length);
   const inOrder = ["words", "pairs", "textCNN"].map((name) => judges[name]);
@@ -143,9 +153,7 @@ def shipped_with(
 
 def answers(browser: Any, folder: Path, data: dict[str, Any], texts: list[str]) -> Any:
     """What the scripts make of texts, for each text and judge."""
-    parts = Path(live.__file__).parent / "live_parts"
-    scripts = [(parts / name).read_text("utf-8") for name in ("network.js", "reviews.js")]
-    opened(browser, folder, "".join(f"<script>{script}</script>" for script in scripts))
+    opened(browser, folder, f"<script>{scripts('network.js', 'reviews.js')}</script>")
     arguments = data["judges"], data["length"], data["vocabulary"], texts
     return browser.execute_async_script(ANSWERS, *arguments)
 

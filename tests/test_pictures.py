@@ -127,7 +127,7 @@ def test_unusable_files_are_named_and_left_out_and_others_converted(tmp_path):
         "PetImages/Cat/text.jpg": b"not a picture at all",
         "PetImages/Cat/cut.jpg": encoded(9, size=(200, 200))[:-900],
         "PetImages/Dog/bomb.png": bomb(),
-        "PetImages/Dog/grey.jpg": encoded(5, mode="L"),
+        "PetImages/Dog/gray.jpg": encoded(5, mode="L"),
         "PetImages/Dog/press.jpg": encoded(6, mode="CMYK"),
         "PetImages/Dog/renamed.jpg": encoded(7, form="PNG"),
         "PetImages/Cat/Thumbs.db": b"Windows",
@@ -141,7 +141,7 @@ def test_unusable_files_are_named_and_left_out_and_others_converted(tmp_path):
         "PetImages/Dog/bomb.png": "decompression bomb",
     }
     assert report["converted"] == {
-        "PetImages/Dog/grey.jpg": "grey made RGB",
+        "PetImages/Dog/gray.jpg": "gray made RGB",
         "PetImages/Dog/press.jpg": "CMYK made RGB",
         "PetImages/Dog/renamed.jpg": "is a PNG",
     }
@@ -149,7 +149,7 @@ def test_unusable_files_are_named_and_left_out_and_others_converted(tmp_path):
     assert arrays["train_x"].shape == (12, 16, 16, 3)
 
 
-def test_a_grey_picture_becomes_three_equal_channels():
+def test_a_gray_picture_becomes_three_equal_channels():
     picture = pictures.pixels(encoded(3, mode="L"), 16)
     assert picture.shape == (16, 16, 3)
     np.testing.assert_array_equal(picture[..., 0], picture[..., 2])

@@ -11,7 +11,7 @@ from IPython.utils.capture import capture_output
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers import plots
+from helpers import plots, svg
 from helpers.outputs import PICTURES
 
 
@@ -49,6 +49,35 @@ def test_line_art_is_svg_and_the_same_text_each_time() -> None:
     root = ElementTree.fromstring(first)
     assert root.get("role") == "img"
     assert root[0].text == "A <falling> line."
+
+
+def test_a_lighter_drawing_keeps_what_is_seen() -> None:
+    drawn = """<svg><metadata><a>b</a></metadata>
+ <g id="axes_1"><!-- 0.5 -->
+  <defs><g id="mark"><path d="M -1.23456 7
+L 2e-05 3.5
+z
+" style="fill: none; stroke: red"/></g></defs>
+  <g transform="translate(7.123456 8) scale(0.1 -0.1)">
+   <use xlink:href="#DejaVuSans-61"/>
+   <use xlink:href="#DejaVuSans-61" transform="translate(61.279297 0)"/>
+   <use xlink:href="#DejaVuSans-61" transform="translate(9.5 -16.4) scale(0.7)"/>
+  </g>
+  <use xlink:href="#mark" x="60.111778" y="241.798661" style="stroke-width: 0.125"/>
+ </g>
+</svg>"""
+    lighter = svg.lighter(drawn)
+    assert lighter == (
+        '<svg><g><defs><g id="mark"><path d="M-1.23 7L2e-05 3.5z" style="fill:none;stroke:red"/>'
+        '</g></defs><g transform="translate(7.12 8) scale(0.1 -0.1)"><use xlink:href="#g-61"/>'
+        '<use xlink:href="#g-61" x="61.27"/>'
+        '<use xlink:href="#g-61" transform="translate(9.5 -16.4) scale(0.7)"/></g>'
+        '<use xlink:href="#mark" x="60.11" y="241.79" style="stroke-width:0.125"/></g>'
+        "</svg>"
+    )
+    assert svg.lighter(lighter) == lighter
+    words = "<svg><text>one\n <tspan>two</tspan>\n <tspan>three</tspan></text></svg>"
+    assert svg.lighter(words) == words
 
 
 def test_photographs_keep_their_colors_at_twice_the_displayed_size() -> None:

@@ -215,6 +215,11 @@ def test_every_notebook_is_in_the_catalogue() -> None:
     assert {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.*")} == listed
 
 
+@pytest.mark.parametrize("number", chapters())
+def test_a_stored_notebook_takes_less_than_three_megabytes(number: str) -> None:
+    assert chapters()[number].notebook.stat().st_size < 3_000_000
+
+
 def test_the_readme_lists_every_chapter_and_stays_short() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text.count("\n") < 120

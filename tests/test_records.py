@@ -1,6 +1,8 @@
 """Records, claims and common mistakes: what is stored, what counts, and what is said of it."""
 
 import math
+import subprocess
+import sys
 import tomllib
 
 import nbformat
@@ -36,6 +38,31 @@ def test_a_record_is_stored_silently() -> None:
     [output] = captured.outputs
     body = {"name": "net.test_accuracy", "value": 0.98765, "unit": "fraction"}
     assert output.data == {"application/vnd.course.record+json": body}
+
+
+def test_outside_a_notebook_plain_text_is_printed() -> None:
+    script = (
+        "from helpers import datasets, records, tables\n"
+        "data = datasets.load('mnist', 'sample')\n"
+        "records.record('net.test_accuracy', 0.98765, 'fraction')\n"
+        "tables.show_table(('net', 'errors'), [('dense', 189)])\n"
+        "records.claims_table('01', 'sample')\n"
+        "records.mistakes_table('01')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True
+    )
+    loaded, record, *table, _ = done.stdout.splitlines()
+    assert loaded.endswith(": 4,000 for training, 1,000 for test")
+    assert record == "net.test_accuracy: 98.77 %"
+    assert table[:3] == [
+        "net | errors",
+        "dense | 189",
+        "The sources' claims in chapter 01, and ours",
+    ]
+    claim = next(claim for claim in claims() if claim.chapter == "01")
+    assert any(line.startswith(claim.statement) for line in table)
+    assert not [line for line in table if line.startswith("{") or "text/html" in line]
 
 
 @pytest.mark.parametrize(

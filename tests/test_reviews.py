@@ -220,7 +220,7 @@ def test_highlight_escapes_and_marks() -> None:
     assert "<br>" in shown
 
 
-def test_highlight_greys_what_was_not_read() -> None:
+def test_highlight_grays_what_was_not_read() -> None:
     shown = reviews.highlight("one two three four", np.array([-1.0, 0.0]))
     assert "one two</span>" in shown
     assert "dotted" in shown

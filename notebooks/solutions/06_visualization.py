@@ -217,11 +217,13 @@ assert passed
 #
 # Write `uphill(picture, slope, length)`: one step of gradient ascent in the pixels. The step points
 # along the slope and has the given length (its L2 norm) whatever the length of the slope, and no
-# pixel leaves the range from 0 to 255.
+# pixel leaves the range from 0 to 255. If the slope is zero everywhere, there is no way uphill, and
+# the picture stays as it is.
 #
 # <details><summary>Hint</summary>
 #
-# The L2 norm of an array is the square root of the sum of its squares. `np.clip` does the rest.
+# The L2 norm of an array is the square root of the sum of its squares. With a tiny number such as
+# `1e-12` added to it, it never divides by zero. `np.clip` does the rest.
 # </details>
 
 
@@ -229,7 +231,7 @@ assert passed
 def uphill(picture, slope, length):
     ...
     ### BEGIN SOLUTION
-    step = length * slope / np.sqrt(np.sum(slope**2))
+    step = length * slope / (np.sqrt(np.sum(slope**2)) + 1e-12)
     return np.clip(picture + step, 0, 255)
     ### END SOLUTION
 

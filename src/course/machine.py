@@ -21,7 +21,7 @@ from course.errors import CourseError
 from helpers.places import ROOT, chosen_backend
 
 Answer = TypeVar("Answer")
-PACKAGES = ("tensorflow", "keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
+PACKAGES = ("keras", "numpy", "papermill", "jupytext", "nbclient", "ipykernel")
 DRIVER_SECONDS = 10.0  # a driver that takes longer hangs
 BACKEND_SECONDS = 180.0  # importing a backend from a cold disk and starting CUDA
 # Backends would take a whole card at once, so its peak would say nothing; and CUDA would count the
@@ -122,7 +122,7 @@ def environment() -> Environment:
         backend = chosen_backend()
     except ValueError as error:
         raise CourseError(str(error)) from error
-    names = dict.fromkeys((*PACKAGES, backend))
+    names = (backend, *PACKAGES)
     return Environment(
         python=platform.python_version(),
         backend=backend,

@@ -89,7 +89,7 @@ def _changes() -> list[tuple[Callable[[np.ndarray], np.ndarray], np.ndarray, np.
 
 def uphill(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarray:
     """Return a picture after one step of a length along its slope, kept within 0 to 255."""
-    return np.clip(picture + length * slope / np.sqrt((slope**2).sum()), 0, 255)
+    return np.clip(_not_clipped(picture, slope, length), 0, 255)
 
 
 def _not_divided(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarray:
@@ -101,18 +101,18 @@ def _downhill(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarr
 
 
 def _not_clipped(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarray:
-    return picture + length * slope / np.sqrt((slope**2).sum())
+    return picture + length * slope / (np.sqrt((slope**2).sum()) + 1e-12)
 
 
 def _by_the_largest(picture: np.ndarray, slope: np.ndarray, length: float) -> np.ndarray:
-    return np.clip(picture + length * slope / np.abs(slope).max(), 0, 255)
+    return np.clip(picture + length * slope / (np.abs(slope).max() + 1e-12), 0, 255)
 
 
 def _steps() -> list[tuple[np.ndarray, np.ndarray, float]]:
     random = np.random.default_rng(6)
     return [
         (random.uniform(0, 255, (4, 5, 3)), random.normal(0, spread, (4, 5, 3)), length)
-        for spread, length in ((0.01, 60.0), (3.0, 400.0))
+        for spread, length in ((0.01, 60.0), (3.0, 400.0), (0.0, 60.0))
     ]
 
 

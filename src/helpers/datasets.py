@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from IPython.display import display
 
 from helpers import downloads
 from helpers.digests import code_digest
 from helpers.files import sha256_of
+from helpers.outputs import put
 from helpers.places import cache_folder
 from helpers.sources import DataError as DataError
 from helpers.sources import DataSource, catalogue, entry
@@ -307,7 +307,7 @@ def prepared(name: str, profile: str, **options: Any) -> Path:
 
 
 def load(name: str, profile: str, **options: Any) -> Dataset:
-    """Load a data set and show one line that says what it is.
+    """Load a data set, and show one line that says what it is.
 
     Args:
         name: key in ``data/datasets.toml``.
@@ -321,8 +321,8 @@ def load(name: str, profile: str, **options: Any) -> Dataset:
         DataError: the profile or data set is unknown, or the data cannot be fetched, read or
             written.
 
-    >>> data = load("mnist", "sample")  # doctest: +ELLIPSIS
-    {'application/vnd.course.data+json': ...: 4,000 for training, 1,000 for test'}
+    >>> data = load("mnist", "sample")
+    sample: 5,000 digits of MNIST: 4,000 for training, 1,000 for test
     >>> images, labels = data.train
     >>> images.shape, images.dtype.name, labels.dtype.name
     ((4000, 28, 28, 1), 'uint8', 'int64')
@@ -347,5 +347,5 @@ def load(name: str, profile: str, **options: Any) -> Dataset:
         if f"{part}_x" in data.arrays
     ]
     body = {"name": name, "source": meta["source"], "sample": sample, "sha256": data.sha256}
-    display({MIME_TYPE: body, "text/plain": f"{data.label}: {', '.join(parts)}"}, raw=True)
+    put({MIME_TYPE: body, "text/plain": f"{data.label}: {', '.join(parts)}"})
     return data

@@ -38,7 +38,7 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"Cannot write the data into {place} ({error.strerror or error}): make room there, or "
-            "let COURSE_CACHE name another folder."
+            "set COURSE_CACHE to another folder."
         ) from error
 
 

@@ -34,7 +34,7 @@ _BLOCK_NAMES = tuple(
 _SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
-def _normalised(x: Any, name: str, activate: bool = True) -> Any:
+def _normalized(x: Any, name: str, activate: bool = True) -> Any:
     x = keras.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return keras.layers.ReLU(max_value=6.0, name=f"{name}_activation")(x) if activate else x
 
@@ -51,13 +51,13 @@ def _inverted_residual(
     start, channels = x, x.shape[-1]
     if expansion > 1:
         x = _convolution(x, channels * expansion, 1, 1, f"{name}_expand_conv")
-        x = _normalised(x, f"{name}_expand")
+        x = _normalized(x, f"{name}_expand")
     x = keras.layers.DepthwiseConv2D(
         kernel, strides=stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
     )(x)
-    x = _normalised(x, f"{name}_depthwise")
+    x = _normalized(x, f"{name}_depthwise")
     x = _convolution(x, filters, 1, 1, f"{name}_project_conv")
-    x = _normalised(x, f"{name}_project", activate=False)
+    x = _normalized(x, f"{name}_project", activate=False)
     if stride == 1 and channels == filters:
         x = keras.layers.Add(name=f"{name}_add")([start, x])
     return x
@@ -71,13 +71,13 @@ def build(x: Any, top: bool) -> Any:
         top: end with the softmax over ImageNet's thousand classes, (N, 1000), instead of the maps
             (N, height / 32, width / 32, 1280).
     """
-    x = _normalised(_convolution(x, 32, 3, 2, "stem_conv"), "stem")
+    x = _normalized(_convolution(x, 32, 3, 2, "stem_conv"), "stem")
     names = iter(_BLOCK_NAMES)
     for repeats, kernel, stride, expansion, filters in _STAGES:
         for repeat in range(repeats):
             step = stride if repeat == 0 else 1
             x = _inverted_residual(x, next(names), kernel, step, expansion, filters)
-    x = _normalised(_convolution(x, 1280, 1, 1, "head_conv"), "head")
+    x = _normalized(_convolution(x, 1280, 1, 1, "head_conv"), "head")
     if top:
         x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
         x = keras.layers.Dense(1000, activation="softmax", name="predictions")(x)

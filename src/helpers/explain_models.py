@@ -253,8 +253,8 @@ def checked_classes(
     shape = shapes_of(model, size)[""]
     if len(shape) != 1:
         raise ValueError(
-            f'The model "{model.name}" ends in an output of shape {shape}, not in one score a '
-            "class: put a head on it first."
+            f'The model "{model.name}" ends in an output of shape {shape}, not in one score '
+            "per class: put a head on it first."
         )
     if classes is None:
         return np.full(number, -1, "int32")

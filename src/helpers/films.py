@@ -1,12 +1,11 @@
 """Small films beside one another, as one animated picture."""
 
-import base64
 import io
 
 import numpy as np
 from PIL import Image
 
-from helpers.outputs import put
+from helpers.outputs import as_text, put
 
 _GAP = 1  # pixels of the films between two of them
 
@@ -46,6 +45,6 @@ def show(films: np.ndarray, alt: str, seconds: float = 0.2, scale: int = 12) -> 
     )
     size = {"width": first.width, "height": first.height}
     put(
-        {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": alt},
+        {"image/png": as_text(file.getvalue()), "text/plain": alt},
         {"image/png": {"alt": alt, **size}},
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from IPython.display import display
 
 from helpers.backend import keras
 from helpers.downloads import locked, writing
 from helpers.files import sha256_of, write_atomically
+from helpers.outputs import Line
 from helpers.places import cache_folder
 
 
@@ -237,7 +237,7 @@ def features(
     ...     mock.patch.dict(os.environ, COURSE_CACHE=place),
     ... ):
     ...     means = np.array(features(prefix, pictures))
-    {'text/plain': 'Computing features …'}
+    Features of 5 pictures.
     >>> means.shape, means[0].tolist()
     ((5, 3), [7.0, 7.0, 7.0])
     """
@@ -256,7 +256,7 @@ def features(
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     stored = cache_folder() / "features" / f"{prefix.name}-{digest}.npy"
     described = stored.with_suffix(".json")
-    line = display({"text/plain": "Computing features …"}, raw=True, display_id=True)
+    line = Line("Computing features …")
     with locked(stored.with_suffix(".lock")):
         if not _are_stored(described, facts):
             partial = stored.with_suffix(".partial")
@@ -267,8 +267,7 @@ def features(
             for batch in _computed(prefix, pictures, random_layers, copies, batch_size):
                 array[done : done + len(batch)] = batch
                 done += len(batch)
-                if line is not None:
-                    line.update({"text/plain": f"Features: {done:,} of {shape[0]:,}"}, raw=True)
+                line.update(f"Features: {done:,} of {shape[0]:,}")
             with writing(stored.parent):
                 array.flush()
                 del array  # Windows moves no file that is still mapped into memory
@@ -281,6 +280,5 @@ def features(
                 # An array without its description is made again, so the description comes last.
                 partial.replace(stored)
                 write_atomically(described, json.dumps(written, indent=1))
-    if line is not None:
-        line.update({"text/plain": f"Features of {copies * len(pictures):,} pictures."}, raw=True)
+    line.end({"text/plain": f"Features of {copies * len(pictures):,} pictures."})
     return np.load(stored, mmap_mode="r")

@@ -5,22 +5,20 @@ GitHub, on paper and in a notebook that JupyterLab doesn't trust yet, it is a st
 alt text. The scripts are the files in ``live_parts``.
 """
 
-import base64
 import gzip
 import html
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from helpers.backend import as_array, keras
-from helpers.outputs import put
+from helpers.outputs import as_text, put
+from helpers.plots import pixels
 
 _PARTS = Path(__file__).parent / "live_parts"
 
@@ -64,50 +62,51 @@ def digit_reader(
     >>> shown["linear"].output_shape
     (None, 10)
     """
-    layers, weights = packed(networks)
-    data = {"networks": layers, "packed": weights, "digits": _text(digits.tobytes())}
+    layers, weights = packed({name: model.layers for name, model in networks.items()})
+    data = {"networks": layers, "packed": weights, "digits": as_text(digits.tobytes())}
     show("digitReader", ("network.js", "digits.js"), data, still, alt)
     return {name: rounded(model) for name, model in networks.items()}
 
 
 def packed(
-    networks: Mapping[str, Any], largest: int = 127
+    networks: Mapping[str, Sequence[Any]], largest: int = 127
 ) -> tuple[dict[str, list[dict[str, Any]]], str]:
     """Describe networks for a live figure, with one byte per weight.
 
     Each output of a layer has a factor of its own, so that its largest weight becomes ``largest``.
 
     Args:
-        networks: Keras models, each a plain stack of layers.
+        networks: for each network its Keras layers, in the order in which they are described.
         largest: 127, or less: fewer different values compress better.
 
     Returns:
-        For each network the layers in order, and all weights as one compressed text.
+        For each network the descriptions of its layers, and all weights as one compressed text.
 
     Raises:
         ValueError: a layer is of a kind that a live figure cannot compute.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.set_weights([np.array([[1.0], [0.5]], "float32"), np.array([0.25], "float32")])
-    >>> layers, weights = packed({"sum": model})
+    >>> layers, weights = packed({"sum": model.layers})
     >>> layers["sum"][0]["kind"], layers["sum"][0]["bias"], len(weights) < 60
     ('Dense', [0.25], True)
     """
     parts: list[bytes] = []
-    layers = {
-        name: [_described(layer, parts, largest) for layer in model.layers]
-        for name, model in networks.items()
+    described = {
+        name: [_described(layer, parts, largest) for layer in layers]
+        for name, layers in networks.items()
     }
-    return layers, compressed(b"".join(parts))
+    return described, compressed(b"".join(parts))
 
 
 def compressed(content: bytes) -> str:
     """Write bytes as a short text, which a browser can turn into the bytes again.
 
+    >>> import base64
     >>> gzip.decompress(base64.b64decode(compressed(b"aaaa")))
     b'aaaa'
     """
-    return _text(gzip.compress(content, 9, mtime=0))
+    return as_text(gzip.compress(content, 9, mtime=0))
 
 
 def rounded(model: Any, largest: int = 127) -> Any:
@@ -184,10 +183,6 @@ def _short(values: np.ndarray) -> list[float]:
     return [float(f"{value:.7g}") for value in values]
 
 
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
 def show(
     function: str, parts: tuple[str, ...], data: dict[str, Any], still: Figure, alt: str
 ) -> None:
@@ -200,7 +195,8 @@ def show(
         still: the figure that readers see where scripts don't run; it is closed afterward.
         alt: what the still picture shows.
     """
-    picture = _png(still)
+    picture, kind, size = pixels(still)
+    plt.close(still)
     code = "\n".join(_part(name) for name in ("common.js", *parts) if name.endswith(".js"))
     style = "".join(_part(name) for name in ("style.css", *parts) if name.endswith(".css"))
     # A text in the data must not end the script.
@@ -210,24 +206,18 @@ def show(
         f'<div class="course-live" data-live="{function}">\n'
         f"<style>\n{style}</style>\n"
         f'<div class="stage"><img class="still" alt="{html.escape(alt)}" '
-        f'src="data:image/png;base64,{picture}"></div>\n</div>\n'
+        f'width="{size["width"]}" height="{size["height"]}" '
+        f'src="data:{kind};base64,{picture}"></div>\n</div>\n'
         f"<script>\n(() => {{\n{code}\n"
         f"const data = {content};\n"
         f"for (const root of {roots}) {{\n"
         "  root.dataset.ready = true;\n  followTheme(root);\n"
         f"  {function}(root.querySelector('.stage'), data);\n}}\n}})();\n</script>"
     )
-    metadata = {"image/png": {"alt": alt}}
-    put({"text/html": body, "image/png": picture, "text/plain": alt}, metadata=metadata)
-
-
-def _png(figure: Figure) -> str:
-    """Draw a figure in few colors at twice the display size, close it, and return it as text."""
-    held, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(held, format="png", dpi=144, bbox_inches="tight")
-    plt.close(figure)
-    Image.open(held).convert("RGB").quantize(64).save(file, "png", optimize=True)
-    return _text(file.getvalue())
+    put(
+        {"text/html": body, kind: picture, "text/plain": alt},
+        metadata={kind: {"alt": alt, **size}},
+    )
 
 
 def _part(name: str) -> str:

@@ -4,7 +4,6 @@ The reader points at a class below a picture and sees its maps under several met
 come from the run; the script only lays them over the picture.
 """
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from helpers import explain_plots, live
+from helpers.outputs import as_text
 
 CELLS = 28  # squares per row and column over which a map is averaged
 
@@ -59,10 +59,10 @@ def where_it_looks(
     data = {
         "methods": list(levels),
         "cells": CELLS,
-        "maps": _text(b"".join(stack.tobytes() for stack in levels.values())),
-        "colors": _text(_palette().tobytes()),
+        "maps": as_text(b"".join(stack.tobytes() for stack in levels.values())),
+        "colors": as_text(_palette().tobytes()),
         "pictures": [
-            {"file": _text(_jpeg(picture)), "classes": list(names)}
+            {"file": as_text(_jpeg(picture)), "classes": list(names)}
             for picture, names in zip(pictures, classes, strict=True)
         ],
     }
@@ -124,7 +124,3 @@ def _jpeg(picture: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "jpeg", quality=85)
     return file.getvalue()
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()

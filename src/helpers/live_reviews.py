@@ -7,7 +7,6 @@ is split into what every word and word group added to it.
 import copy
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ def _network(net: Any) -> dict[str, Any]:
         if (kind := type(layer).__name__) not in (*known, *passed):
             raise ValueError(f"A live figure cannot compute the layer {layer.name!r}, a {kind}.")
     layers = [layer for layer in net.layers if type(layer).__name__ in known]
-    described, weights = live.packed({"net": SimpleNamespace(layers=layers)}, _LEVELS)
+    described, weights = live.packed({"net": layers}, _LEVELS)
     return {"reads": net.input_shape[1], "layers": described, "packed": weights}
 
 

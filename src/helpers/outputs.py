@@ -1,5 +1,6 @@
 """What the cells of a chapter leave in the notebook, by MIME type, and how it is shown."""
 
+import base64
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -10,17 +11,31 @@ HISTORY = "application/vnd.course.history+json"
 PICTURES = ("image/svg+xml", "image/jpeg", "image/png")
 
 
+def as_text(content: bytes) -> str:
+    """Write bytes as the base64 text by which notebooks and pages hold them.
+
+    >>> as_text(b"seven")
+    'c2V2ZW4='
+    """
+    return base64.b64encode(content).decode()
+
+
 def put(
-    data: dict[str, Any], metadata: dict[str, Any] | None = None, *, changing: bool = False
+    data: dict[str, Any],
+    metadata: dict[str, Any] | None = None,
+    *,
+    changing: bool = False,
+    printed: str = "",
 ) -> DisplayHandle | None:
     """Show one output in several MIME types, of which every reader picks the best it can show.
 
-    Outside a notebook its plain text is printed.
+    Outside a notebook plain text is printed.
 
     Args:
-        data: content by MIME type; "text/plain" must be among them. Binary content is base64 text.
+        data: content by MIME type. Binary content is base64 text.
         metadata: by MIME type, such as the alt text of a picture.
         changing: whether the output will be replaced later.
+        printed: the text for outside a notebook, where it isn't the "text/plain" of the data.
 
     Returns:
         In a notebook, a handle whose `update` replaces a changing output; otherwise None.
@@ -30,7 +45,7 @@ def put(
     """
     if InteractiveShell.initialized():
         return display(data, metadata=metadata, raw=True, display_id=changing or None)
-    print(data["text/plain"])
+    print(printed or data["text/plain"])
     return None
 
 

@@ -169,9 +169,9 @@ def perceptual_hash(picture: np.ndarray) -> np.ndarray:
     Args:
         picture: uint8 (H, W, 3).
     """
-    grey = Image.fromarray(picture).convert("L")
-    across = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    down = np.asarray(grey.resize((8, 9), Image.Resampling.BOX), dtype=np.int16)
+    gray = Image.fromarray(picture).convert("L")
+    across = np.asarray(gray.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    down = np.asarray(gray.resize((8, 9), Image.Resampling.BOX), dtype=np.int16)
     bits = np.stack([np.diff(across, axis=1) > 0, np.diff(down, axis=0) > 0])
     return np.packbits(bits.reshape(2, 64), axis=1).view(np.uint64)[:, 0]
 
@@ -191,7 +191,7 @@ def inspect(name: str, read: Read) -> Inspected:
     if image.format != FORMATS[PurePosixPath(name).suffix.lower()]:
         changes.append(f"is a {image.format}")
     if image.mode != "RGB":
-        changes.append(f"{'grey' if image.mode == 'L' else image.mode} made RGB")
+        changes.append(f"{'gray' if image.mode == 'L' else image.mode} made RGB")
     return Inspected("", ", ".join(changes), perceptual_hash(picture))
 
 
@@ -254,8 +254,8 @@ def check_counts(counts: dict[str, int], size: int) -> None:
 
 def _label_all(source: Path, names: list[str]) -> tuple[list[str], np.ndarray]:
     """Collect the images of cats and dogs among the files, with their labels."""
-    labelled = [(name, cat_or_dog(name)) for name in names if is_picture(name)]
-    found = [(name, label) for name, label in labelled if label is not None]
+    labeled = [(name, cat_or_dog(name)) for name in names if is_picture(name)]
+    found = [(name, label) for name, label in labeled if label is not None]
     cats = sum(label == 0 for _, label in found)
     dogs = len(found) - cats
     layouts = "PetImages/Cat and PetImages/Dog, train/cat.1.jpg and train/dog.1.jpg, or cats, dogs"

@@ -1,9 +1,7 @@
 """The pictures that every chapter draws: galleries, learning curves, confusion matrices."""
 
-import base64
 import html
 import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from helpers.outputs import put
+from helpers import svg
+from helpers.outputs import as_text, put
 from helpers.training import History
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, the pale yellow left out.
@@ -41,7 +40,7 @@ mpl.rcParams.update(STYLE)
 
 _SCREEN = 96  # dots per inch of the page; pictures made of pixels have twice as many
 _PIXELS = 4_096  # an image of more pixels than this makes a figure a photograph
-_LARGEST_SVG = 150_000
+_LARGEST_SVG = 100_000
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -89,7 +88,7 @@ def drawn(figure: Figure, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
         data = {"image/svg+xml": line_art, "image/png": _small_png(figure)}
         sizes: dict[str, int] = {}
     else:
-        content, kind, sizes = _pixels(figure)
+        content, kind, sizes = pixels(figure)
         data = {kind: content}
     plt.close(figure)
     return {**data, "text/plain": alt}, {kind: {"alt": alt, **sizes} for kind in data}
@@ -104,7 +103,7 @@ def _svg(figure: Figure, alt: str) -> str:
     """Draw a figure as SVG, the same text each time, with its description for screen readers."""
     held = io.StringIO()
     figure.savefig(held, format="svg", bbox_inches="tight", metadata={"Date": None})
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", held.getvalue(), flags=re.DOTALL)
+    text = svg.lighter(held.getvalue())
     text = text[text.index("<svg") :]
     start, end = text.split(">", 1)
     return f'{start} role="img"><title>{html.escape(alt)}</title>{end}'
@@ -117,11 +116,19 @@ def _small_png(figure: Figure) -> str:
     file = io.BytesIO()
     picture = Image.open(held).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     picture.save(file, "png", optimize=True)
-    return base64.b64encode(file.getvalue()).decode()
+    return as_text(file.getvalue())
 
 
-def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
-    """Draw a figure in pixels, and return it as base64 with its MIME type and displayed size."""
+def pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
+    """Draw a figure in pixels, in full color and at twice the size at which it is displayed.
+
+    Returns:
+        The picture as base64 text, its MIME type, JPEG or PNG, whichever is smaller, and the width
+        and height at which it is displayed.
+
+    >>> pixels(image_grid(np.zeros((4, 8, 8)), None, "Four black squares"))[1]
+    'image/png'
+    """
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=2 * _SCREEN, bbox_inches="tight")
     picture = Image.open(held).convert("RGB")
@@ -129,13 +136,13 @@ def _pixels(figure: Figure) -> tuple[str, str, dict[str, int]]:
     encoded = {}
     for kind, options in (
         ("png", {"optimize": True}),
-        ("jpeg", {"quality": 80, "optimize": True}),
+        ("jpeg", {"quality": 70, "optimize": True, "progressive": True}),
     ):
         file = io.BytesIO()
         picture.save(file, kind, **options)
         encoded[f"image/{kind}"] = file.getvalue()
     kind = min(encoded, key=lambda name: len(encoded[name]))
-    return base64.b64encode(encoded[kind]).decode(), kind, size
+    return as_text(encoded[kind]), kind, size
 
 
 def _as_picture(image: np.ndarray) -> np.ndarray:

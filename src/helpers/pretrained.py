@@ -232,7 +232,7 @@ def load(
         size: height and width of the pictures, in pixels.
         top: keep the classifier of ImageNet's thousand classes (softmax). Where it takes pictures
             of one size only (``Base.top_size``), a first layer, "resizing", brings them to it.
-        weights: "imagenet", or "random" for weights as Keras initialises them.
+        weights: "imagenet", or "random" for weights as Keras initializes them.
         preprocessing: make the base's own preprocessing its first layer, so that the model takes
             RGB values from 0 to 255; without it the model takes what the preprocessing returns.
 

@@ -11,9 +11,8 @@ import statistics
 from typing import Any
 
 from IPython.core.getipython import get_ipython
-from IPython.display import display
 
-from helpers import kept
+from helpers import kept, tables
 from helpers.claims import (
     NOT_RUN,
     UNITS,
@@ -26,6 +25,7 @@ from helpers.claims import (
     mistakes,
     sources,
 )
+from helpers.outputs import put
 
 MIME_TYPE = "application/vnd.course.record+json"
 SHARES = ("fraction", "points")  # units of which a hundredth is a point
@@ -53,7 +53,8 @@ def written(value: float, unit: str) -> str:
 def record(name: str, value: float, unit: str = "") -> None:
     """Store a measured number in the output of the cell, where programs find it and no reader does.
 
-    A chapter states the number in its prose or in a table of its own.
+    A chapter states the number in its prose or in a table of its own. Outside a notebook the
+    number is printed.
 
     Args:
         name: words in lower case joined by full stops, such as ``mnist.convnet.test_accuracy``.
@@ -64,7 +65,7 @@ def record(name: str, value: float, unit: str = "") -> None:
         ValueError: the name, the value or the unit is not valid.
 
     >>> record("net.errors", 71, "count")
-    {'application/vnd.course.record+json': {'name': 'net.errors', 'value': 71, 'unit': 'count'}}
+    net.errors: 71
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -82,11 +83,11 @@ def record(name: str, value: float, unit: str = "") -> None:
         number = int(number)
     body = {"name": name, "value": number, "unit": unit}
     _recorded[name] = body
-    display({MIME_TYPE: body}, raw=True)
+    put({MIME_TYPE: body}, printed=f"{name}: {written(number, unit)}")
 
 
-def _table(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> dict[str, str]:
-    """Make a table in HTML; its plain text is the caption alone."""
+def _show(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Show a table in HTML; in a notebook its plain text is the caption alone."""
     cells = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
@@ -96,7 +97,10 @@ def _table(caption: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -
         f"<table><caption>{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
     )
-    return {"text/html": f'{style}<div class="claims">{table}</div>', "text/plain": caption}
+    put(
+        {"text/html": f'{style}<div class="claims">{table}</div>', "text/plain": caption},
+        printed=tables.table(header, rows, caption)["text/plain"],
+    )
 
 
 def _runs(chapter: str, profile: str) -> list[Evidence]:
@@ -172,7 +176,9 @@ def claims_table(chapter: str, profile: str) -> None:
         profile: "sample", "quick" or "full".
 
     >>> claims_table("01", "sample")  # doctest: +ELLIPSIS
-    {'text/html': '...', 'text/plain': "The sources' claims in chapter 01, and ours"}
+    The sources' claims in chapter 01, and ours
+    claim | source | source's value | ours | verdict | what differs
+    ...
     """
     runs = _runs(chapter, profile)
     rows: list[tuple[str, ...]] = []
@@ -190,7 +196,7 @@ def claims_table(chapter: str, profile: str) -> None:
                 )
             )
     header = ("claim", "source", "source's value", "ours", "verdict", "what differs")
-    display(_table(f"The sources' claims in chapter {chapter}, and ours", header, rows), raw=True)
+    _show(f"The sources' claims in chapter {chapter}, and ours", header, rows)
 
 
 def mistakes_table(chapter: str) -> None:
@@ -202,7 +208,9 @@ def mistakes_table(chapter: str) -> None:
         chapter: number of the chapter, such as "01".
 
     >>> mistakes_table("01")  # doctest: +ELLIPSIS
-    {'text/html': '...', 'text/plain': 'Common mistakes in chapter 01'}
+    Common mistakes in chapter 01
+    it is tempting to think that … | but … | computed in this run
+    ...
     """
     values = {name: body["value"] for name, body in _recorded.items()}
     rows: list[tuple[str, ...]] = []
@@ -213,4 +221,4 @@ def mistakes_table(chapter: str) -> None:
             shown = "—" if found is None else written(found, unit)
             rows.append((mistake.says, mistake.right, shown))
     header = ("it is tempting to think that …", "but …", "computed in this run")
-    display(_table(f"Common mistakes in chapter {chapter}", header, rows), raw=True)
+    _show(f"Common mistakes in chapter {chapter}", header, rows)

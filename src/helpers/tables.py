@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from IPython.display import display
+from helpers.outputs import put
 
 _STYLE = (
     "<style>.course-table td, .course-table th {text-align: left; vertical-align: top} "
@@ -55,7 +55,7 @@ def table(
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
-    """Show a table in the notebook.
+    """Show a table below the cell; outside a notebook print it.
 
     Args:
         header: the title of each column.
@@ -65,7 +65,9 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption:
     Raises:
         ValueError: a row has more or fewer cells than the header.
 
-    >>> show_table(("net", "errors"), [("dense", 189)], "Errors")  # doctest: +ELLIPSIS
-    {'text/html': '...<td>189</td>...', 'text/plain': 'Errors...dense | 189'}
+    >>> show_table(("net", "errors"), [("dense", 189)], "Errors")
+    Errors
+    net | errors
+    dense | 189
     """
-    display(table(header, rows, caption), raw=True)
+    put(table(header, rows, caption))

@@ -4,8 +4,8 @@ import html
 import io
 import re
 
-from course.book.slim import lighter_drawing
 from course.results import Curve, KeptRun
+from helpers import svg
 
 WIDTH, HEIGHT = 7.2, 2.4  # inches
 
@@ -44,7 +44,7 @@ def drawing(run: KeptRun) -> str:
         figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     # Every word names the same dozen fonts; without them it has the font of the page.
     drawn = re.sub(r" font-family: [^;]+;", "", held.getvalue())
-    body = lighter_drawing(drawn).partition("<svg")[2]
+    body = svg.lighter(drawn).partition("<svg")[2]
     models = ", ".join(dict.fromkeys(curve.model for curve in curves))
     label = html.escape(f"Accuracy and loss by epoch of {models} on validation data.", quote=True)
     return f'<svg role="img" aria-label="{label}"{_unique(body, run)}'

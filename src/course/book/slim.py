@@ -80,7 +80,7 @@ def kept_icons(script: str, used: set[str]) -> str:
 
 
 def shrink_pictures(folder: Path) -> str:
-    """Store photographs as wide as a page and as WebP, and drawings without what nobody sees.
+    """Store photographs as wide as a page and as WebP.
 
     Args:
         folder: of the site's pictures.
@@ -88,42 +88,9 @@ def shrink_pictures(folder: Path) -> str:
     Returns:
         A regular expression for the names, without suffix, of the pictures that are WebP now.
     """
-    for path in folder.glob("*.svg"):
-        path.write_text(lighter_drawing(path.read_text(encoding="utf-8")), encoding="utf-8")
     photographs = [path for path in folder.iterdir() if path.suffix in (".png", ".jpg")]
     shown = [_shrink(path) for path in photographs]
     return "|".join(re.escape(path.stem) for path in shown if path.suffix == ".webp") or "(?!)"
-
-
-def lighter_drawing(svg: str) -> str:
-    """Write a drawing of Matplotlib shorter, such that it looks the same.
-
-    Comments, ids that nothing refers to, and line breaks between elements go, and places keep two
-    decimals, a hundredth of a pixel.
-
-    Args:
-        svg: the text of the drawing; one in which words are text, where a space may count, keeps
-            its line breaks.
-    """
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' transform="rotate\(-?0(?: [^")]*)?\)"', "", svg)
-    meant = set(re.findall(r"#([\w.-]+)", svg))
-    svg = re.sub(r'(<g) id="([^"]*)"', lambda g: g[0] if g[2] in meant else g[1], svg)
-    if "<text" not in svg:
-        svg = re.sub(r">\s*\n\s*<", "><", svg)
-    svg = re.sub(r'(?<=\s)(?:x|y)="[^"]*"', lambda place: _rounded(place[0]), svg)
-    return re.sub(r'(?<= d=")[^"]*', lambda path: _tight(_rounded(path[0])), svg)
-
-
-def _rounded(numbers: str) -> str:
-    """Cut all numbers in a text to two decimals."""
-    return re.sub(r"(\.\d\d)\d+", r"\1", numbers)
-
-
-def _tight(path: str) -> str:
-    """Drop the spaces around the letters of a path."""
-    return re.sub(r"\s*([A-DF-Za-df-z])\s*", r"\1", path).strip()
 
 
 def _shrink(path: Path) -> Path:

@@ -1,4 +1,4 @@
-// What all live figures share: making elements, the theme, and colors of numbers.
+// What all live figures share: making elements, reading data, the theme, and colors of numbers.
 
 function make(tag, attributes = {}, ...children) {
   const drawn = ["svg", "g", "rect", "text"].includes(tag);
@@ -11,6 +11,17 @@ function make(tag, attributes = {}, ...children) {
   }
   element.append(...children);
   return element;
+}
+
+// The bytes that base64 text stands for.
+function bytes(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+// The same for bytes that were compressed; a Response gives them as text or as numbers.
+function unzipped(text) {
+  const stream = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream);
 }
 
 function isDark(element) {

@@ -4,7 +4,7 @@ const SIDE = 28;
 
 async function digitReader(root, data) {
   const networks = await unpacked(data.networks, data.packed);
-  const images = Uint8Array.from(atob(data.digits), (letter) => letter.charCodeAt(0));
+  const images = bytes(data.digits);
   const digit = (number) => images.slice(number * SIDE * SIDE, (number + 1) * SIDE * SIDE);
   let page = digit(7);
   let last = null;

@@ -1,7 +1,6 @@
 // Where does it look? Point at a class of a picture, and see its maps under several methods.
 
 async function whereItLooks(root, data) {
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const [maps, colors] = [bytes(data.maps), bytes(data.colors)];
   const { cells, methods, pictures } = data;
   const classes = pictures[0].classes.length;

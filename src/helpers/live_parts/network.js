@@ -145,9 +145,7 @@ function run(network, shape, values) {
 
 // Weights come as bytes, with one factor per column: int8 times factor.
 async function unpacked(networks, packed) {
-  const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const whole = new Int8Array(await new Response(stream).arrayBuffer());
+  const whole = new Int8Array(await unzipped(packed).arrayBuffer());
   let at = 0;
   for (const layer of Object.values(networks).flat()) {
     for (const [name, { length, factors }] of Object.entries(layer.packed ?? {})) {

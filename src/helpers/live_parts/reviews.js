@@ -2,12 +2,6 @@
 
 const UNKNOWN = 1;  // the code of words outside the vocabulary; 0 is padding
 
-async function inflated(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
-
 // The words of a text as the chapter cuts them, with their codes and places.
 function wordsOf(text, codes) {
   const plain = text.replace(/<br\s*\/?>/gi, (mark) => " ".repeat(mark.length));
@@ -101,7 +95,7 @@ async function readyJudges(described, length) {
       judges[name] = { ...judge, net, read: convolved };
       continue;
     }
-    const { slots, rarity, weight } = await inflated(judge.table);
+    const { slots, rarity, weight } = await unzipped(judge.table).json();
     const [parts, whole] = judge.units;
     const columns = Array.from({ length: judge.words }, (_, code) => code);
     let slot = 0;
@@ -120,7 +114,7 @@ function probability(sum) {
 }
 
 async function reviewReader(root, data) {
-  const names = await inflated(data.vocabulary);
+  const names = await unzipped(data.vocabulary).json();
   const codes = new Map(names.map((name, code) => [name, code]));
   const judges = await readyJudges(data.judges, data.length);
   let waiting = false;
