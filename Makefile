@@ -19,6 +19,10 @@ data: environment ## fetch and prepare the real data, from COURSE_MIRROR or the 
 store: data ## run every chapter on real data and store its outputs
 	$(BIN)/course run --store
 
+# Two workers share the cores, and idle threads of TensorFlow spin.
+test: export OMP_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export TF_NUM_INTEROP_THREADS = 1
 test: environment-dev $(TOOLS) ## all tests, and the notebooks on sample data held to their stored outputs
 	$(BIN)/pytest src/helpers --doctest-modules -n 2 --quiet # the examples in docstrings
 	$(BIN)/pytest tests -n 2 --dist loadfile --no-loadscope-reorder \

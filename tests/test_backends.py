@@ -19,7 +19,10 @@ from helpers.places import ROOT
 from tests.support import SMALLEST
 
 HIDE = """\
+import importlib.metadata
 import sys
+
+find_distribution = importlib.metadata.distribution
 
 
 class Hidden:
@@ -28,7 +31,14 @@ class Hidden:
             raise ModuleNotFoundError(f"No module named {name!r}, because a test hides it")
 
 
+def distribution(name):
+    if name == "tensorflow":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return find_distribution(name)
+
+
 sys.meta_path.insert(0, Hidden())
+importlib.metadata.distribution = distribution
 """
 
 

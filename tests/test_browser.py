@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urljoin, urlparse
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import jupytext
 import nbformat
@@ -199,6 +199,7 @@ def test_every_page_loads_whole_and_fits_a_phone(
     complaints(browser)
     for name in read(pages):
         sized(browser, PHONE)
+        browser.execute_cdp_cmd("Network.clearBrowserCache", {})
         browser.get(address + name)
         scrolled_through(browser)
         assert complaints(browser) == [], name
@@ -211,11 +212,7 @@ def test_every_page_loads_whole_and_fits_a_phone(
             "return performance.getEntries().filter(e => 'transferSize' in e)"
             ".reduce((sum, e) => sum + e.transferSize, 0)"
         )
-        browser.execute_cdp_cmd("Network.clearBrowserCache", {})
-        browser.get(address + name)
-        scrolled_through(browser)
         assert 1000 < browser.execute_script(weight) < 2.5 * MEGABYTE, name
-        complaints(browser)
 
 
 @needs_browser
@@ -247,6 +244,24 @@ def test_axe_finds_no_serious_violation(
                     f"first {node['html'][:200]}: {node['failureSummary'][:300]}"
                 )
     assert not found, "\n".join(found)
+
+
+@needs_browser
+def test_outputs_in_html_have_the_ground_of_the_page_in_the_dark(
+    address: str, browser: Any
+) -> None:
+    for name in ("01_convnet_basics.html", "06_visualization.html", "07_conv1d_imdb.html"):
+        sized(browser, WIDE, dark=True)
+        browser.get(address + name)
+        found = browser.execute_script(
+            "return [...document.querySelectorAll('.cell_output .text_html')].map(e =>"
+            "[getComputedStyle(e).backgroundColor, getComputedStyle(e).padding])"
+        )
+        assert len(found) > 1, name
+        assert {tuple(each) for each in found} == {("rgba(0, 0, 0, 0)", "0px")}, name
+        dark = "return [...document.querySelectorAll('.course-live')].map(e => e.className)"
+        # A live figure knows the theme by the color of its letters.
+        assert set(browser.execute_script(dark)) == {"course-live dark"}, name
 
 
 SET = "return [...document.querySelectorAll('.math')].every(m => m.querySelector('mjx-container'))"
@@ -513,10 +528,22 @@ def test_a_slider_changes_its_picture_in_jupyterlab(lab: tuple[str, Path], brows
 
 def opened(browser: Any, address: str, name: str) -> None:
     """Open a notebook in JupyterLab and wait for its kernel."""
+    entered(browser, address, name)
+    wait_for_kernel(address)
+
+
+def entered(browser: Any, address: str, name: str = "") -> None:
+    """Open JupyterLab as if nothing had been open before."""
     sized(browser, WIDE)
     wait(lambda: listening(address), 60, "JupyterLab")
-    browser.get(address.replace("/tree/", f"/tree/{name}"))
-    wait_for_kernel(address)
+    browser.get("about:blank")
+    sessions = address.replace("/lab/tree/", "/api/sessions")
+    with urlopen(sessions, timeout=10) as answer:
+        former = [session["id"] for session in json.load(answer)]
+    for each in former:
+        ending = sessions.replace("/sessions", f"/sessions/{each}")
+        urlopen(Request(ending, method="DELETE"), timeout=30).close()
+    browser.get(address.replace("/tree/", f"/tree/{name}") + "&reset")
 
 
 def wait_for_kernel(address: str) -> None:
@@ -533,9 +560,11 @@ def wait_for_kernel(address: str) -> None:
     wait(ready, 90, "the kernel")
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """JupyterLab on chapter 01 at its smallest, chapter 02 as stored, and a page of prose."""
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """JupyterLab on the first sections of chapter 01 at their smallest, chapter 02 as stored, and a
+    page of prose."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     root = tmp_path / "checkout"
     for folder in ("src", "data"):
         skipped = shutil.ignore_patterns("__pycache__", "cache", "*.egg-info")
@@ -547,6 +576,8 @@ def lab(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     for name, value in smallest.items():
         text, changed = re.subn(rf"(?m)^({name}: \w+ = )\S+", rf"\g<1>{value}", text)
         assert changed == 1, name
+    text, rest = text.split("# %% [markdown]\n# ## How large is the map?")
+    assert rest
     (root / "notebooks" / chapter.source.name).write_text(text, encoding="utf-8")
     for path in (chapters()["02"].source, chapters()["02"].notebook):
         shutil.copy(path, root / "notebooks")
@@ -601,9 +632,7 @@ def test_jupyterlab_opens_runs_and_saves_a_chapter(lab: tuple[str, Path], browse
     address, folder = lab
     source = folder / chapters()["01"].source.name
     typed = source.read_text(encoding="utf-8")
-    sized(browser, WIDE)
-    wait(lambda: listening(address), 60, "JupyterLab")
-    browser.get(address)
+    entered(browser, address)
 
     def listed() -> Any:
         items = browser.find_elements(By.CSS_SELECTOR, ".jp-DirListing-item")

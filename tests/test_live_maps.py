@@ -100,7 +100,7 @@ def test_the_maps_follow_the_pointer_and_the_keyboard(browser: Any, looking: Non
     browser.execute_script("arguments[0].focus()", buttons[0])
     ActionChains(browser).send_keys(Keys.TAB).perform()
     wait(lambda: "Picture 1, beagle" in text(browser, "p[aria-live]"), 5, "the next class")
-    assert "Grad-CAM: peak at the bottom left, 100 %" in text(browser, "p[aria-live]")
+    assert "Grad-CAM: peak at the bottom left, 100 % of the scale" in text(browser, "p[aria-live]")
     pressed = "return [...document.querySelectorAll('[aria-pressed=true]')].map(b => b.textContent)"
     assert browser.execute_script(pressed) == ["beagle"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from course import data, exercises, gpu, keeping, ledger, predict, report
-from course.book import build, readme
+from course.book import build, paper, readme
 from course.catalogue import find
 from course.errors import CourseError
 from course.notebooks import commands as notebooks
@@ -109,6 +109,9 @@ def _add_book(commands: Subcommands) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     making = actions.add_parser("build", help="build the site from the stored notebooks")
     making.add_argument("--out", type=Path, default=Path("build") / "book")
+    making.add_argument(
+        "--pdf", action="store_true", help="print it to course.pdf by Chromium, too"
+    )
     keep = actions.add_parser("keep", help="keep runs of whole chapters in results/chapters")
     keep.add_argument("folder", type=Path)
     keep.add_argument("--name", help="keep some records of one longer run as results/NAME.json")
@@ -122,7 +125,12 @@ def _add_book(commands: Subcommands) -> None:
 def _book(options: argparse.Namespace) -> int:
     match options.action:
         case "build":
-            print(build.build(options.out) / "index.html")
+            # A build takes minutes, and a missing browser is known before it.
+            printer = paper.browser() if options.pdf else None
+            site = build.build(options.out)
+            print(site / "index.html")
+            if printer:
+                print(paper.printed(site, printer))
         case "keep":
             if bool(options.name) != bool(options.record):
                 raise CourseError("Give --name and --record together, or neither of them.")

@@ -75,6 +75,15 @@ class Device:
     cores: int = 0
     gpus: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return it in words, such as "Intel Xeon, 1 core".
+
+        >>> print(Device("Intel Xeon", 1), Device("EPYC", 2, ("H200",)), sep="; ")
+        Intel Xeon, 1 core; EPYC, 2 cores, H200
+        """
+        cores = f"{self.cores} core{'s' if self.cores != 1 else ''}"
+        return ", ".join([self.processor, cores, *self.gpus])
+
 
 @dataclass(frozen=True)
 class Environment:

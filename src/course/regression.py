@@ -176,8 +176,7 @@ class Repeats:
 
     def enter(self) -> None:
         """Enter every chapter of which all cells were called."""
-        device = environment().device
-        machine = ", ".join([device.processor, f"{device.cores} cores", *device.gpus])
+        machine = str(environment().device)
         for (number, count), cells in self.cells.items():
             if len(cells) == count:
                 failed = [cell for cell, (_, good) in cells.items() if not good]

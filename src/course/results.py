@@ -12,6 +12,7 @@ from typing import Any
 
 from course.catalogue import chapters, defaults
 from course.errors import CourseError
+from course.machine import Device
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, records_of
 from helpers.places import ROOT
@@ -124,8 +125,7 @@ class KeptRun:
     @property
     def machine(self) -> str:
         """The machine in words."""
-        cores = f"{self.device['cores']} cores"
-        return ", ".join([self.device["processor"], cores, *self.device["gpus"]])
+        return str(Device(**self.device))
 
 
 def kept_runs() -> tuple[KeptRun, ...]:

@@ -273,8 +273,4 @@ def _summarize_run(attempt: Attempt) -> RunSummary:
 def _environment(attempt: Attempt) -> str:
     run = attempt.run
     versions = ", ".join(f"{name} {version}" for name, version in run.packages.items())
-    gpus = "".join(f", {gpu}" for gpu in run.device.gpus)
-    return (
-        f"Python {run.python}; {versions}; {run.device.processor}, {run.device.cores} cores{gpus}; "
-        f"commit {run.commit or 'unknown'}."
-    )
+    return f"Python {run.python}; {versions}; {run.device}; commit {run.commit or 'unknown'}."

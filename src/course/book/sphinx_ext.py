@@ -64,7 +64,7 @@ def _teasers(questions: dict[str, str]) -> Any:
             linked = context.get(side) or {}
             name = str(linked.get("link", "")).rpartition(".html")[0]
             if questions.get(name):
-                teaser = f'<span class="teaser">{html.escape(questions[name])}</span>'
+                teaser = f' <span class="teaser">{html.escape(questions[name])}</span>'
                 context[side] = {**linked, "title": linked["title"] + teaser}
 
     return add

@@ -42,8 +42,8 @@ async function digitReader(root, data) {
           button("↓", "Move down", () => move(1, 0)), button("→", "Move right", () => move(0, 1)),
           button("Center", "Center the ink", center),
           button("Clear", "Clear the page", () => { page = new Uint8Array(SIDE * SIDE); read(); }))),
-      ...Object.keys(networks).map((name) =>
-        make("div", { class: "live-panel" }, make("p", { class: "head" }, name), bars[name].element))),
+      make("div", { class: "live-panels" }, ...Object.keys(networks).map((name) =>
+        make("div", { class: "live-panel" }, make("p", { class: "head" }, name), bars[name].element)))),
     said, strips);
 
   function barsOf(at) {

@@ -67,7 +67,7 @@ async function whereItLooks(root, data) {
     canvas.getContext("2d").putImageData(picture, 0, 0);
   }
 
-  // Where a map has its peak, and its share of the most, in words, for those who can't see it.
+  // Where a map has its peak, and how far it reaches up the scale, for those who can't see it.
   function place(map) {
     const most = Math.max(...map);
     if (!most) return "nothing";
@@ -76,7 +76,7 @@ async function whereItLooks(root, data) {
     const down = third(Math.floor(at / cells), ["top", "", "bottom"]);
     const across = third(at % cells, ["left", "", "right"]);
     const share = Math.round((100 * most) / 255);
-    return `peak at the ${[down, across].filter(Boolean).join(" ") || "center"}, ${share} %`;
+    return `peak at the ${[down, across].filter(Boolean).join(" ") || "center"}, ${share} % of the scale`;
   }
 
   function show(number, kind) {
