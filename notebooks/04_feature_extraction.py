@@ -759,8 +759,8 @@ record("features.extraction.seconds", extraction_seconds, "seconds")
 # that's no difference.<!-- abs(features.once.validation_accuracy -
 # features.end_to_end.validation_accuracy) < 0.012 --> We trained each of them only once, because
 # method 2 is slow, so a small effect of augmentation could hide here. The time, though, differs a
-# lot. Method 2 took 83 s<!-- features.end_to_end.seconds --> for three epochs. Method 1 took
-# 1.9 s<!-- features.once.seconds -->, after 34 s<!-- features.extraction.seconds --> for the
+# lot. Method 2 took 79 s<!-- features.end_to_end.seconds --> for three epochs. Method 1 took
+# 1.6 s<!-- features.once.seconds -->, after 34 s<!-- features.extraction.seconds --> for the
 # extraction, and you pay for the extraction only once, however many heads you
 # try.<!-- features.end_to_end.seconds > 5 * features.once.seconds -->
 #

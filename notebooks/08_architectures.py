@@ -529,8 +529,8 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# But one pass over the training images takes it 1.5 s<!-- architectures.separable.seconds -->,
-# against 1.7 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
+# But one pass over the training images takes it 1.9 s<!-- architectures.separable.seconds -->,
+# against 2.3 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
 # although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is
 # the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
@@ -541,8 +541,8 @@ plots.show(
 # memory most of the time. Batch norm, ReLU and addition do hardly any arithmetic, but each of
 # them reads and writes whole maps, and the wide maps of the bottleneck are four times as large.
 # Even batch norm, which has no MACs, lengthens a pass from
-# 1.0 s<!-- architectures.plain.seconds --> to
-# 1.6 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
+# 1.5 s<!-- architectures.plain.seconds --> to
+# 2.4 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
 # architectures.plain.seconds --> On a phone, or with other libraries, the balance is different:
 # time your network on the machine that will run it.
 
