@@ -17,6 +17,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from course.catalogue import chapters, parameters, settings
+from course.notebooks.files import read_notebook
 from helpers.datasets import PROFILES, catalogue
 from helpers.places import ROOT
 
@@ -218,6 +219,16 @@ def test_every_notebook_is_in_the_catalogue() -> None:
 @pytest.mark.parametrize("number", chapters())
 def test_a_stored_notebook_takes_less_than_three_megabytes(number: str) -> None:
     assert chapters()[number].notebook.stat().st_size < 3_000_000
+
+
+def test_the_stored_notebooks_take_less_than_twelve_megabytes_in_all() -> None:
+    assert sum(each.notebook.stat().st_size for each in chapters().values()) < 12_000_000
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_a_chapter_begins_with_its_title(number: str) -> None:
+    first = read_notebook(chapters()[number].notebook).cells[0]
+    assert (first.cell_type, first.source.startswith("# ")) == ("markdown", True)
 
 
 def test_the_readme_lists_every_chapter_and_stays_short() -> None:
