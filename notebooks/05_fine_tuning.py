@@ -448,8 +448,8 @@ record("fine_tuning.rest.seconds", rest_seconds, "seconds")
 # fine_tuning.example.frozen --> in a single training, which may still be luck; we'll come back to
 # it with more images and more seeds.
 #
-# The stored maps save time. In an epoch, a thousand images take 10.9 s<!-- fine_tuning.whole.seconds
-# --> through the whole model and 2.1 s<!-- fine_tuning.rest.seconds --> through the rest,
+# The stored maps save time. In an epoch, a thousand images take 3.5 s<!-- fine_tuning.whole.seconds
+# --> through the whole model and 0.7 s<!-- fine_tuning.rest.seconds --> through the rest,
 # though both train the same weights.<!-- fine_tuning.rest.seconds < fine_tuning.whole.seconds
 # --> And every experiment that follows starts from the maps.
 #
