@@ -645,7 +645,7 @@ record("cifar10.convnet.multiplications_ratio", work["flatten"] / work["dense"])
 # %% [markdown]
 # With less than half of the parameters the convnet needs
 # 9.7<!-- cifar10.convnet.multiplications_ratio --> times as many multiplications, and
-# 5.1<!-- cifar10.convnet.time_ratio --> times as much time. That is one order of magnitude, not
+# 8.9<!-- cifar10.convnet.time_ratio --> times as much time. That is one order of magnitude, not
 # two.<!-- cifar10.convnet.time_ratio < 30 --> The source compares `4 ms` with `40 µs`. Older
 # versions of Keras printed microseconds *per sample* next to milliseconds *per step*, so the two
 # figures probably have different units.
@@ -1020,9 +1020,9 @@ for name, value in places.items():
 
 # %% [markdown]
 # In the stored run, with a single processor core at work, an epoch takes
-# 1.28 s<!-- places.without_augmentation.seconds --> without augmentation,
-# 1.27 s<!-- places.layers_in_the_model.seconds --> with layers in the model, and
-# 1.45 s<!-- places.tf_data_in_parallel.seconds --> in the pipeline. For a network this small,
+# 0.31 s<!-- places.without_augmentation.seconds --> without augmentation,
+# 0.63 s<!-- places.layers_in_the_model.seconds --> with layers in the model, and
+# 0.65 s<!-- places.tf_data_in_parallel.seconds --> in the pipeline. For a network this small,
 # changing the images costs about as much as the training
 # itself.<!-- places.without_augmentation.seconds < 0.8 * min(places.layers_in_the_model.seconds,
 # places.tf_data_in_parallel.seconds) --> Where it is done makes no difference that a timing like
@@ -1220,14 +1220,14 @@ tables.show_table(header, rows)
 # %% [markdown]
 # The whole recipe goes from 34.2 %<!-- steps.as_published.accuracy --> to
 # 51.1 %<!-- steps.flip_at_test_time.accuracy -->, with the same images and epochs, and takes
-# only 0.6<!-- steps.label_smoothing.seconds / steps.as_published.seconds --> times as long. Adam
+# only 0.8<!-- steps.label_smoothing.seconds / steps.as_published.seconds --> times as long. Adam
 # with one cycle is clearly better than the published RMSprop with its constant
 # rate.<!-- steps.one_cycle.least > 2 --> Batch normalization, with the rate that it allows, is
 # clearly better again<!-- steps.batch_norm.least > 2 --> and buys the
 # most.<!-- steps.batch_norm.accuracy -
 # steps.pool_early.accuracy > 0.05 --> Pooling early takes the time per training from
-# 25.5 s<!-- steps.one_cycle.seconds --> to
-# 15.4 s<!-- steps.pool_early.seconds -->.<!-- steps.pool_early.seconds <
+# 15.1 s<!-- steps.one_cycle.seconds --> to
+# 10.2 s<!-- steps.pool_early.seconds -->.<!-- steps.pool_early.seconds <
 # steps.one_cycle.seconds -->
 #
 # The last steps are small, and the column *clearly better* says which of them you may believe.
@@ -1332,8 +1332,8 @@ for k in (1, 5):
 # linear classifier 39.5 %<!-- cifar10.linear.test_accuracy --> and the dense net
 # 50.0 %<!-- cifar10.dense.test_accuracy -->. The last net's share is more than the published
 # `78.3 %`,<!-- cifar10.augmented.test_accuracy > 0.783 --> after
-# 308 s<!-- cifar10.augmented.seconds --> of training. Fifty epochs as published would take about
-# 70 minutes<!-- cifar10.published.augmented.seconds_estimated --> on the same machine,
+# 212 s<!-- cifar10.augmented.seconds --> of training. Fifty epochs as published would take about
+# 51 minutes<!-- cifar10.published.augmented.seconds_estimated --> on the same machine,
 # 14<!-- cifar10.published.augmented.seconds_estimated / cifar10.augmented.seconds --> times as
 # long. The network has 392,426<!-- cifar10.augmented.parameters --> parameters, a third of the
 # 1,250,858<!-- cifar10.deeper.parameters --> of the published
