@@ -314,5 +314,6 @@ def test_a_digit_can_be_drawn_and_an_empty_page_is_said_to_be_empty(
 
 @pytest.fixture(autouse=True)
 def closed_figures() -> Any:
+    before = plt.get_fignums()  # of other tests in this process
     yield
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
