@@ -1,12 +1,16 @@
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from keras import layers
+from matplotlib.figure import Figure
 
 from helpers import diagrams, tables
 
 
-def _texts(figure: object) -> list[str]:
+def _texts(figure: Figure) -> list[str]:
+    """The texts of a diagram, which is closed."""
+    plt.close(figure)
     return [text.get_text() for text in figure.axes[0].texts]
 
 
