@@ -1001,8 +1001,8 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # first and was then fine-tuned. You know that lesson from chapter 4: **the best way to make do
 # with few examples is to have learned from many others.**
 #
-# **And the GRU?** An epoch takes it 27 s<!-- imdb.recurrent.epoch_seconds --> and the convnet
-# 19 s<!-- imdb.textcnn.epoch_seconds -->, on one processor core, although it multiplies far less
+# **And the GRU?** On one processor core its epochs take 27 s<!-- imdb.recurrent.epoch_seconds -->
+# each and the convnet's 19 s<!-- imdb.textcnn.epoch_seconds -->, although it multiplies far less
 # often.<!-- imdb.recurrent.epoch_seconds > imdb.textcnn.epoch_seconds --> In accuracy the two are
 # 1.0<!-- abs(imdb.textcnn.against_recurrent) --> standard deviation apart, which may well be
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts

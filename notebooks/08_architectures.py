@@ -529,7 +529,7 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# But one pass over the training images takes it 1.9 s<!-- architectures.separable.seconds -->,
+# But its pass over the training images takes 1.9 s<!-- architectures.separable.seconds -->,
 # against 2.3 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
 # although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is

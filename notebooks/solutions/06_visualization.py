@@ -222,8 +222,8 @@ assert passed
 #
 # <details><summary>Hint</summary>
 #
-# The L2 norm of an array is the square root of the sum of its squares. With a tiny number such as
-# `1e-12` added to it, it never divides by zero. `np.clip` does the rest.
+# The L2 norm of an array is the square root of the sum of its squares. Add a tiny number such as
+# `1e-12` before you divide by it, in case it is zero. `np.clip` does the rest.
 # </details>
 
 

@@ -45,7 +45,7 @@ def _class_names(path: Path) -> list[str]:
             names = json.loads(archive.read(CLASSES))
     except FileNotFoundError as error:
         raise CourseError(
-            f"There is no file {path}: run chapter 05 first (`course run 05`); it saves one."
+            f"There is no file {path}: chapter 05 saves one, so run `course run 05` first."
         ) from error
     except (zipfile.BadZipFile, zlib.error) as error:
         raise _another_kind(path, "is not a whole .keras file") from error

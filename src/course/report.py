@@ -90,7 +90,7 @@ def render(page: Page, form: str) -> str:
 def _table(
     title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> tuple[Table, ...]:
-    """Return a tuple of one table, or an empty tuple if there are no rows."""
+    """Wrap a table in a tuple, which stays empty if there are no rows."""
     return (Table(title, header, tuple(rows)),) if rows else ()
 
 
