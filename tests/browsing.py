@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlparse
 
@@ -57,12 +58,18 @@ def sized(browser: Any, size: tuple[int, int], dark: bool = False) -> None:
 
 
 def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true value of a condition; fails naming what did not come."""
+    """The first true value of a condition; fails naming what did not come.
+
+    A condition may hold an element that the page replaces meanwhile: then it isn't true yet.
+    """
+    from selenium.common.exceptions import StaleElementReferenceException
+
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
+        with suppress(StaleElementReferenceException):
+            found = condition()
+            if found:
+                return found
         time.sleep(0.1)
     raise AssertionError(f"{what} did not come within {seconds:.0f} s")
 

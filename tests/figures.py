@@ -74,7 +74,7 @@ def darken(browser: Any) -> None:
     browser.execute_script(
         "document.body.style.background = '#121212'; document.body.style.color = '#eee'"
     )
-    wait(lambda: browser.execute_script("return !!document.querySelector('.dark')"), 5, "dark")
+    wait(lambda: browser.execute_script("return !!document.querySelector('.dark')"), 60, "dark")
 
 
 def page_width(browser: Any, size: tuple[int, int]) -> int:

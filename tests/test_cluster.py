@@ -129,11 +129,9 @@ def test_workers_that_do_not_fit_are_refused(
     workers.worker("--resources", "GPU=1")
     workers.wait()
     words = ["run", "--profile", "sample", "--scheduler", workers.address]
-    began = time.monotonic()
     answer = little.course(*words, "--resource", "GPU=2")
     assert answer.returncode == 2
     assert "No worker offers GPU=2; they offer GPU=1." in answer.stderr
-    assert time.monotonic() - began < 30
     assert little.course(*words, "--resource", "GPU=1", "--dry-run").returncode == 0
     assert little.course(*words, "--resource", "GPU").returncode == 2
     other = tmp_path / "other"

@@ -243,7 +243,7 @@ def test_the_playground_plays_pauses_and_survives_odd_input(
     start = text(browser, ".sum")
     assert start.startswith("Window 16 of 36")
     press(browser, "Play")
-    wait(lambda: text(browser, ".sum") != start, 5, "the next window")
+    wait(lambda: text(browser, ".sum") != start, 60, "the next window")
     press(browser, "Pause")
     choose(browser, "Kernel", "all zeros")
     assert "all products are 0, and so is their sum" in text(browser, ".sum")
@@ -268,13 +268,13 @@ def reader(
     data = shown(monkeypatch, live.digit_reader, {"convnet": convnet}, images, figure(), "A seven.")
     opened(browser, tmp_path, data["text/html"])
     ready = "return document.querySelectorAll('.bars').length"
-    wait(lambda: browser.execute_script(ready), 10, "the reader")
+    wait(lambda: browser.execute_script(ready), 60, "the reader")
     return images
 
 
 def read_digit(browser: Any) -> int:
     """The digit that the figure says it reads."""
-    sentence = wait(lambda: text(browser, "p[aria-live]"), 5, "an answer")
+    sentence = wait(lambda: text(browser, "p[aria-live]"), 60, "an answer")
     return int(sentence.partition("reads ")[2][0])
 
 
@@ -288,7 +288,7 @@ def test_the_reader_reads_chosen_and_moved_digits_as_keras_does(
         for moved in range(3):
             picture = np.pad(reader[number], ((0, 0), (0, 2 * moved), (0, 0)))[:, 2 * moved :]
             expected = model.predict(picture[None], verbose=0)[0].argmax()
-            wait(lambda: read_digit(browser) == expected, 5, f"the answer {expected}")  # noqa: B023
+            wait(lambda: read_digit(browser) == expected, 60, f"the answer {expected}")  # noqa: B023
             press(browser, "Move left")
             press(browser, "Move left")
 
@@ -301,12 +301,12 @@ def test_a_digit_can_be_drawn_and_an_empty_page_is_said_to_be_empty(
     from selenium.webdriver.common.by import By
 
     press(browser, "Clear")
-    wait(lambda: "page is empty" in text(browser, "p[aria-live]"), 5, "a word on the empty page")
+    wait(lambda: "page is empty" in text(browser, "p[aria-live]"), 60, "a word on the empty page")
     press(browser, "Center")
     pad = browser.find_element(By.CSS_SELECTOR, "canvas.pad")
     strokes = ActionChains(browser).move_to_element_with_offset(pad, 0, -70).click_and_hold()
     strokes.move_by_offset(0, 140).release().perform()
-    wait(lambda: read_digit(browser) == 1, 5, "a one")
+    wait(lambda: read_digit(browser) == 1, 60, "a one")
     assert page_width(browser, PHONE) <= PHONE[0]
     assert complaints(browser) == []
     assert violations(browser) == []

@@ -51,7 +51,7 @@ def looking(
 ) -> None:
     data = put(monkeypatch, pictures, CLASSES, maps)
     opened(browser, tmp_path, data["text/html"])
-    wait(lambda: browser.execute_script("return !!document.querySelector('.look-map')"), 10, "maps")
+    wait(lambda: browser.execute_script("return !!document.querySelector('.look-map')"), 60, "maps")
 
 
 def test_classes_of_a_picture_share_a_scale() -> None:
@@ -95,11 +95,11 @@ def test_the_maps_follow_the_pointer_and_the_keyboard(browser: Any, looking: Non
     assert text(browser, "p[aria-live]").startswith("Picture 1, tabby. Grad-CAM: peak at")
     buttons = browser.find_elements(By.CSS_SELECTOR, ".look-photo button")
     ActionChains(browser).move_to_element(buttons[3]).perform()
-    wait(lambda: "Picture 2, chow" in text(browser, "p[aria-live]"), 5, "the class pointed at")
+    wait(lambda: "Picture 2, chow" in text(browser, "p[aria-live]"), 60, "the class pointed at")
     assert "occlusion: nothing" in text(browser, "p[aria-live]")
     browser.execute_script("arguments[0].focus()", buttons[0])
     ActionChains(browser).send_keys(Keys.TAB).perform()
-    wait(lambda: "Picture 1, beagle" in text(browser, "p[aria-live]"), 5, "the next class")
+    wait(lambda: "Picture 1, beagle" in text(browser, "p[aria-live]"), 60, "the next class")
     assert "Grad-CAM: peak at the bottom left, 100 % of the scale" in text(browser, "p[aria-live]")
     pressed = "return [...document.querySelectorAll('[aria-pressed=true]')].map(b => b.textContent)"
     assert browser.execute_script(pressed) == ["beagle"]

@@ -273,7 +273,7 @@ def reader(
         *(trained.judges, trained.vocabulary, EXAMPLES, figure(), "A table."),
     )
     opened(browser, tmp_path, data["text/html"])
-    wait(lambda: verdicts(browser), 10, "the reader")
+    wait(lambda: verdicts(browser), 60, "the reader")
     return trained
 
 
@@ -295,7 +295,7 @@ def typed(browser: Any, text_: str) -> None:
 
 
 def says(browser: Any, part: str) -> None:
-    wait(lambda: part in text(browser, ".said"), 5, part)
+    wait(lambda: part in text(browser, ".said"), 60, part)
 
 
 @needs_browser
@@ -307,7 +307,7 @@ def test_a_review_can_be_typed_and_its_words_light_up(browser: Any, reader: Trai
     field = browser.find_element(By.CSS_SELECTOR, "textarea")
     before = verdicts(browser)
     field.send_keys(" It is not boring at all.")
-    wait(lambda: verdicts(browser) != before, 5, "another verdict")
+    wait(lambda: verdicts(browser) != before, 60, "another verdict")
     field.send_keys(Keys.CONTROL + "a", Keys.DELETE)
     says(browser, "page is empty")
     press(browser, "not bad")

@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-import time
 import warnings
 from pathlib import Path
 
@@ -194,10 +193,8 @@ def test_bad_own_reviews(
 
 
 def test_very_long_own_review(vocabulary: dict[str, int]) -> None:
-    began = time.monotonic()
     with pytest.warns(UserWarning, match="100,000 words; only its last 100"):
         row = reviews.encode("bad " * 99_999 + "good", vocabulary, 100)
-    assert time.monotonic() - began < 5
     assert row.shape == (100,)
     assert row[-1] == vocabulary["good"]
 

@@ -105,10 +105,8 @@ def test_a_signal_leaves_no_process_and_a_true_status(little: Little, number: in
     little.write(CHILDREN)
     process = little.start("run", "--profile", "sample")
     wait_until_asleep(little)
-    began = time.monotonic()
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - began < 20
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
     assert not kernels_of(little)
