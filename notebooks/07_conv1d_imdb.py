@@ -1337,7 +1337,7 @@ def still_picture(text):
     return figure
 
 
-# %% tags=["measured"]
+# %% tags=["measured", "hide-input"]
 worst = reviews.text_of(imdb.extra, "test", int(wrong_by.argmax()))
 examples = {
     "good": "The film is good.",
