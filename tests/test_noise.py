@@ -105,6 +105,7 @@ def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
     [
         ("The net wins with 57.00 %.\nSaved.", "was 0.8766 and is now 0.57"),
         ("The net wins with 87.66 %.", "stored 2 lines of text, now 1"),
+        ("The tree wins with 5.00 %.\nSaved.", "was 0.8766 and is now 0.05"),
         ("The net wins with 87.66 %.\nLost.", "'Saved.', now 'Lost.'"),
         ("The net wins with 87.66 %.\nSaved. Twice", "Twice"),
         ("", "stored 2 lines of text, now 0"),
@@ -112,6 +113,14 @@ def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
 )
 def test_other_changes_of_text_fail(fresh: str, says: str) -> None:
     assert says in (NOISE.text(3, 0, PRINTED[0], fresh) or "")
+
+
+def test_a_text_whose_number_of_lines_varies_still_has_to_be_made_of_known_words() -> None:
+    varying = replace(NOISE, texts={(3, 0): (PRINTED[0], PRINTED[0] + "\nSaved.")})
+    assert varying.text(3, 0, PRINTED[0], "The bag wins with 87.90 %.") is None
+    assert varying.text(3, 0, PRINTED[0], "") == "the text is missing"
+    said = varying.text(3, 0, PRINTED[0], "The net wins with 87.66 %.\nnan everywhere")
+    assert said == "no seed prints a line such as 'nan everywhere'"
 
 
 def test_the_shape_of_a_measured_cells_outputs_is_exact() -> None:

@@ -207,7 +207,7 @@ class Noise:
         old, new = stored.splitlines(), fresh.splitlines()
         kept = [text.splitlines() for text in self.texts.get((cell, place), ())]
         if len({len(old), *map(len, kept)}) > 1:
-            return None if new else "the text is missing"
+            return self._unknown(old, new, kept) if new else "the text is missing"
         if len(old) != len(new):
             return f"stored {len(old)} lines of text, now {len(new)}"
         for number, (was, now) in enumerate(zip(old, new, strict=True)):
@@ -231,6 +231,28 @@ class Noise:
                 continue
             if not gone | come <= self.vocabulary | varying | {"#"}:
                 return f"stored {stored!r}, now {fresh!r}"
+        # Another verdict is no reason for other figures beside it.
+        before, after = iter(was), iter(now)
+        places = [(next(before) if word == "#" else "") for word in old]
+        others = [(next(after) if word == "#" else "") for word in new]
+        pairs = [
+            (left, right)
+            for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+            for left, right in zip(
+                places[block.a : block.a + block.size],
+                others[block.b : block.b + block.size],
+                strict=True,
+            )
+            if left
+        ]
+        return self._numbers([left for left, _ in pairs], [right for _, right in pairs], [], stored)
+
+    def _unknown(self, old: list[str], new: list[str], kept: list[list[str]]) -> str | None:
+        """Return the first line with a word that neither the seeds nor the code ever say."""
+        said = {word for lines in (old, *kept) for line in lines for word in words(line)[0]}
+        for line in new:
+            if not set(words(line)[0]) <= said | self.vocabulary | {"#"}:
+                return f"no seed prints a line such as {line!r}"
         return None
 
     def _numbers(
