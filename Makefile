@@ -51,7 +51,7 @@ book-serve: book ## build the site and open it on this machine alone
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/html
 
 gpu: environment-gpu ## the whole course on this machine's GPU, compared with results/
-	.venv-gpu/bin/course gpu $(CHAPTERS) --profile $(or $(PROFILE),full) --seeds $(or $(SEEDS),1)
+	.venv-gpu/bin/course gpu $$CHAPTERS --profile "$${PROFILE:-full}" --seeds "$${SEEDS:-1}"
 
 canary: $(TOOLS) ## the course on TensorFlow and JAX, and its tests, all at their newest versions
 	.ci/canary
@@ -87,7 +87,7 @@ environment-gpu:
 # The book's MathJax and the tools of some tests come from npm.
 $(TOOLS): package.json package-lock.json
 	@mkdir -p node_modules
-	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --silent; \
+	@if command -v npm >/dev/null; \
+	then npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@; \
 	else echo "npm is missing: the book cannot be built, and the tests of the book's pages and of the" \
 		"workflows are skipped; their number stands at the end."; fi
-	@mkdir -p node_modules && touch $@

@@ -1,4 +1,4 @@
-"""Seconds an epoch: through the whole model beside the rest behind a stored prefix.
+"""Seconds per epoch: through the whole model beside the rest behind a stored prefix.
 
     python benchmarks/frozen_prefix.py [--pictures 512] [--out FILE]
 
@@ -83,7 +83,7 @@ def main() -> None:
     for row in rows:
         print(
             f"{row['base']} cut after {row['last_frozen']}: whole "
-            f"{row['whole_epoch_seconds']} s, rest {row['rest_epoch_seconds']} s an epoch, "
+            f"{row['whole_epoch_seconds']} s, rest {row['rest_epoch_seconds']} s per epoch, "
             f"{row['times_faster']} times faster; prefix {row['prefix_seconds_once']} s once"
         )
     if chosen.out:

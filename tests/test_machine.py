@@ -1,6 +1,5 @@
 """What is known of this machine and its graphics cards; every card here is made up."""
 
-import time
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 
@@ -64,10 +63,8 @@ def test_a_hanging_nvidia_smi_holds_up_no_command(little: Little) -> None:
 def test_a_backend_that_hangs_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "ASK", "import time; time.sleep(3600)")
     monkeypatch.setattr(machine, "BACKEND_SECONDS", 0.2)
-    began = time.monotonic()
     with pytest.raises(CourseError, match="Keras did not list its devices"):
         machine.ask_backend()
-    assert time.monotonic() - began < 600
 
 
 @pytest.mark.parametrize(

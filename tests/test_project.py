@@ -247,7 +247,7 @@ def test_helpers_never_import_the_command_line() -> None:
 
 def test_only_one_module_knows_the_backend() -> None:
     """A cell that shows a tool of TensorFlow steps aside on the other backends."""
-    named = re.compile(r"(?<!`)\btf\.|import tensorflow")
+    named = re.compile(r"(?<!`)\btf\.|(import|from) (tensorflow|jax|torch)\b")
     for path in (ROOT / "src").rglob("*.py"):
         if path.name != "backend.py":
             assert not named.search(path.read_text("utf-8")), path

@@ -77,7 +77,8 @@ def _sync(options: argparse.Namespace) -> int:
 
 def _add_report(commands: Subcommands) -> None:
     parser = commands.add_parser(
-        "report", help="report on runs, or compare two folders; 1 if a claim or run is broken"
+        "report",
+        help="report on runs, or compare two folders; 1 if a run failed or a claim broke between them",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("other", type=Path, nargs="?", help="a later one to compare with the first")

@@ -226,7 +226,7 @@ def installed_cards() -> tuple[Card, ...]:
     """List this machine's graphics cards, visible or hidden.
 
     Returns:
-        None without NVIDIA's driver, without ``nvidia-ml-py``, or if the driver does not answer.
+        Nothing without NVIDIA's driver, without ``nvidia-ml-py``, or if the driver does not answer.
     """
     return tuple(_within(DRIVER_SECONDS, lambda: _ask_driver(None), []))
 

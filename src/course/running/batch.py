@@ -18,6 +18,7 @@ from course.running.engine import Engine, Lost
 from course.running.progress import ProgressTable
 from course.running.run import Run
 from course.running.signals import Stopped, StopSignals, stop_signals
+from helpers.files import write_atomically
 from helpers.places import cache_folder
 from helpers.sources import DataError
 
@@ -231,9 +232,7 @@ def _publish_models(run: Run, folder: Path) -> None:
             target = place / path.name
             if store.file_hash(target) != store.file_hash(path):
                 place.mkdir(parents=True, exist_ok=True)
-                unfinished = target.with_name(f".{target.name}.part")
-                shutil.copyfile(path, unfinished)
-                unfinished.replace(target)
+                write_atomically(target, path.read_bytes())
     except OSError as error:
         raise CourseError(
             f"The models of {run.folder} cannot be written into {place} "
