@@ -188,7 +188,7 @@ def test_an_answer_of_the_wrong_type_gets_one_sentence(answer) -> None:
 @pytest.mark.parametrize(
     "exercise, place, answer, said",
     [
-        ("01.1", 0, np.eye(4), "must have the shape (3, 3), and has the shape (4, 4)"),
+        ("01.1", 0, np.eye(4), "must have the shape (3, 3), but has the shape (4, 4)"),
         ("01.1", 0, np.full((3, 3), np.nan), "holds NaN"),
         ("01.3", 0, np.zeros((4, 4)), "has the shape (4, 4) where (5, 5) is needed"),
         ("01.3", 0, np.full((5, 5), 7), "isn't the answer; open the hint"),

@@ -26,8 +26,8 @@ RECOGNIZED = [
     ("03.7", 0, 100 * TABLE, "accuracies lie between 0 and 1"),
     ("03.7", 0, np.full((2, 2), 0.5), "a trained network does better than a coin"),
     ("03.7", 0, np.full((2, 2), 0.9), "all four numbers are the same"),
-    ("03.7", 0, TABLE[:, ::-1], "the columns seem to be exchanged"),
-    ("03.7", 0, TABLE[::-1], "the rows seem to be exchanged"),
+    ("03.7", 0, TABLE[:, ::-1], "the columns seem to be swapped"),
+    ("03.7", 0, TABLE[::-1], "the rows seem to be swapped"),
     ("03.7", 0, [[0.8, 0.75], [1.0, 0.8]], "with more images the gap should shrink"),
 ]
 

@@ -15,11 +15,11 @@ from nbformat import NotebookNode
 from course import catalogue, cli, prose, results
 from course.book import context
 from course.errors import CourseError
-from course.notebooks import check, commands, living, pairing
+from course.notebooks import check, commands, living, pairing, redraw
 from course.notebooks.files import code_cells, read_notebook
 from helpers import places
 from helpers.records import MIME_TYPE
-from tests.conftest import CHAPTER, HEADER, TABLE
+from tests.conftest import CHAPTER, HEADER, ROOT, TABLE
 
 PROSE = """\
 # %% [markdown]
@@ -424,3 +424,61 @@ def test_live_weights_of_another_run_are_refused(
         (context.StoredChapter(chapter, read_notebook(chapter.notebook)),), ()
     )
     assert "changed by hand after the run" in "\n".join(context.record_faults(changed))
+
+
+LEDGER_CELL = """
+# %%
+DOUBLE = 2
+fitted = steps + 1
+
+
+def unused():
+    return steps * unheard_of
+
+
+def twice(number):
+    return DOUBLE * number
+
+
+# %% tags=["ledger"]
+from helpers.kept import names
+print(twice(21), seed, "01-quick" in names())
+"""
+
+
+def store_with_ledger(pair: Pair, monkeypatch: pytest.MonkeyPatch, cell: str) -> Pair:
+    monkeypatch.setattr(redraw, "NOTEBOOKS", pair.root / "notebooks")
+    for name in ("claims.toml", "sources.toml"):
+        shutil.copy(ROOT / "data" / name, pair.root / "data")
+    pair.store(CHAPTER + cell)
+    return pair
+
+
+def test_what_is_said_of_claims_and_kept_runs_is_drawn_again_without_training(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, course: Callable[..., tuple[int, str]]
+) -> None:
+    with_ledger = store_with_ledger(pair, monkeypatch, LEDGER_CELL)
+    assert course("check")[0] == 0
+    trained = code_cells(read_notebook(with_ledger.notebook))[:-1]
+    with_ledger.edit(lambda nb: nb.metadata["course"].update(ledger="that of another day"))
+    status, said = course("check")
+    assert status == 1
+    assert "shows claims or kept runs that are no longer those of today" in said
+    assert "claims and kept runs drawn again" in course("sync", "01")[1]
+    *others, last = code_cells(read_notebook(with_ledger.notebook))
+    assert [output.text for output in last.outputs] == ["42 0 True\n"]
+    assert [cell.outputs for cell in others] == [cell.outputs for cell in trained]
+    assert course("check")[0] == 0
+    assert "drawn again" not in course("sync", "01")[1]
+
+
+def test_a_ledger_cell_that_needs_a_training_is_named(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, course: Callable[..., tuple[int, str]]
+) -> None:
+    store_with_ledger(pair, monkeypatch, LEDGER_CELL.replace("twice(21)", "fitted"))
+    pair.edit(lambda nb: nb.metadata["course"].update(ledger="that of another day"))
+    before = pair.notebook.read_bytes()
+    status, said = course("sync", "01")
+    assert status != 0
+    assert "NameError: name 'fitted' is not defined" in said and "records alone" in said
+    assert pair.notebook.read_bytes() == before

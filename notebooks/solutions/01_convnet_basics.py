@@ -17,14 +17,13 @@
 # %% [markdown]
 # # Exercises for chapter 1: Convnet basics
 #
-# Eight exercises, in the order of the chapter.
-# The first five need pencil and paper, or a few lines of NumPy; the last three build and train.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Eight exercises, in the order of the chapter. The first five and the last need pencil and paper,
+# or a few lines of NumPy; 01.6 and 01.7 build and train. One star means that you can answer
+# straight from the chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The data are a sample of 5,000 digits that comes with the course, so everything runs offline and
 # on two processor cores.
 
@@ -164,7 +163,7 @@ assert passed
 #
 # 1. Find the single 5x5 kernel `merged` whose map is the same, whatever the image.
 # 2. Now put a ReLU after the first layer. Find an `image` of 5x5 numbers on which the two layers
-#    give another result than they did without it.
+#    give a different result from the one without it.
 #
 # <details><summary>Hint</summary>
 #
@@ -423,10 +422,10 @@ if passed:
 # Repeat the experiment for LeNet, with all distances from 0 to 6.
 #
 # 1. Write `moved(images, pixels)`. It takes images of shape (N, 28, 28, 1) and returns an array of
-#    the same shape in which every image is moved to the right. Fill up with zeros on the left.
-# 2. Train both models for five epochs with `batch_size=64`. Then store the test accuracy for the
-#    distances 0, 1, ..., 6 in `accuracies`, an array of shape (2, 7): row 0 for `linear`, row 1 for
-#    `lenet`, as fractions.
+#    the same shape in which every image is moved to the right. Fill in zeros on the left.
+# 2. Compile both models with `"adam"` and `"sparse_categorical_crossentropy"`, and train them for
+#    five epochs with `batch_size=64`. Then store the test accuracy for the distances 0, 1, ..., 6
+#    in `accuracies`, an array of shape (2, 7): row 0 for `linear`, row 1 for `lenet`, as fractions.
 #
 # > **Predict.** Draw both curves before you measure them.
 #

@@ -17,14 +17,13 @@
 # %% [markdown]
 # # Exercises for chapter 2: CIFAR-10
 #
-# Six exercises, in the order of the chapter.
-# Pencil and paper, a few lines of NumPy, and a small network at the end.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Six exercises, in the order of the chapter. Pencil and paper, a few lines of NumPy, and a small
+# network at the end. One star means that you can answer straight from the chapter, three stars that
+# you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The images are a drawn sample that comes with the course, so everything runs offline and within
 # seconds.
 
@@ -84,7 +83,7 @@ assert passed
 # ### END SOLUTION
 
 # %% [markdown]
-# ## Exercise 02.2: Where are the parameters?
+# ## Exercise 02.2: Where the parameters are
 #
 # ★☆☆ · about 15 minutes
 #
@@ -164,8 +163,8 @@ assert passed
 #
 # <details><summary>Hint</summary>
 #
-# `images[:, :, ::-1]` is all images in the mirror.
-# An image is flipped if exactly one of two things holds, which is what `^` means for truth values.
+# `images[:, :, ::-1]` is all images mirrored. An image is flipped if exactly one of two things
+# holds, which is what `^` means for truth values.
 # </details>
 
 
@@ -199,7 +198,7 @@ if passed:
     )
 
 # %% [markdown]
-# ## Exercise 02.5: Who is taken for whom?
+# ## Exercise 02.5: Who is confused with whom?
 #
 # ★★☆ · about 15 minutes
 #
@@ -230,16 +229,14 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## Exercise 02.6: A head that keeps the position
+# ## Exercise 02.6: A better head
 #
 # ★★★ · about 25 minutes
 #
-# The last maps of a convnet have 3x3 places and 64 channels.
-# `Flatten` and `Dense(10)` behind it need 5,770 parameters; global pooling needs 650, but forgets
-# where things are.
-# Build a `head` in between: it gets the maps, squeezes the 64 channels to 8 with a 1x1 convolution
-# with ReLU, flattens, and ends in ten probabilities.
-# How many parameters are `saved` compared with the 5,770?
+# The last maps of a convnet have 3x3 places and 64 channels. `Flatten` and `Dense(10)` after it
+# need 5,770 parameters; global pooling needs 650, but forgets where things are. Build a `head` in
+# between: it gets the maps, squeezes the 64 channels to 8 with a 1x1 convolution with ReLU,
+# flattens, and ends in ten probabilities. How many parameters are `saved` compared with the 5,770?
 #
 # <details><summary>Hint</summary>
 #

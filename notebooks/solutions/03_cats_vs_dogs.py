@@ -17,15 +17,13 @@
 # %% [markdown]
 # # Exercises for chapter 3: Cats against dogs
 #
-# Seven exercises, in the order of the chapter.
-# The first needs pencil and paper, the next five a few lines of NumPy each, and the last one
-# trains two small networks.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Seven exercises, in the order of the chapter. The first needs pencil and paper, the next five a
+# few lines of NumPy each, and the last one trains two small networks. One star means that you can
+# answer straight from the chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The data are drawings of cats and dogs that come with the course, so everything runs offline and
 # on two processor cores.
 
@@ -103,8 +101,8 @@ assert passed
 #
 # 1. Write the mean binary cross-entropy. `labels` holds 0 for a cat and 1 for a dog, `dog` the
 #    probability of a dog that the network gave to each image.
-# 2. How many `times` as much as an undecided answer (50 %) does a mistake cost of which the
-#    network was 99 % sure?
+# 2. How many `times` as much does a mistake cost when the network was 99 % sure of it, compared
+#    with an undecided answer (50 %)?
 #
 # <details><summary>Hint</summary>
 #
@@ -217,9 +215,9 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Too little takes the first bump for the turn and ends while the network is still learning.
-# Too much costs only time, because the weights of the best epoch come back anyway.
-# So when in doubt, be patient, all the more the bumpier the curve is.
+# Too little takes the first bump for the turn and ends while the network is still learning. Too
+# much costs only time, because the weights of the best epoch come back anyway. So when in doubt be
+# patient, and the bumpier the curve, the more patient.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -254,7 +252,7 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Keras does the same. Look at the sums: each is off, and their mean is right.
+# Keras does the same. Look at the sums: single ones can be far off, but their mean is right.
 
 # %%
 if passed:
@@ -376,9 +374,10 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Where a row gets brighter from left to right, its mirror image gets darker, so nearly every
-# answer turns into its opposite. Two unrelated images agree by chance in about half of them.
-# To find mirrored twins, compare each fingerprint with those of the mirrored images as well.
+# Where a row gets brighter all the way from left to right, its mirror image gets darker all the
+# way, so its answers turn into their opposites. In this drawing that holds for most rows. Two
+# unrelated images agree by chance in about half of them. To find mirrored twins, compare each
+# fingerprint with those of the mirrored images as well.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -386,12 +385,11 @@ if passed:
 #
 # ★★★ · about 20 minutes, of which one minute is training
 #
-# Augmentation delays overfitting. What would more images do?
-# Train the network below twice, from the same seed, for the same number of steps: once on the first
-# 40 drawings for 100 epochs, and once on all 400 for 10 epochs.
-# Put the accuracies into a table `accuracies` of two rows and two columns: first the training
-# with 40 drawings, then the one with 400; first the accuracy on the images that it was trained on,
-# then on the test images.
+# Augmentation delays overfitting. What would more images do? Train the network below twice, from
+# the same seed, with `batch_size=20` and so for the same number of steps: once on the first 40
+# drawings for 100 epochs, and once on all 400 for 10 epochs. Put the accuracies into a table
+# `accuracies` of two rows and two columns: first the training with 40 drawings, then the one with
+# 400; first the accuracy on the images that it was trained on, then on the test images.
 #
 # > **Predict.** Which of the four numbers will be the largest, and which the smallest?
 #
@@ -447,6 +445,9 @@ assert passed
 # %% [markdown]
 # ### BEGIN SOLUTION
 # So that the two differ in one thing only, the number of images.
+# The largest of the four numbers is the training accuracy on 40 drawings, which the network knows by
+# heart; the smallest is its test accuracy, no better than a coin's. With 400 drawings it knows fewer
+# of its own and gets more new ones right.
 # With the same number of *epochs* the larger training would also have had ten times as many steps,
 # and nobody could say whether the images or the steps made it better.
 # ### END SOLUTION

@@ -17,13 +17,12 @@
 # %% [markdown]
 # # Exercises for chapter 4: Feature extraction
 #
-# Seven exercises, in the order of the chapter.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Seven exercises, in the order of the chapter. One star means that you can answer straight from the
+# chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The images are built in and the base's weights come with the course, so everything runs offline.
 
 # %%
@@ -132,11 +131,11 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# A photograph of a cat has fur, whiskers and shadows, and a drawing has outlines and plain areas.
-# The base has never learned what a *drawn* animal looks like, so its late features, and the
-# classes made from them, find little that they know: much of the probability goes to classes such
-# as toys and cartoons' props, and the two sums are left with scraps.
-# The images are also small here, 64 pixels instead of 160.
+# On drawings it is hardly better than a coin. A photograph of a cat has fur, whiskers and shadows,
+# and a drawing has outlines and plain areas. The base has never learned what a *drawn* animal looks
+# like, so its late features, and the classes made from them, find little that they know: much of
+# the probability may go to classes that are no animals at all, and the two sums are left with
+# scraps. The images are also small here, 64 pixels instead of 160.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -418,6 +417,8 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
+# For digits the curve is highest in the middle: the first layers know only edges and colors, and the
+# last ones answer a question about photographs.
 # X-rays are hardly closer to ImageNet than digits are, so the last layer is probably not the best
 # place.
 # Put linear probes on several depths and choose by validation, as here; it costs one pass through

@@ -17,15 +17,13 @@
 # %% [markdown]
 # # Exercises for chapter 5: Fine-tuning
 #
-# Seven exercises, in the order of the chapter.
-# The first four need a pencil and perhaps a few lines of Python, the next two a short function, and
-# the last trains a network of your own.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Seven exercises, in the order of the chapter. The first four need a pencil and perhaps a few lines
+# of Python, the next two a short function, and the last trains a network of your own. One star
+# means that you can answer straight from the chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The data are a sample of 5,000 digits that comes with the course, so everything runs offline and
 # on two processor cores.
 
@@ -99,9 +97,8 @@ assert passed
 #
 # ★★☆ · about 15 minutes
 #
-# Write `open_top(model, last_frozen)`.
-# Afterwards all layers behind the one named `last_frozen` are trainable, except batch
-# normalization; `last_frozen` itself and all layers before it are frozen.
+# Write `open_top(model, last_frozen)`. Afterwards all layers after the one named `last_frozen` are
+# trainable, except batch normalization; `last_frozen` itself and all layers before it are frozen.
 # It must work on a model that somebody has frozen as a whole.
 #
 # <details><summary>Hint</summary>
@@ -305,8 +302,8 @@ if passed:
 # the sample of 5,000. Borrow it for the digits 5 to 9, of which you get only 100 images:
 #
 # 1. keep its layers up to `"borrowed"`, and put a new `Dense(5, activation="softmax")` on top;
-# 2. freeze what you borrowed, train the head for 40 epochs with `Adam(0.003)`, and measure the
-#    test accuracy;
+# 2. freeze what you borrowed, train the head for 40 epochs with `Adam(0.003)` and `batch_size=20`,
+#    and measure the test accuracy;
 # 3. unfreeze everything, compile again with `Adam(0.001)`, train for 20 epochs more, and measure
 #    again.
 #

@@ -20,9 +20,10 @@
 # Six exercises that need pencil and paper, or a few lines of NumPy. One star means that you can
 # answer straight from the chapter, two stars that you have to think a little further.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't. Each exercise stands on its
-# own, so start where you like, but run the next cell first. Everything runs offline.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
+# Everything runs offline.
 
 # %%
 from helpers import drawing
@@ -183,7 +184,7 @@ assert passed
 # ★★☆ · about 10 minutes
 #
 # Accuracy needs labels. A suspicion can be tested without them: change one thing, and count how
-# many answers become different.
+# many answers change.
 #
 # Write `flips(predict, images, changed)`. `predict` takes images and returns one row of class
 # probabilities per image. Return the share of images whose most likely class differs.

@@ -16,15 +16,13 @@
 # %% [markdown]
 # # Exercises for chapter 7: Convolution along a line
 #
-# Seven exercises, in the order of the chapter.
-# The first three need pencil and paper, the next three a few lines of NumPy, and the last one
-# trains.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Seven exercises, in the order of the chapter. The first three need pencil and paper, the next
+# three a few lines of NumPy, and the last one trains. One star means that you can answer straight
+# from the chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The data are 2,500 short reviews that a small grammar has written; they come with the course, so
 # everything runs offline.
 
@@ -47,9 +45,9 @@ vocabulary = reviews.vocabulary_of(imdb.extra)
 #
 # ★☆☆ · about 10 minutes
 #
-# A set of notes gives this example: a sequence of 10 steps, a filter of width 3, no padding.
-# With stride 2 there are 4.5 outputs, it says, and with stride 1 there are 5.
-# Which two rules does it break? Give the right numbers:
+# A set of notes gives this example: a sequence of 10 steps, a filter of width 3, no padding. With
+# stride 2 there are 4.5 outputs, it says, and with stride 1 there are 5. Both numbers are wrong.
+# Give the right ones:
 #
 # * `stride_1` and `stride_2`: the outputs of that filter;
 # * `last`: the outputs of the last convolution of the published net, which reads 500 words through
@@ -167,8 +165,8 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **In your own words:** in every slot two pairs can't be told apart. Why does that do so little
-# harm?
+# **In your own words:** on average two pairs share a slot and can't be told apart. Why does that do
+# so little harm?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -185,13 +183,13 @@ assert passed
 #
 # ★★☆ · about 15 minutes
 #
-# Four words have vectors of four numbers, and to keep it simple each has a number of its own:
-# *good* is $(1, 0, 0, 0)$, *bad* is $(0, 1, 0, 0)$, *not* is $(0, 0, 1, 0)$ and *film* is
+# Each of four words has a vector of four numbers; to keep it simple, each has its 1 in another
+# place: *good* is $(1, 0, 0, 0)$, *bad* is $(0, 1, 0, 0)$, *not* is $(0, 0, 1, 0)$ and *film* is
 # $(0, 0, 0, 1)$.
 #
-# Choose the weights of a filter of width 2, an array of shape (2, 4) without a bias, that answers
-# to *not good* with a number above zero and to none of the other fifteen pairs: not to *film good*,
-# *not bad*, *good not* or any other.
+# Choose the weights of a filter of width 2, an array of shape (2, 4) without a bias, whose response
+# to *not good* is above zero, and to each of the other fifteen pairs, such as *film good*, *not
+# bad* or *good not*, zero or less.
 #
 # <details><summary>Hint</summary>
 #
@@ -272,7 +270,7 @@ assert passed
 # Do it for a single filter: write `word_parts(vectors, kernel, bias, weight)`.
 #
 # * `vectors`, shape (words, depth): the embedded text;
-# * `kernel`, shape (window, depth), and `bias`: the filter, with a ReLU behind it;
+# * `kernel`, shape (window, depth), and `bias`: the filter, followed by a ReLU;
 # * `weight`: the weight of its largest response in the verdict.
 #
 # It returns an array with one number per word: what the word adds to the verdict through this
@@ -331,8 +329,9 @@ assert passed
 # occurs negated.
 # Let three judges compete on them: counted words, counted pairs, and a convnet of your own.
 #
-# Complete `count_pairs`, and build `convnet` as a Keras model.
-# The cell below trains all three; collect their accuracies on the test reviews in a list
+# Complete `count_pairs`, and build `convnet` as a Keras model. Train all three:
+# `LogisticRegression(max_iter=1000)` on each kind of count, and the convnet with `Adam(0.005)` for
+# eight epochs in batches of 32. Collect their accuracies on the test reviews in a list
 # `accuracies`, in the order words, pairs, convnet.
 #
 # > **Predict.** On real reviews the three are within two or three points. And here?
@@ -412,10 +411,9 @@ assert passed
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# There would have to be more of them, or fewer words in their language.
-# The grammar has a vocabulary of about 150 words, so each pair occurs often enough to be learned by
-# anyone.
-# Real reviews have thousands of ways to say the same thing.
-# A convnet could use what they have in common through its word vectors, but it has to learn these
-# vectors first, and 25,000 reviews are few for that.
+# There would have to be more of them, or a smaller vocabulary. Here counted words fall far behind,
+# because they don't see what is negated, and pairs and convnet are level: with about 150 words,
+# each pair occurs often enough for both to learn it. Real reviews have thousands of ways to say the
+# same thing. A convnet could use what they have in common through its word vectors, but it has to
+# learn these vectors first, and 25,000 reviews are few for that.
 # ### END SOLUTION

@@ -17,14 +17,13 @@
 # %% [markdown]
 # # Exercises for chapter 8: Architectures
 #
-# Seven exercises, in the order of the chapter.
-# The first three need pencil and paper, or a line of Python; the others build, count and train.
-# One star means that you can answer straight from the chapter, three stars that you have to
-# think it further.
+# Seven exercises, in the order of the chapter. The first three need pencil and paper, or a line of
+# Python; the others build, count and train. One star means that you can answer straight from the
+# chapter, three stars that you have to go beyond it.
 #
-# Replace the three dots in each answer, run the cell, and then run the `check` below it: it tells
-# you whether you are right, and often what went wrong if you aren't.
-# Each exercise stands on its own, so start where you like, but run the next cell first.
+# Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
+# then run the `check` below it: it tells you whether you are right, and often what went wrong if
+# you aren't. Each exercise stands on its own, so start where you like, but run the next cell first.
 # The data are a small sample that comes with the course, so everything runs offline and on two
 # processor cores.
 
@@ -55,13 +54,13 @@ def conv(x, filters, window=3, strides=1, norm=True, relu=True):
 #
 # ★☆☆ · about 5 minutes
 #
-# You would like a receptive field of 9x9 pixels, and you have two ways: one 9x9 window, or a stack
-# of 3x3 layers with stride 1. Input, output and everything in between have the same number of
-# channels.
+# You would like a receptive field of 9x9 pixels, and there are two ways to get it: one 9x9 window,
+# or a stack of 3x3 layers with stride 1. Input, output and everything in between have the same
+# number of channels.
 #
 # * `layers_needed`: how many 3x3 layers does the stack need?
-# * `share`: how many weights has the stack, as a share of those of the single window? (Leave out
-#   the biases.)
+# * `share`: how many weights does the stack have, as a share of those of the single window? (Leave
+#   out the biases.)
 #
 # <details><summary>Hint</summary>
 #
@@ -120,10 +119,10 @@ assert passed
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Because everything that the block adds to its input has to pass through those 8 channels.
-# The block could still mix and look around, but it could only speak of eight things at each
-# position.
-# How far one can squeeze is a matter of experiment; ResNet's fourth part is a choice that worked.
+# Because everything that the block adds to its input has to pass through those 8 channels. The
+# block could still mix and look around, but it could only speak of eight things at each position.
+# How far one can squeeze is a matter of experiment; ResNet's factor of four is a choice that
+# worked.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -138,10 +137,9 @@ assert passed
 #
 # <details><summary>Hint</summary>
 #
-# Count for one position first.
-# The depthwise part has one kernel per channel *of its input*. How many multiplications is that?
-# Then the 1x1 convolution: how many weights has it?
-# In the end, multiply by the number of positions.
+# Count for one position first. The depthwise part has one kernel per channel *of its input*. How
+# many multiplications is that? Then the 1x1 convolution: how many weights does it have? In the end,
+# multiply by the number of positions.
 # </details>
 
 
@@ -298,16 +296,15 @@ assert passed
 # two 3x3 convolutions on 16 channels:
 #
 # * the first is *plain*: no batch norm and no shortcuts (`norm=False`);
-# * the second has both: batch norm behind every convolution, and each block adds its input.
+# * the second has both: batch norm after every convolution, and each block adds its input.
 #
-# Write the two blocks. The cell trains both networks and puts their *training* accuracies into
-# `accuracies`, plain first.
+# Write the two blocks. Then train both networks with `train_deep`, and put their *training*
+# accuracies into `accuracies`, plain first.
 #
 # <details><summary>Hint</summary>
 #
 # In the second block the last convolution has no ReLU of its own (`relu=False`); the ReLU comes
-# behind the addition.
-# The shapes agree everywhere, so you need no 1x1 convolution.
+# after the addition. The shapes agree everywhere, so you need no 1x1 convolution.
 # </details>
 
 

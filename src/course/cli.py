@@ -56,7 +56,7 @@ def _add_regression(commands: Subcommands) -> None:
         "--minutes",
         type=running.positive,
         metavar="N",
-        help="time for all chapters: skip what won't fit into the rest of it, except the first",
+        help="time for all chapters; what won't fit into the rest is skipped, but never the first",
     )
     parser.set_defaults(act=_regression)
 
@@ -78,7 +78,7 @@ def _sync(options: argparse.Namespace) -> int:
 def _add_report(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "report",
-        help="report on runs, or compare two folders; 1 if a run failed or a claim broke between them",
+        help="report on runs or compare two folders; error if a run failed or a claim broke",
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("other", type=Path, nargs="?", help="a later one to compare with the first")
@@ -111,7 +111,7 @@ def _add_book(commands: Subcommands) -> None:
     making = actions.add_parser("build", help="build the site from the stored notebooks")
     making.add_argument("--out", type=Path, default=Path("build") / "book")
     making.add_argument(
-        "--pdf", action="store_true", help="print it to course.pdf by Chromium, too"
+        "--pdf", action="store_true", help="also print it to course.pdf, with Chromium"
     )
     keep = actions.add_parser("keep", help="keep runs of whole chapters in results/chapters")
     keep.add_argument("folder", type=Path)

@@ -59,7 +59,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         extra = "gpu" if backend.name == "tensorflow" else backend.name
         raise CourseError(
             f"There is a GPU ({cards[0]}), but {backend.name}{built} cannot use it: the driver "
-            "does not match, or the CUDA libraries are missing: run "
+            "does not match, or the CUDA libraries are missing; run  "
             f"`pip install --editable '.[{extra}]'`."
         )
     smallest = min(cards, key=lambda card: card.megabytes)

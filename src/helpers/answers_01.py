@@ -438,22 +438,22 @@ EXERCISES = {
                 (
                     (
                         When(lambda a: a.max() > 1),
-                        "accuracies lie between 0 and 1; did you store percentages or the loss",
+                        "accuracies lie between 0 and 1; did you store percentages or the loss?",
                     ),
                     (
                         When(lambda a: a[:, 0].min() <= 0.7),
                         "a trained model reads more of the unmoved digits; is each model trained, "
-                        "and does column 0 hold the digits where they were",
+                        "and does column 0 hold the digits where they were?",
                     ),
                     (
                         When(lambda a: np.ptp(a, axis=1).min() <= 0.02),
                         "one model does equally well however far the digits move; did you evaluate "
-                        "it on the moved digits",
+                        "it on the moved digits?",
                     ),
                     (
                         When(lambda a: a[0, 4] > a[1, 4]),
                         "the linear classifier does better than LeNet at four pixels; are the rows "
-                        "in the right order, linear first",
+                        "in the right order, linear first?",
                     ),
                 ),
             ),
@@ -489,7 +489,7 @@ EXERCISES = {
                     ),
                     (
                         lambda x, g, f, s: weight_gradient(x, g, f, s).T,
-                        "rows and columns are exchanged; i counts rows",
+                        "rows and columns are swapped; i counts rows",
                     ),
                 ),
             ),

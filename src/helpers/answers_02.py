@@ -236,7 +236,7 @@ EXERCISES = {
                         lambda images, first_flip, epoch: _flipped_where(
                             images, first_flip ^ (epoch % 2 == 1), 3
                         ),
-                        "you exchanged red and blue: colors are axis 3, columns are axis 2",
+                        "you swapped red and blue: colors are axis 3, columns are axis 2",
                     ),
                     (lambda images, first_flip, epoch: images, "your images are never flipped"),
                 ),
@@ -257,7 +257,7 @@ EXERCISES = {
                     ),
                     (
                         lambda matrix: most_confused(matrix)[::-1],
-                        "row and column are exchanged: rows are the true classes",
+                        "row and column are swapped: rows are the true classes",
                     ),
                     (
                         lambda matrix: most_confused(-matrix),

@@ -124,7 +124,7 @@ EXERCISES = {
                     ),
                     (
                         lambda y, p: cross_entropy(1 - y, p),
-                        "the classes are exchanged: `dog` is the probability of label 1",
+                        "the classes are swapped: `dog` is the probability of label 1",
                     ),
                     (
                         lambda y, p: -(y * np.log(p)).mean(),
@@ -182,7 +182,7 @@ EXERCISES = {
                     ),
                     (
                         lambda losses, patience: stop(losses, patience)[::-1],
-                        "the two numbers are exchanged; first the epochs trained, then the best",
+                        "the two numbers are swapped; first the epochs trained, then the best",
                     ),
                     (
                         _rises_in_a_row,
@@ -347,12 +347,12 @@ EXERCISES = {
                     ),
                     (
                         When(lambda a: (a[:, 0] < a[:, 1]).all()),
-                        "the columns seem to be exchanged; first the training images, then the "
+                        "the columns seem to be swapped; first the training images, then the "
                         "test images",
                     ),
                     (
                         When(lambda a: a[0, 1] > a[1, 1]),
-                        "the rows seem to be exchanged; first 40 drawings, then 400",
+                        "the rows seem to be swapped; first 40 drawings, then 400",
                     ),
                     (
                         When(lambda a: True),

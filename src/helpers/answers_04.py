@@ -147,7 +147,7 @@ EXERCISES = {
                 (
                     (
                         lambda p: 1 - says_dog(p),
-                        "you have exchanged the labels; 1 stands for a dog",
+                        "you have swapped the labels; 1 stands for a dog",
                     ),
                     (
                         _largest_class,
@@ -326,7 +326,7 @@ EXERCISES = {
                     ),
                     (
                         lambda f, y, q, k: 1 - vote(f, y, q, k),
-                        "you have exchanged the classes; 1 wins if most of the k are 1",
+                        "you have swapped the classes; 1 wins if most of the k are 1",
                     ),
                     (
                         lambda f, y, q, k: _by_distance(f, q)[:, 0],
@@ -358,26 +358,26 @@ EXERCISES = {
                 (
                     (
                         When(lambda a: a.max() > 1),
-                        "accuracies lie between 0 and 1; did you store percentages",
+                        "accuracies lie between 0 and 1; did you store percentages?",
                     ),
                     (
                         When(lambda a: a.min() >= 0.95),
                         "even the stem reads nearly every digit; did you score the probes on the "
-                        "images that they were trained on",
+                        "images that they were trained on?",
                     ),
                     (
                         When(lambda a: np.ptp(a) < 0.02),
-                        "all depths are the same; did you take the features of each layer",
+                        "all depths are the same; did you take the features of each layer?",
                     ),
                     (
                         When(lambda a: a.max() <= 0.8),
                         "a probe on the better layers reads more digits; do images and labels "
-                        "belong together",
+                        "belong together?",
                     ),
                     (
                         When(lambda a: int(a.argmax()) in (0, 4)),
                         "the best layer should be one in the middle; are the depths in the order "
-                        "of `depths`",
+                        "of `depths`?",
                     ),
                 ),
             ),

@@ -274,7 +274,7 @@ EXERCISES = {
                 ratio,
                 (
                     (_unsigned, "keep the sign: it says which of the two models is ahead"),
-                    (_swapped, "the sign is turned: positive should mean that `first` is ahead"),
+                    (_swapped, "the sign is flipped: positive should mean that `first` is ahead"),
                     (_squared, "that is the square, which many books call McNemar's statistic"),
                     (
                         _not_rooted,

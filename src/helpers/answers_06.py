@@ -144,7 +144,7 @@ EXERCISES = {
                     ),
                     (
                         weighted(np.array([-1, 1])),
-                        "the signs are exchanged; the first map has a positive mean slope",
+                        "the signs are swapped; the first map has a positive mean slope",
                     ),
                 ),
             ),
@@ -221,7 +221,7 @@ EXERCISES = {
                         "these are averaged gradients; multiply each by how far its input moved",
                     ),
                     ([6, 6], "they add up to 12, but nothing says that the inputs share equally"),
-                    ([4, 8], "the shares are exchanged; the first belongs to the squared input"),
+                    ([4, 8], "the shares are swapped; the first belongs to the squared input"),
                 ),
             ),
             Question(
@@ -245,8 +245,8 @@ EXERCISES = {
                 (
                     (
                         _probabilities_moved,
-                        "that is how far the probabilities moved; asked is how many answers, the "
-                        "most likely classes, became different",
+                        "that is how far the probabilities moved; the question is how many "
+                        "answers, the most likely classes, changed",
                     ),
                     (_counted, "that is a count; divide by the number of images"),
                     (_still_the_same, "that is the share of answers that stayed the same"),

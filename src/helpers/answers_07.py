@@ -356,17 +356,17 @@ EXERCISES = {
                 (
                     (
                         When(lambda a: a.max() > 1),
-                        "accuracies lie between 0 and 1; did you store percentages or the loss",
+                        "accuracies lie between 0 and 1; did you store percentages or the loss?",
                     ),
                     (
                         When(lambda a: a[0] >= 0.8),
                         "counting words can't do that well here; is the order words, pairs, "
-                        "convnet, and are the accuracies those on the test reviews",
+                        "convnet, and are the accuracies those on the test reviews?",
                     ),
                     (
                         When(lambda a: a[1] <= 0.9),
                         "pairs can do better here; does `count_pairs` keep the order of the two "
-                        "words",
+                        "words?",
                     ),
                     (
                         When(lambda a: a[2] <= 0.9),

@@ -205,14 +205,18 @@ EXERCISES = {
                 number,
                 123_642_856 / 143_667_240,
                 (
-                    (102_764_544 / 143_667_240, "that is the first dense layer alone; add the two"),
+                    (
+                        102_764_544 / 143_667_240,
+                        "that is the first dense layer alone; add the other two",
+                    ),
                     (20_024_384 / 143_667_240, "that is the share of the convolutions"),
                     (123_642_856, "give the share, not the number of parameters"),
                     (100 * 123_642_856 / 143_667_240, "give a share between 0 and 1"),
                 ),
             ),
         ),
-        "three more convolutions cost five million parameters, and the dense layers hold the rest",
+        "three more convolutions cost five million parameters, and the dense layers hold six "
+        "sevenths of all",
     ),
     "08.6": Exercise(
         (
@@ -250,26 +254,26 @@ EXERCISES = {
                 (
                     (
                         When(lambda a: a.max() > 1),
-                        "accuracies lie between 0 and 1; did you store percentages or the loss",
+                        "accuracies lie between 0 and 1; did you store percentages or the loss?",
                     ),
                     (
                         When(lambda a: a[0] > a[1]),
                         "the plain network does better; is it first, and does the second one "
-                        "really add its input to its output",
+                        "really add its input to its output?",
                     ),
                     (
                         When(lambda a: a[0] == a[1]),
-                        "both have the same accuracy; did you train two different networks",
+                        "both have the same accuracy; did you train two different networks?",
                     ),
                     (
                         When(lambda a: a[0] >= 0.25),
-                        "the plain network learns too well for its depth; has it 16 blocks of two "
-                        "convolutions, without batch norm",
+                        "the plain network learns too well for its depth; does it have 16 blocks "
+                        "of two convolutions, without batch norm?",
                     ),
                     (
                         When(lambda a: True),
                         "the network with shortcuts hardly learns; does every convolution have its "
-                        "batch norm, and is the ReLU behind the addition",
+                        "batch norm, and does the ReLU come after the addition?",
                     ),
                 ),
             ),

@@ -94,9 +94,9 @@ def number(answer: Any) -> float:
     if isinstance(answer, np.ndarray | np.generic) and answer.size == 1:
         answer = answer.item()
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
-        raise Unfit(f"must be a number, and is {described(answer)}")
+        raise Unfit(f"must be a number, but is {described(answer)}")
     if not np.isfinite(answer):  # type: ignore[call-overload]
-        raise Unfit(f"must be a number, and is {answer}")
+        raise Unfit(f"must be a number, but is {answer}")
     return float(answer)
 
 
@@ -120,9 +120,9 @@ def array(*shape: int) -> Callable[[Any], np.ndarray]:
         except (ValueError, TypeError):
             found = np.asarray(None)
         if found.dtype.kind not in "iuf":
-            raise Unfit(f"must be an array of numbers, and is {described(answer)}")
+            raise Unfit(f"must be an array of numbers, but is {described(answer)}")
         if shape and found.shape != shape:
-            raise Unfit(f"must have the shape {shape}, and has the shape {found.shape}")
+            raise Unfit(f"must have the shape {shape}, but has the shape {found.shape}")
         if not np.isfinite(found).all():
             what = "NaN" if np.isnan(found).any() else "infinity"
             raise Unfit(f"holds {what}; look for a division by zero, or a value never filled in")
@@ -147,7 +147,7 @@ def results_on(*cases: tuple[Any, ...]) -> Callable[[Any], tuple[np.ndarray, ...
 
     def read(answer: Any) -> tuple[np.ndarray, ...]:
         if not callable(answer):
-            raise Unfit(f"must be a function, and is {described(answer)}")
+            raise Unfit(f"must be a function, but is {described(answer)}")
         found = []
         for case in cases:
             try:
@@ -182,7 +182,7 @@ def keras_model(answer: Any) -> Any:
     from helpers.backend import keras
 
     if not isinstance(answer, keras.Model):
-        raise Unfit(f"must be a Keras model, and is {described(answer)}")
+        raise Unfit(f"must be a Keras model, but is {described(answer)}")
     if not answer.built or getattr(answer, "output_shape", None) is None:
         raise Unfit("doesn't know the shape of its input: begin it with `keras.Input(...)`")
     return answer
@@ -299,7 +299,8 @@ def judge(exercise: str, *answers: Any) -> Verdict:
         except Exception as error:  # an answer may be anything, even an object that can't compare
             wrong = f"`{question.name}` can't be compared ({type(error).__name__}: {error})"
         if wrong is not None:
-            return Verdict(False, f"Not yet: {wrong.rstrip('.')}.")
+            end = "" if wrong.endswith("?") else "."
+            return Verdict(False, f"Not yet: {wrong.rstrip('.')}{end}")
     return Verdict(True, f"Right: {found.praise}.")
 
 

@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from course import glossary
 from course.catalogue import Chapter
 from course.errors import CourseError
-from course.notebooks.digests import digests
+from course.notebooks.digests import LEDGER, digests
 from course.notebooks.files import read_notebook, records_of
 from course.notebooks.living import Records, cell_faults
 from course.notebooks.pairing import (
@@ -19,9 +19,10 @@ from course.notebooks.pairing import (
     described,
     stored_metadata,
 )
+from course.notebooks.redraw import is_stale
 from course.parameters import parse_parameters
 
-TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output"}
+TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output", LEDGER}
 
 
 LONGEST_CELL, LONGEST_LINE = 20, 88  # lines of code, and columns that the book shows on a laptop
@@ -96,7 +97,10 @@ def _pair_faults(
         code_number += (left or right).cell_type == "code"
         if left is None or right is None:
             has, lacks = names if right is None else names[::-1]
-            yield f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the tab."
+            yield (
+                f"{has}: cell {number} isn't in {lacks}; run `course sync`, or save the notebook "
+                "in JupyterLab."
+            )
             return
         if not _same(left, right):
             first = next(
@@ -157,6 +161,11 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
             found.append(
                 f"{name}: {reason}; run `course run {chapter.number} --store` on real data."
             )
+    if is_stale(chapter, stored):
+        found.append(
+            f"{name}: it shows claims or kept runs that are no longer those of today; run "
+            f"`course sync {chapter.number}`."
+        )
     found += _record_faults(stored, name)
     return found
 

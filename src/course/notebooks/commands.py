@@ -17,6 +17,7 @@ from course.notebooks.living import (
     renew_source,
 )
 from course.notebooks.pairing import sync_pair
+from course.notebooks.redraw import redraw
 from helpers.places import ROOT
 
 
@@ -52,7 +53,7 @@ def check(wanted: list[str]) -> int:
 
 
 def sync(wanted: list[str]) -> int:
-    """Update bound numbers and each ``.ipynb``; list the sentences that a person must rewrite.
+    """Update bound numbers, tables of claims and each ``.ipynb``; list the sentences to rewrite.
 
     Args:
         wanted: numbers or names of chapters; all of them and the pages in ``docs`` if empty.
@@ -74,7 +75,8 @@ def sync(wanted: list[str]) -> int:
         lost = sync_pair(chapter)
         kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
         numbers = ", bound numbers renewed" if renewed else ""
-        print(f"notebooks/{chapter.notebook.name}: {kept}{numbers}")
+        tables = ", claims and kept runs drawn again" if lost == 0 and redraw(chapter) else ""
+        print(f"notebooks/{chapter.notebook.name}: {kept}{numbers}{tables}")
     for chapter in filter(exercises.has_exercises, chosen):
         exercises.sync(chapter)
         print(f"notebooks/exercises/{chapter.notebook.name}: made from its solutions")

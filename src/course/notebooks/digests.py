@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from nbformat import NotebookNode
 
 from course.errors import CourseError
 from course.notebooks.files import code_cells
+from helpers import claims, kept
 from helpers.digests import code_digest
 from helpers.places import ROOT
 from helpers.sources import catalogue, entry
 
+LEDGER = "ledger"  # tag of cells that read nothing but records, claims and kept runs
 _HELPER = re.compile(r"helpers(?:\.\w+)*")
 
 
@@ -172,3 +175,22 @@ def digests(notebook: NotebookNode, data: Iterable[str]) -> dict[str, str]:
     """Return what ``code_digests`` does for a notebook's cells, and ``outputs``."""
     sources = [cell.source for cell in code_cells(notebook)]
     return {**code_digests(sources, data), "outputs": outputs_digest(notebook)}
+
+
+def ledger_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the code cells of a notebook that are tagged as ledger cells."""
+    return [cell for cell in code_cells(notebook) if LEDGER in cell.metadata.get("tags", [])]
+
+
+def ledger_digest(number: str) -> str:
+    """Return the digest of what the ledger cells of a chapter read, its own stored run excepted.
+
+    Args:
+        number: of the chapter, such as "01".
+    """
+    said = [asdict(claim) for claim in claims.claims() if claim.chapter == number]
+    told = [asdict(mistake) for mistake in claims.mistakes() if mistake.chapter == number]
+    used = sorted({entry["source"] for entry in said})
+    named = [asdict(claims.sources()[source]) for source in used]
+    runs = [run for run in kept.of_chapter(number) if run["name"] != f"{number}-quick"]
+    return digest_of([said, told, named, runs])

@@ -8,7 +8,14 @@ from nbformat import NotebookNode
 
 from course.catalogue import Chapter, source
 from course.errors import CourseError
-from course.notebooks.digests import cell_digest, code_digests, digests, outputs_digest
+from course.notebooks.digests import (
+    cell_digest,
+    code_digests,
+    digests,
+    ledger_cells,
+    ledger_digest,
+    outputs_digest,
+)
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 
 CELL_METADATA = {"tags", "nbval"}
@@ -140,4 +147,6 @@ def store(chapter: Chapter, executed: NotebookNode) -> None:
             output.pop("transient", None)
             output.update(as_saved_by_a_browser(output))
     notebook.metadata["course"] = digests(notebook, chapter.data)
+    if ledger_cells(notebook):
+        notebook.metadata["course"]["ledger"] = ledger_digest(chapter.number)
     write_notebook(notebook, chapter.notebook)

@@ -89,7 +89,9 @@ def work(
 
     worker = get_worker()
     if versions() != wanted and (different := _differences(wanted)):
-        raise CourseError(f"The worker {worker.address} is asked for {different}.")
+        raise CourseError(
+            f"The worker {worker.address} joined late and differs: this batch wants {different}."
+        )
     started, cancelled = Event(f"{batch}-{job['mark']}"), Event(batch)
     if started.is_set():
         raise Lost("the worker that executed this run died")
@@ -277,7 +279,7 @@ def _check_versions(client: Any, able: list[str]) -> None:
     Raises:
         CourseError: a worker differs; the message names it and the difference.
     """
-    advice = "install the same commit and the same requirements.lock there."
+    advice = "install the same commit there, from the same lock."
     try:
         answers = client.run(versions, workers=able)
     except Exception as error:

@@ -53,7 +53,9 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     """Add ``course run``."""
     parser = commands.add_parser("run", help="execute chapters headlessly")
     parser.add_argument("chapters", nargs="*", help="numbers or names; all if none is given")
-    parser.add_argument("--profile", default="quick", help=f"one or more of {','.join(PROFILES)}")
+    parser.add_argument(
+        "--profile", default="quick", help=f"{', '.join(PROFILES)}, or several separated by commas"
+    )
     parser.add_argument(
         "-p",
         "--parameter",
