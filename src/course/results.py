@@ -215,18 +215,6 @@ def quick_seeds(runs: Iterable[KeptRun], number: str, cells: str) -> tuple[KeptR
     return tuple(sorted(found, key=lambda run: run.seed))
 
 
-def stored_runs(runs: Iterable[KeptRun], number: str) -> list[KeptRun]:
-    """Return the run whose outputs a chapter's notebook stores, where it is kept."""
-    usual = defaults(number, "quick")[1]
-    return [
-        run
-        for run in runs
-        if (run.chapter, run.profile, run.backend) == (number, "quick", BACKEND)
-        and not run.named
-        and run.parameters == usual
-    ]
-
-
 def measured(runs: Iterable[KeptRun]) -> dict[str, dict[str, list[float]]]:
     """Collect every measured value: by record, then by where it was measured.
 
