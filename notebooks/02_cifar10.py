@@ -503,11 +503,12 @@ record("cifar10.dense.validation_accuracy", dense_right.mean(), "fraction")
 
 # %% [markdown]
 # With all the images the dense net reaches 49.2 %<!-- cifar10.dense.validation_accuracy -->, well
-# ahead of the linear classifier.<!-- cifar10.dense.validation_accuracy > templates.trained.accuracy
-# + 0.05 --> (Each was trained once, the linear classifier for only two epochs, so a part of the gap
-# may be training time. One of our sources gives $45\,\%$ for a dense net.) The simple convnet was
-# at 44.6 %<!-- rungs.simple.accuracy --> after only 2,000<!-- cifar10.pictures.compared --> images.
-# More templates help, but the dense net has to learn every pattern anew at every place.
+# ahead of the linear classifier.<!-- cifar10.dense.validation_accuracy >
+# templates.trained.accuracy + 0.05 --> (Each was trained once, the linear classifier for only two
+# epochs, so a part of the gap may be training time. One of our sources gives $45\,\%$ for a dense
+# net.) The simple convnet was at 44.6 %<!-- rungs.simple.accuracy --> after only
+# 2,000<!-- cifar10.pictures.compared --> images. More templates help, but the dense net has to
+# learn every pattern anew at every place.
 
 # %% [markdown]
 # ## Where are the parameters?
@@ -1279,14 +1280,14 @@ tables.show_table(header, rows)
 # steps.one_cycle.accuracy, steps.one_cycle.accuracy - steps.as_published.accuracy) -->
 #
 # The last three steps are small, and by our rule none of them is clearly better or worse.<!--
-# steps.flips_and_crops.least < 2 and steps.label_smoothing.least < 2 and steps.label_smoothing.most
-# > -2 and steps.flip_at_test_time.least < 2 --> Flips and crops go from 50.8
-# %<!-- steps.batch_norm.accuracy --> to 51.2 %<!-- steps.flips_and_crops.accuracy -->, label
+# steps.flips_and_crops.least < 2 and steps.label_smoothing.least < 2 and
+# steps.label_smoothing.most > -2 and steps.flip_at_test_time.least < 2 --> Flips and crops go from
+# 50.8 %<!-- steps.batch_norm.accuracy --> to 51.2 %<!-- steps.flips_and_crops.accuracy -->, label
 # smoothing back to 50.3 %<!-- steps.label_smoothing.accuracy -->. Yet when we studied overfitting,
 # flips and crops *were* clearly better.<!-- remedies.flips_and_crops.least > 2 --> There the
 # network saw half as many images twice as often, so it had more to memorize. The flip at test time
-# adds a little on average,<!-- steps.flip_at_test_time.accuracy > steps.label_smoothing.accuracy
-# --> and needs no training at all.
+# adds a little on average,<!-- steps.flip_at_test_time.accuracy >
+# steps.label_smoothing.accuracy --> and needs no training at all.
 
 # %% [markdown]
 # ## The last net

@@ -305,8 +305,8 @@ record("features.linear_probe.validation_accuracy", probed, "fraction")
 # %% [markdown]
 # The probe gets 97.2 %<!-- features.linear_probe.validation_accuracy --> of the validation
 # photographs right. The same eyes with a better question, and our labels to learn it from, make
-# less than a third of the mistakes.<!-- 1 - features.linear_probe.validation_accuracy < 0.334 * (1
-# - features.zero_training.validation_accuracy) -->
+# less than a third of the mistakes.<!-- 1 - features.linear_probe.validation_accuracy < 0.334 *
+# (1 - features.zero_training.validation_accuracy) -->
 #
 # ### What is a feature?
 #
@@ -1072,14 +1072,15 @@ record("features.depth.places", len(depths), "count")
 # easily, and we haven't ruled that out. So if your images look nothing like photographs, try
 # earlier layers, too, and let validation decide which.
 #
-# One more line in the figure deserves a look: the same network with *random* weights. It has
-# the same architecture and has learned nothing. For cats and dogs its best features reach
-# 60.8 %<!-- features.depth.pets.random -->, hardly better than raw
-# pixels.<!-- features.depth.pets.random < features.depth.pets.pixels + 0.06 --> So it isn't the
-# architecture that we borrow. It's what the weights have learned. For the digits, though, even
-# random weights reach 88.6 %<!-- features.depth.digits.random
-# -->.<!-- features.depth.digits.random > features.depth.pets.random + 0.2 --> Where a random
-# mixture of pixels does so well, there's little left for ImageNet to add.
+# One more line in the figure deserves a look: the same network with *random* weights. It has the
+# same architecture and has learned nothing. For cats and dogs its best features reach 60.8 %<!--
+# features.depth.pets.random -->, not much better than raw pixels with 55.4 %<!--
+# features.depth.pets.pixels -->.<!-- features.depth.pets.random <
+# features.depth.pets.pixels + 0.1 --> So it isn't the architecture that we borrow. It's what the
+# weights have learned. For the digits, though, even random weights reach 88.6 %<!--
+# features.depth.digits.random -->.<!-- features.depth.digits.random >
+# features.depth.pets.random + 0.2 --> Where a random mixture of pixels does so well, there's little
+# left for ImageNet to add.
 
 # %% [markdown]
 # ## The test

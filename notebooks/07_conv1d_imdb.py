@@ -1091,14 +1091,14 @@ for phrase, row in zip(phrases, table, strict=True):
 
 # %% [markdown]
 # Read the columns. For *words*, putting *not* before "bad" makes it sound still worse.<!--
-# imdb.phrase.not_bad.words < imdb.phrase.bad.words --> And "not good" remains praise, at 78
-# %<!-- imdb.phrase.not_good.words -->, because *good* outvotes *not*.<!--
+# imdb.phrase.not_bad.words < imdb.phrase.bad.words --> And "not good" remains praise, at
+# 78 %<!-- imdb.phrase.not_good.words -->, because *good* outvotes *not*.<!--
 # imdb.phrase.not_good.words > 0.5 --> *Pairs* has a weight of its own for *not good*, and falls
 # from 97 %<!-- imdb.phrase.good.pairs --> to 16 %<!-- imdb.phrase.not_good.pairs -->.<!--
-# imdb.phrase.not_good.pairs < 0.5 --> It lifts "not bad" above "bad",<!-- imdb.phrase.not_bad.pairs
-# > imdb.phrase.bad.pairs --> but only a little. *Hardly good* is probably too rare a pair to have
-# taught it much: there it stays at 61 %<!-- imdb.phrase.hardly_good.pairs -->, while "not good at
-# all" sinks to 4 %<!-- imdb.phrase.not_good_at_all.pairs -->.
+# imdb.phrase.not_good.pairs < 0.5 --> It lifts "not bad" above "bad",<!--
+# imdb.phrase.not_bad.pairs > imdb.phrase.bad.pairs --> but only a little. *Hardly good* is probably
+# too rare a pair to have taught it much: there it stays at 61 %<!-- imdb.phrase.hardly_good.pairs
+# -->, while "not good at all" sinks to 4 %<!-- imdb.phrase.not_good_at_all.pairs -->.
 #
 # The *textCNN* moves in the right direction both times, from
 # 54 %<!-- imdb.phrase.good.textcnn --> down to 50 %<!-- imdb.phrase.not_good.textcnn --> and from

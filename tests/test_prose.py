@@ -55,7 +55,7 @@ def faults(text: str) -> list[str]:
         "71<!--net.errors-->",
         "71<!--\nnet.errors\n-->",
         "> A quote: 71<!--\n> net.errors -->, fewer.<!-- net.errors\n> < dense.errors -->",
-        "> * Fewer.<!-- dense.errors\n> > net.errors -->",
+        "> * Fewer.<!-- dense.errors >\n> net.errors -->",
         "Fewer.<!-- net.errors < 0.5 * dense.errors -->",
         "Fewer.<!-- 0 < net.errors <= dense.errors != 3 -->",
         "So.<!-- net.errors > 100 or not net.loss >= 1 and zero.count == 0 -->",
@@ -120,6 +120,10 @@ def test_a_false_sentence_is_named_with_both_sides() -> None:
         ("71<!-- net.errors / zero.count -->", "divides by zero, because zero.count is 0"),
         ("So.<!-- 1 < net.errors / zero.count -->", "divides by zero"),
         ("Here\n71<!-- net.errors", "line 2: the comment isn't closed"),
+        (
+            "Few.<!-- net.errors <\n- 3 * net.errors -->",
+            'line 1: the comment has a line that begins with "-"',
+        ),
     ],
 )
 def test_bad_comments_get_one_sentence_each(text: str, said: str) -> None:

@@ -84,9 +84,11 @@ def interval(values: Values, kind: str, pooled: float | None) -> tuple[float, fl
     """
     even, scale = _spread_evenly(values, kind)
     center, number = statistics.fmean(even), len(values)
-    if kind == "count" and number > 1 and max(values) == min(values):
+    agree = number > 1 and max(values) == min(values)
+    if kind == "count" and agree:
         reach = 1.0 if abs(center) <= SMALL else 0.0
-    elif number < 2:
+    # No training repeats a loss or a spread, so seeds that agree in one do so by chance.
+    elif number < 2 or (agree and pooled is None and kind in OFFSETS):
         reach = WIDE.get(kind, WIDE_SHARE * abs(center))
     else:
         own, freedom = statistics.variance(even) / scale**2, number - 1

@@ -42,6 +42,7 @@ _SCALES = {
     "billion": Decimal("1e-9"),
 }
 _UNITS = "|".join(sorted(map(re.escape, _SCALES), key=len, reverse=True))
+_MARK = re.compile(r"\n *([-+*>]|\d+[.)])\s")  # begins a list or a quotation
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _TYPED = re.compile(
     rf"(?<![\w.,])(?P<number>[-+−]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|\b(?:{'|'.join(WORDS)}))"
@@ -131,10 +132,16 @@ def comments(text: str) -> Iterator[Comment | ProseError]:
         if text[text.rfind("\n", 0, match.start()) + 1 :].lstrip(" ").startswith(">"):
             content = re.sub(r"\n *> ?", "\n", content)  # the marks of a block quote
         if names_in(content):
+            line = text.count("\n", 0, match.start()) + 1
+            if mark := _MARK.search(content):
+                yield ProseError(
+                    f'line {line}: the comment has a line that begins with "{mark[1]}", which '
+                    "Markdown reads as a list or a quotation: break the line elsewhere"
+                )
+                continue
             try:
                 yield _comment(text, visible, match, content)
             except (ProseError, ExpressionError) as error:
-                line = text.count("\n", 0, match.start()) + 1
                 yield ProseError(f"line {line}: the comment {error}")
     rest = _COMMENT.sub(_blank, visible)
     if "<!--" in rest:
