@@ -216,6 +216,20 @@ def test_every_page_loads_whole_and_fits_a_phone(
 
 
 @needs_browser
+def test_code_fits_a_laptop_without_a_scroll_bar(address: str, browser: Any) -> None:
+    opened_folds = "document.querySelectorAll('details').forEach(d => d.open = true);"
+    scrolling = (
+        "return [...document.querySelectorAll('.cell_input pre')]"
+        ".filter(p => p.scrollWidth > p.clientWidth).map(p => p.textContent)"
+    )
+    for chapter in chapters().values():
+        browser.get(f"{address}{chapter.name}.html")
+        for width in (1024, 1280, 1440):
+            sized(browser, (width, 900))
+            assert browser.execute_script(opened_folds + scrolling) == [], (chapter.name, width)
+
+
+@needs_browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_serious_violation(
     address: str, pages: dict[str, _Page], browser: Any, dark: bool
