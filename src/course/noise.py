@@ -87,8 +87,8 @@ def interval(values: Values, kind: str, pooled: float | None) -> tuple[float, fl
     agree = number > 1 and max(values) == min(values)
     if kind == "count" and agree:
         reach = 1.0 if abs(center) <= SMALL else 0.0
-    # No training repeats a loss or a spread, so seeds that agree in one do so by chance.
-    elif number < 2 or (agree and pooled is None and kind in OFFSETS):
+    # Seeds agree by chance, or because a best or worst training is in several kept runs.
+    elif number < 2 or (agree and pooled is None):
         reach = WIDE.get(kind, WIDE_SHARE * abs(center))
     else:
         own, freedom = statistics.variance(even) / scale**2, number - 1
