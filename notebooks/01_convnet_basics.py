@@ -533,8 +533,8 @@ plots.show(
 # horizontal edges does the same to the bar of the seven. It also answers along the stem, though
 # more weakly, because a slanted stroke is a little of both.
 #
-# Now shift the digit and convolve again. How does the new feature map relate to the old one? Say it
-# in one sentence before you run the cell.
+# Now shift the digit and convolve again. By the short version above, the feature map should shift
+# along. Will it match the old one number by number, or only roughly?
 
 # %% tags=["measured"]
 moved_seven = shift(seven[None], 2, 3)[0]
@@ -746,13 +746,12 @@ record("basics.7_window_3_padding_1.size", output_size(7, 3, 1, 1), "count")
 # * *Losing one pixel too few or too many.* A 3 x 3 window on 28 pixels leaves
 #   26<!-- basics.28_window_3_stride_1.size -->, not 27: you lose a pixel on *each* side. A 5 x
 #   5 window leaves 24<!-- basics.28_window_5_stride_1.size -->, not 23.
-# * *"A stride of 2 halves the map."* Only roughly. A 3 x 3 window with stride 2 on 28 pixels
-#   leaves 13<!-- basics.28_window_3_stride_2.size -->, because the floor cuts off the last,
-#   incomplete step.
+# * *"A stride of 2 halves the map."* Only roughly. As you saw, 28 pixels leave 13<!--
+#   basics.28_window_3_stride_2.size -->, because the floor cuts off the last, incomplete step.
 # * *Leaving the fraction in.* On 10 pixels a window of 3 with stride 2 takes 4<!--
 #   basics.10_window_3_stride_2.size --> positions. Without the floor you would get
 #   $7 / 2 + 1 = 4.5$, and half a position doesn't exist. (With stride 1 there is nothing to round:
-#   $7 + 1$ is 8<!-- basics.10_window_3_stride_1.size -->, not 5, as one of our sources says.)
+#   $7 + 1$ is 8<!-- basics.10_window_3_stride_1.size -->, although one of our sources says 5.)
 # * *A minus before the padding.* Padding adds to the input. Seven pixels with one zero at each
 #   end and a window of 3 stay 7<!-- basics.7_window_3_padding_1.size -->; with a minus they
 #   would shrink to 3. And the stride is the *step* of the window, not its size.
@@ -948,10 +947,9 @@ plots.show(
 record("basics.convnet.receptive_field", receptive_field(stack), "count")
 
 # %% [markdown]
-# After the first pooling each step is two pixels of the image, so the second convolution adds
-# twice as much to the field as the first; after the second pooling a step is four pixels. A
-# cell of the last map sees
-# 18<!-- basics.convnet.receptive_field --> by 18 pixels, nearly a whole digit.
+# The second convolution adds twice as much to the field as the first, and the third four times as
+# much. A cell of the last map sees 18<!-- basics.convnet.receptive_field --> by 18 pixels, nearly a
+# whole digit.
 #
 # That is what it *can* see. In a trained network pixels near the middle of the field count for
 # far more than those at its rim, because more paths lead from them to the output. This
@@ -1343,9 +1341,9 @@ plots.show(
 # %% [markdown]
 # The training value is a mean over the epoch, taken while the network was still learning; the
 # validation value is taken at the end of it. So in the first epochs the validation value is often
-# the better one, as it is here for the dense net. After two epochs no network's training and
-# validation accuracy differ by much, so none of them has begun to overfit. You would see that as a
-# gap that widens while the validation value stops improving.
+# the better one, as it is here for all three after the first. After two epochs no network's
+# training and validation accuracy differ by much, so none of them has begun to overfit. You would
+# see that as a gap that widens while the validation value stops improving.
 
 # %% [markdown]
 # ## The test, once

@@ -353,9 +353,9 @@ record("cats_vs_dogs.jpeg.tensor_bytes", 4 * size * size * 3, "count")
 # First something to beat. Guessing is right half of the time. A **dense net** flattens the image
 # and knows nothing of neighborhoods.
 #
-# > **Predict.** Both nets see the same photographs for 24 epochs. How far above guessing does the
-# > dense net get, and how far the convnet? And what will the curves do once a network has memorized
-# > its training images?
+# > **Predict.** It and our convnet see the same photographs for 24 epochs. How far above guessing
+# > does the dense net get, and how far the convnet? And what will the curves do once a network has
+# > memorized its training images?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -522,15 +522,15 @@ tables.show_table(
 )
 
 # %% [markdown]
-# There it is. The network that went on makes 272<!-- cats_vs_dogs.late.wrong --> mistakes, the one
-# that stopped 293<!-- cats_vs_dogs.early.wrong -->: certainly not fewer.<!--
+# There it is. The network that went on makes 272<!-- cats_vs_dogs.late.wrong --> mistakes,
+# certainly not more than the one that stopped, with 293<!-- cats_vs_dogs.early.wrong -->.<!--
 # cats_vs_dogs.late.wrong < cats_vs_dogs.early.wrong --> But an average mistake costs it 4.73<!--
 # cats_vs_dogs.late.loss_when_wrong -->, against 1.25<!-- cats_vs_dogs.early.loss_when_wrong
 # -->.<!-- cats_vs_dogs.late.loss_when_wrong > 3 * cats_vs_dogs.early.loss_when_wrong --> It is more
 # than `95 %` sure of 74 %<!-- cats_vs_dogs.late.sure --> of its answers, and 164<!--
-# cats_vs_dogs.late.sure_and_wrong --> of those are wrong. The other was that sure of only 6
-# %<!-- cats_vs_dogs.early.sure --> of its answers, and 6<!-- cats_vs_dogs.early.sure_and_wrong -->
-# of those were wrong.
+# cats_vs_dogs.late.sure_and_wrong --> of those are wrong. The other was that sure of only
+# 6 %<!-- cats_vs_dogs.early.sure --> of its answers, and 6<!--
+# cats_vs_dogs.early.sure_and_wrong --> of those were wrong.
 #
 # So what grows after the turn is not the number of mistakes but the *confidence*. There is a
 # neat way to see that it is confidence alone: take it away. We divide the number before the
@@ -979,9 +979,9 @@ plots.show(
 # The network with batch normalization alone gets 100 %<!-- cats_vs_dogs.batch_norm.known --> of
 # them right, the naive one 90 %<!-- cats_vs_dogs.naive.known --> (and after the 24 epochs above all
 # of them). The training images can teach these two little more. The network with augmentation alone
-# gets 72 %<!-- cats_vs_dogs.augmentation.known -->, that with all three 79
-# %<!-- cats_vs_dogs.all_three.known -->. Subtract the validation accuracy, and there is a *gap* of
-# 26 points<!-- cats_vs_dogs.batch_norm.gap --> for batch normalization alone, of 19
+# gets 72 %<!-- cats_vs_dogs.augmentation.known -->, that with all three 79 %<!--
+# cats_vs_dogs.all_three.known -->. Subtract the validation accuracy, and there is a *gap* of 26
+# points<!-- cats_vs_dogs.batch_norm.gap --> for batch normalization alone, of 19
 # points<!-- cats_vs_dogs.naive.gap --> for the naive network, and of 5 points<!--
 # cats_vs_dogs.all_three.gap --> for all three.<!-- cats_vs_dogs.all_three.gap < 0.5 *
 # cats_vs_dogs.naive.gap --> Learning faster also means memorizing sooner: on its own, batch
@@ -991,8 +991,8 @@ plots.show(
 # validation images as those with batch normalization alone,<!-- abs(cats_vs_dogs.all_three.long -
 # cats_vs_dogs.batch_norm.long) < 0.02 --> and have memorized far less. (The smallest gap, 2.3
 # points<!-- cats_vs_dogs.augmentation.gap -->, belongs to augmentation alone, but that network has
-# learned less so far.) They still have room to improve with more training, and we'll give it to
-# them.
+# learned less so far.) The networks with all three remedies still have room to improve with more
+# training, and they'll get it.
 #
 # A small gap isn't a virtue in itself, by the way: a network that only guesses has none at all.
 #
@@ -1055,11 +1055,11 @@ record("cats_vs_dogs.correlation.other", of_others)
 # largest are these:
 #
 # * the images are twice as wide, so that there is more to see;
-# * the first convolution has larger kernels and moves in steps of two pixels, which saves a lot of
+# * the first convolution has larger kernels, but moves in steps of two pixels, which saves a lot of
 #   work, and there are more kernels in every layer;
 # * **global average pooling** replaces `Flatten` and the large dense layer. It averages each map to
-#   one number, so the head stays tiny although the maps are larger now. (The network as a whole has
-#   more weights than before; they are in its convolutions.)
+#   one number, so the head stays tiny although the maps are larger now (the network as a whole has
+#   more weights than before, in its convolutions);
 # * the training lasts 64 epochs, four times as many.
 #
 # > **Predict.** The naive network's validation loss turned after 9<!-- cats_vs_dogs.naive.turn -->
@@ -1183,23 +1183,27 @@ for better, worse in steps_up:
 # trainings we compare, the naive convnet is at least 3.9<!-- cats_vs_dogs.naive.against_dense -->
 # standard deviations ahead of the dense net, and the last network at least 7.1<!--
 # cats_vs_dogs.augmented.against_all_three --> ahead of the small convnet with all three
-# remedies.<!-- min(cats_vs_dogs.naive.against_dense, cats_vs_dogs.augmented.against_all_three) > 3
-# --> (We trained the dense net and the last network only once, and only the last network looks
-# twice.) The step between them is less certain. Batch normalization alone gets 73.8 %<!--
-# cats_vs_dogs.batch_norm.test_accuracy -->, as much as all three together,<!--
-# abs(cats_vs_dogs.all_three.test_accuracy - cats_vs_dogs.batch_norm.test_accuracy) < 0.02 --> so in
-# so short a training the other two may add nothing. On average the three gain 3.4 points<!--
-# cats_vs_dogs.all_three.test_accuracy - cats_vs_dogs.naive.test_accuracy --> over the naive
-# network, but the least favorable pair of trainings comes out at −1.5<!--
-# cats_vs_dogs.all_three.against_naive --> standard deviations,<!--
+# remedies.<!-- min(cats_vs_dogs.naive.against_dense, cats_vs_dogs.augmented.against_all_three) >
+# 3 --> (We trained the dense net and the last network only once, and only the last network looks
+# twice.)
+#
+# The step in the middle, from the naive convnet to all three remedies, is less certain. Batch
+# normalization alone gets 73.8 %<!-- cats_vs_dogs.batch_norm.test_accuracy -->, as much as all
+# three together,<!-- abs(cats_vs_dogs.all_three.test_accuracy -
+# cats_vs_dogs.batch_norm.test_accuracy) < 0.02 --> so in so short a training the other two may add
+# nothing. On average the three gain 3.4 points<!-- cats_vs_dogs.all_three.test_accuracy -
+# cats_vs_dogs.naive.test_accuracy --> over the naive network, but the least favorable pair of
+# trainings comes out at −1.5<!-- cats_vs_dogs.all_three.against_naive --> standard deviations,<!--
 # cats_vs_dogs.all_three.against_naive < 2 --> so with an unlucky seed you would have thrown them
-# away. On the way from the naive network to the last one, more than two fifths of the mistakes
+# away.
+#
+# On the way from the naive network to the last one, more than two fifths of the mistakes
 # disappear,<!-- 1 - cats_vs_dogs.augmented.test_accuracy < 0.6 * (1 -
 # cats_vs_dogs.naive.test_accuracy) --> with the very same photographs, though twice as wide. The
 # last network's accuracy is higher than the $83.5\,\%$ that the second edition of Chollet's book
-# reports for a larger network after 100 epochs,<!-- cats_vs_dogs.augmented.test_accuracy > 0.835
-# --> but each figure comes from a single training, and the choice of the test images alone may
-# shift it by two points. Ours also profits from the second look.
+# reports for a larger network after 100 epochs,<!-- cats_vs_dogs.augmented.test_accuracy >
+# 0.835 --> but each figure comes from a single training, and the choice of the test images alone
+# may shift it by two points. Ours also profits from the second look.
 #
 # ### What is still hard?
 #

@@ -21,9 +21,9 @@
 #
 # In chapter 3 we fought for every point. Two thousand photographs, augmentation, dropout, batch
 # normalization and minutes of training got us to 85.4 %<!-- cats_vs_dogs.augmented.test_accuracy
-# -->. In this chapter we pass that mark with ten photographs and a fraction of a second of
-# training, because we borrow the eyes of a network that has already seen a million images. Then
-# we find out where borrowing stops working so well.
+# -->. In this chapter we pass that mark with far fewer photographs and a fraction of a second of
+# training, because we borrow the eyes of a network that has already seen a million images. Then we
+# find out where borrowing stops working so well.
 #
 # > **What you'll be able to do**
 # >
@@ -132,10 +132,10 @@ plots.show(
 # > <details><summary>Think first, then open</summary>
 # >
 # > About as many as chapter 3's network, with no training at all. It has learned to tell the breeds
-# > apart, so telling a cat from a dog should be child's play. What holds it back is the question:
-# > it was trained to name one class in a thousand. When it sees a cat in a basket, "basket" is a
-# > fair answer, too. Then only crumbs are left for cats *and* dogs, and 118 classes collect more
-# > crumbs than five.
+# > apart, so telling a cat from a dog should be child's play. What probably holds it back is the
+# > question: it was trained to name one class in a thousand. When it sees a cat in a basket,
+# > "basket" is a fair answer, too. Then only crumbs are left for cats *and* dogs, and 118 classes
+# > collect more crumbs than five.
 # > </details>
 
 # %% tags=["measured"]
@@ -1061,20 +1061,21 @@ record("features.depth.places", len(depths), "count")
 # these three tasks, the further from ImageNet, the less ImageNet helps.
 #
 # Now the depth. For cats and dogs the features get better almost to the end: the best place is
-# number 9<!-- features.depth.pets.best_place --> of 10<!-- features.depth.places -->, with 92.6
-# %<!-- features.depth.pets.best -->. (That is less than before, because here the base sees fewer
-# photographs, and smaller ones.) For CIFAR-10 it is number 9<!-- features.depth.cifar10.best_place
-# -->, too: 73.9 %<!-- features.depth.cifar10.best -->, against 71.4
-# %<!-- features.depth.cifar10.last --> at the end. For the digits the best is number 8<!--
+# number 9<!-- features.depth.pets.best_place --> of 10<!-- features.depth.places -->, with
+# 92.6 %<!-- features.depth.pets.best -->. (That is less than before, because here the base sees
+# fewer photographs, and smaller ones.) For CIFAR-10 it is number 9<!--
+# features.depth.cifar10.best_place -->, too: 73.9 %<!-- features.depth.cifar10.best -->, against
+# 71.4 %<!-- features.depth.cifar10.last --> at the end. For the digits the best is number 8<!--
 # features.depth.digits.best_place -->, with 95.1 %<!-- features.depth.digits.best -->, and from
 # there it goes down.<!-- features.depth.digits.best > features.depth.digits.last + 0.01 and
 # features.depth.digits.best_place < features.depth.pets.best_place --> (The places just before it
-# do about as well; only the drop at the end is more than noise.) The likely explanation is that the
-# last layers have specialized: what tells a terrier from a teapot isn't what tells a 4 from a 9. A
-# lack of features can't be the reason, because their number grows toward the end, from 16 after the
-# first block to 1,280. But a probe with so many features and only 1,500 images also overfits more
-# easily, and we haven't ruled that out. So if your images look nothing like photographs, try
-# earlier layers, too, and let validation decide which.
+# do about as well. Whether the drop at the end is more than luck, the test will say.)
+#
+# The likely explanation is that the last layers have specialized: what tells a terrier from a
+# teapot isn't what tells a 4 from a 9. A lack of features can't be the reason, because their number
+# grows toward the end, from 16 after the first block to 1,280. But a probe with so many features
+# and only 1,500 images also overfits more easily, and we haven't ruled that out. So if your images
+# look nothing like photographs, try earlier layers, too, and let validation decide which.
 #
 # One more line in the figure deserves a look: the same network with *random* weights. It has the
 # same architecture and has learned nothing. For cats and dogs its best features reach 60.8 %<!--
@@ -1281,8 +1282,8 @@ plots.show(
 # * Every base needs its own **preprocessing**. A mild mistake costs accuracy, and nothing tells
 #   you.
 # * Early layers are **generic**, late layers **specific**. In our three tasks the features helped
-#   less the further the task was from ImageNet. Then it's worth trying earlier layers, with
-#   validation to decide.
+#   less the further the task was from ImageNet. Far from it, try earlier layers, too, and let
+#   validation decide.
 # * Look at the loss and not only at the accuracy: a head can be wrong with far too much
 #   confidence.
 

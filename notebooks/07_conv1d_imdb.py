@@ -364,12 +364,14 @@ plots.show(
 # `keras.utils.pad_sequences` for the third.
 #
 # > **Predict.** "Not a good film at all. I have seen better acting at the zoo!" has 14 words, and a
-# > row has 500 places. What is in the other 486? And what becomes of *zoo*?
+# > row has 500 places. What will the last two numbers of the row be, those of *the* and *zoo*? And
+# > at which end are the 486 places that are left?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > Zeros, and they come first. *Zoo* isn't among the most frequent words, so it becomes a 1, like
-# > every other rare word. The network will never know where the acting was better.
+# > A 2 and a 1: *the* is the most frequent word, and *zoo* isn't among the frequent ones, so it
+# > becomes a 1, like every other rare word. The network will never know where the acting was
+# > better. The other places hold zeros, and they come first.
 # > </details>
 
 # %% tags=["measured"]
@@ -855,8 +857,8 @@ plots.show(
 # Now for the 25,000 test reviews. No decision has used them, and apart from the few texts that are
 # in both halves none of our four judges has seen them. Every choice is made, so we may train on all
 # 25,000 training reviews, including those that we held out. We train the textCNN three times, with
-# three seeds, to see how much of its result is luck. The GRU, which takes even longer, is trained
-# only once, with the recipe of the textCNN, so its figure alone can't say how lucky it was.
+# three seeds, to see how much of its result is luck. The GRU gets the recipe of the textCNN. It
+# takes even longer and is trained only once, so its figure alone can't say how lucky it was.
 #
 # > **Predict.** Words reached 89.6 %<!-- imdb.bag_of_words.validation_accuracy --> on the
 # > validation reviews, pairs 90.5 %<!-- imdb.bag_of_pairs.validation_accuracy --> and the textCNN

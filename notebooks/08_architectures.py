@@ -714,11 +714,11 @@ for name, runs in norms.items():
 # So He and his colleagues were right to doubt that gradients vanish, at least for weights that
 # start at the right size. (They are small in the plain network, but in all of its layers alike, and
 # Adam makes up for a common scale.) But with batch norm alone a factor of 27<!--
-# architectures.gradients.batch_norm.first_over_last --> isn't quite the health that they report,
-# either. (With smaller initial weights gradients do vanish. Such weights were common before 2010,
-# and the story dates from then.) Shortcuts alone, without batch norm, have another problem: every
-# block adds its output to its input, so the numbers grow from block to block, and the gradients
-# with them.
+# architectures.gradients.batch_norm.first_over_last --> isn't quite the health that they report.
+# (With smaller initial weights gradients do vanish. Such weights were common before 2010, and the
+# story dates from then.) Shortcuts alone, without batch norm, have another problem: every block
+# adds its output to its input, so the numbers grow from block to block, and the gradients with
+# them.
 
 # %% [markdown]
 # ### Can it still tell images apart?
@@ -1276,9 +1276,9 @@ def resnet50():
 # >
 # > VGG-16, with 138 million. Nine tenths of them are in its three dense layers, though, and those
 # > are cheap to compute, because each of their weights is used once per image. The work is in the
-# > convolutions, and there VGG is in front as well: its first layers run on maps of 224 x 224. But
-# > work isn't time. VGG has nearly four times the MACs of ResNet-50 and doesn't take nearly four
-# > times as long.
+# > convolutions, and there VGG is in front as well: its first layers run on maps of 224 x 224. So
+# > it does take the longest. But work isn't time: VGG has nearly four times the MACs of ResNet-50
+# > and doesn't take nearly four times as long.
 # > </details>
 
 # %% tags=["measured"]
@@ -1378,6 +1378,13 @@ tables.show_table(header, lines, "Six networks, built and called here")
 #   AlexNet has more than twice the parameters of ResNet-50 and less than a third of its
 #   MACs.<!-- architectures.alexnet.parameters > 2 * architectures.resnet50.parameters and
 #   architectures.alexnet.multiplications < 0.33 * architectures.resnet50.multiplications -->
+# * *The time* follows neither. VGG-16 takes 0.35 s<!-- architectures.vgg16.call_seconds --> per
+#   image and ResNet-50 0.33 s<!-- architectures.resnet50.call_seconds -->, although it has about a
+#   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
+#   architectures.resnet50.call_seconds --> (In two more runs ResNet-50 took 0.21 s<!--
+#   kept.08-quick-seed=1.architectures.resnet50.call_seconds --> and 0.23 s<!--
+#   kept.08-quick-seed=2.architectures.resnet50.call_seconds -->, still more than its MACs would
+#   suggest.) Probably its many small layers keep the processor less busy.
 # * *Pooling* is still there, although you may read that these networks gave it up. GoogLeNet has
 #   13<!-- architectures.googlenet.poolings --> pooling layers, more than any other here: four
 #   between the stages and one in each of its nine modules. ResNet-50 has
@@ -1385,11 +1392,6 @@ tables.show_table(header, lines, "Six networks, built and called here")
 # * *The depth* counts layers with weights on the longest path, except for LeNet-5, whose authors
 #   counted the pooling layers, too. GoogLeNet has many more convolutions than 22, because its
 #   branches lie side by side.
-#
-# * *The time* follows neither. VGG-16 takes 0.35 s<!-- architectures.vgg16.call_seconds --> per
-#   image and ResNet-50 0.33 s<!-- architectures.resnet50.call_seconds -->, although it has about a
-#   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
-#   architectures.resnet50.call_seconds --> Its many small layers keep the processor less busy.
 
 # %% [markdown]
 # How good were they? The errors below are those of the papers, on ImageNet's thousand classes. The
