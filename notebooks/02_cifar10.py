@@ -981,11 +981,16 @@ for name, right in remedies.items():
 # %% [markdown]
 # Without a remedy the small network reaches 43.4 %<!-- remedies.nothing.accuracy -->, with dropout
 # 44.3 %<!-- remedies.dropout.accuracy -->, and with weight decay 44.3 %<!--
-# remedies.weight_decay.accuracy -->. Both are hints at best. Dropout passes our line in some of the
-# trainings,<!-- remedies.dropout.least < 2 and remedies.dropout.most > 2 --> and weight decay in
-# none.<!-- remedies.weight_decay.most < 2 --> Flips and crops reach 47.5 %<!--
-# remedies.flips_and_crops.accuracy -->, which is clearly better than nothing.<!--
-# remedies.flips_and_crops.least > 2 -->
+# remedies.weight_decay.accuracy -->. Both are hints at best: neither passes our line in all three
+# trainings.<!-- max(remedies.dropout.least, remedies.weight_decay.least) < 2 --> A second run of
+# the chapter, with three other seeds, says the same: 44.9 %<!--
+# kept.02-quick-seed=3.remedies.nothing.accuracy --> without a remedy, 45.6 %<!--
+# kept.02-quick-seed=3.remedies.dropout.accuracy --> with dropout, 45.3 %<!--
+# kept.02-quick-seed=3.remedies.weight_decay.accuracy --> with weight decay.<!--
+# max(kept.02-quick-seed=3.remedies.dropout.least, kept.02-quick-seed=3.remedies.weight_decay.least)
+# < 2 --> Flips and crops reach 47.5 %<!-- remedies.flips_and_crops.accuracy -->, which is clearly
+# better than nothing.<!-- min(remedies.flips_and_crops.least,
+# kept.02-quick-seed=3.remedies.flips_and_crops.least) > 2 -->
 #
 # Not every change is welcome. With images upside down as well the network is at 43.4 %<!--
 # remedies.and_upside_down.accuracy -->, clearly worse than with flips and crops alone.<!--
@@ -993,8 +998,10 @@ for name, right in remedies.items():
 # the network spends effort on images that it will never meet. As a rule of thumb, augment with
 # images that could occur. Channel shifts on top of flips and crops give 47.1 %<!--
 # remedies.and_channel_shifts.accuracy -->, a little less than without them,<!--
-# remedies.and_channel_shifts.accuracy < remedies.flips_and_crops.accuracy --> though not clearly
-# so.<!-- remedies.and_channel_shifts.most > -2 -->
+# remedies.and_channel_shifts.accuracy < remedies.flips_and_crops.accuracy --> and in the second run
+# even clearly less: 46.8 %<!-- kept.02-quick-seed=3.remedies.and_channel_shifts.accuracy -->
+# against 48.5 %<!-- kept.02-quick-seed=3.remedies.flips_and_crops.accuracy -->.<!--
+# kept.02-quick-seed=3.remedies.and_channel_shifts.most < -2 -->
 #
 # Note what this comparison kept equal: images, epochs, schedule, network. It is easy to train
 # the augmented network for longer, *because* it overfits less, and to credit augmentation with
@@ -1405,9 +1412,11 @@ for k in (1, 5):
 # On these weights the flip gains 5.3<!-- cifar10.augmented.flip_ratio --> standard deviations.
 #
 # One caution. Our rule asks for three trainings and for answers to the same images. We trained this
-# net once, and of the published one we know only a percentage. So we can't call it *clearly
-# better*. But its lead is 3.8 points<!-- cifar10.augmented.test_accuracy - 0.783 -->, and the
-# choice of 10,000 test images moves a percentage like this by less than one.
+# net once (and once more with another seed, which gave 81.6 %<!--
+# kept.02-quick-seed=3.cifar10.augmented.test_accuracy -->), and of the published one we know only a
+# percentage. So we can't call it *clearly better*. But its lead is 3.8 points<!--
+# cifar10.augmented.test_accuracy - 0.783 -->, and the choice of 10,000 test images moves a
+# percentage like this by less than one.
 #
 # ### Top-1 and top-5
 #
@@ -1588,6 +1597,16 @@ else:
 # training loss goes on falling. The validation accuracy neither rises nor falls: in the second half
 # the network only grows surer of the mistakes that it makes. (The training curves are measured with
 # dropout switched on, so they look worse than the network is.)
+#
+# And with augmentation? The same net ends at 60 %<!-- cifar10.published.augmented.test_accuracy
+# -->, far below the published `78.3 %` and even below itself without augmentation.<!--
+# cifar10.published.augmented.test_accuracy < cifar10.published.deeper.test_accuracy - 0.05 -->
+# There is no overfitting any more: the two curves stay together to the end. But there isn't much
+# learning, either. The slides name the changes, rotation, shifts, flips and zoom, but not how
+# strong they are. We took those of chapter 3, rotations up to 40 degrees and shifts and zooms of a
+# fifth, which suit large photographs of cats and dogs. On 32 x 32 pixels they make the task too
+# hard for this net. So we can't judge the published figure, and our table says *not run here*: a
+# recipe for augmentation isn't complete without its strengths.
 
 # %% [markdown]
 # ## What to remember
