@@ -3,10 +3,11 @@
     python benchmarks/input_pipeline.py [--profile sample] [--size 64] [--epochs 5] [--out FILE]
 
 2,000 JPEG files of cats and dogs are laid into a temporary folder, one folder per class. The
-convnet of chapter 03 is then trained on them in two ways: from arrays that were decoded once and are mapped
-into memory, as the chapters do, and by Keras's reader, which decodes each file in each epoch.
+convnet of chapter 03 is then trained on them in two ways: from arrays that were decoded once and
+are mapped into memory, as the chapters do, and by Keras's reader, which decodes each file in each
+epoch.
 "Model alone" trains on one batch that lies ready, so no input pipeline can make an epoch shorter.
-The three take turns, an epoch each, so that whatever else the machine does meets all of them. The
+The three take turns, one epoch each, so that whatever else the machine does meets all of them. The
 first epochs hold the tracing of the graphs and are shown apart; of the later ones the median
 counts. With the profile sample the files are drawn by the course itself.
 """

@@ -1140,7 +1140,7 @@ tables.show_table(("network", "convolutions", "dense layer", "together"), rows)
 # | --- | --- |
 # | base | max pooling, ReLU, `Flatten` at the end |
 # | average | average pooling instead of max pooling |
-# | stride | no pooling; the first two convolutions take steps of two (the last map is 4 x 4, not 3 x 3) |
+# | stride | no pooling; the first two convolutions take steps of two (last map 4 x 4, not 3 x 3) |
 # | no ReLU | the *average* variant without its ReLUs |
 # | global | `GlobalMaxPooling2D` instead of `Flatten` |
 #

@@ -445,9 +445,9 @@ assert passed
 # %% [markdown]
 # ### BEGIN SOLUTION
 # So that the two differ in one thing only, the number of images.
-# The largest of the four numbers is the training accuracy on 40 drawings, which the network knows by
-# heart; the smallest is its test accuracy, no better than a coin's. With 400 drawings it knows fewer
-# of its own and gets more new ones right.
+# The largest of the four numbers is the training accuracy on 40 drawings, which the network knows
+# by heart; the smallest is its test accuracy, no better than a coin's. With 400 drawings it knows
+# fewer of its own and gets more new ones right.
 # With the same number of *epochs* the larger training would also have had ten times as many steps,
 # and nobody could say whether the images or the steps made it better.
 # ### END SOLUTION

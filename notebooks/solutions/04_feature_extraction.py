@@ -417,8 +417,8 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# For digits the curve is highest in the middle: the first layers know only edges and colors, and the
-# last ones answer a question about photographs.
+# For digits the curve is highest in the middle: the first layers know only edges and colors, and
+# the last ones answer a question about photographs.
 # X-rays are hardly closer to ImageNet than digits are, so the last layer is probably not the best
 # place.
 # Put linear probes on several depths and choose by validation, as here; it costs one pass through
