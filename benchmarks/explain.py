@@ -68,13 +68,13 @@ def eager_pattern(model: keras.Model, number: int, steps: int = STEPS) -> np.nda
     """The textbook's pattern of one channel: normalized gradient ascent, step by step."""
     up_to = keras.Model(model.input, model.get_layer(MIDDLE).output)
     picture = start()[None]
+    length = 5 * np.sqrt(picture.size)
 
     def activation(value: object) -> object:
         return ops.mean(up_to(value, training=False)[..., number])
 
     for _ in range(steps):
         _, slope = gradient(activation, picture)
-        length = 5 * np.sqrt(picture.size)
         picture = ops.clip(picture + length * slope / ops.sqrt(ops.sum(slope**2)), 0, 255)
     return np.asarray(picture)[0]
 
