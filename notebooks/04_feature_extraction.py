@@ -1231,12 +1231,12 @@ tables.show_table(
 # %% [markdown]
 # The digits are read better before the end: 90.9 %<!-- features.far.digits.chosen.test_accuracy -->
 # at the chosen depth, 89.0 %<!-- features.far.digits.last.test_accuracy --> at the last,
-# 2.3<!-- features.far.digits.ahead --> standard deviations apart.<!-- features.far.digits.ahead > 2
-# --> That is a little more than luck on these images, but we fitted each probe once, so by the rule
-# of chapter 2 it's a hint. (Both are a few points lower than in validation, perhaps because the
-# test digits were written by other people.) For CIFAR-10 it's 73.3 %<!--
+# 2.3<!-- features.far.digits.ahead --> standard deviations apart.<!-- features.far.digits.ahead >
+# 2 --> That is a little more than luck on these images, but we fitted each probe once, so by the
+# rule of chapter 2 it's a hint. (Both are a few points lower than in validation, perhaps because
+# the test digits were written by other people.) For CIFAR-10 it's 73.3 %<!--
 # features.far.cifar10.chosen.test_accuracy --> and 72.6 %<!--
-# features.far.cifar10.last.test_accuracy -->, which is no clear difference.<!--
+# features.far.cifar10.last.test_accuracy -->, which is too close to call.<!--
 # abs(features.far.cifar10.ahead) < 2 --> Chapter 2's network, trained from scratch, reached 82.1
 # %<!-- cifar10.augmented.test_accuracy -->.<!-- cifar10.augmented.test_accuracy >
 # features.far.cifar10.chosen.test_accuracy + 0.05 --> But it had 45,000 images and our probe only

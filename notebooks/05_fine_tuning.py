@@ -774,8 +774,7 @@ plots.show(
 # fine_tuning.depth.at_0.depth_3 --> with the whole base open. With 600 images it is 64.2 %<!--
 # fine_tuning.depth.at_1.depth_0 --> frozen, 64.8 %<!-- fine_tuning.depth.at_1.depth_1 --> with the
 # last layers, and 70.8 %<!-- fine_tuning.depth.at_1.depth_2 --> at the deeper cut. Was our late cut
-# too late, then? Each point is a single training on a handful of images, and that is no ground for
-# a verdict.
+# too late, then? Each point is a single training on a handful of images, too little for a verdict.
 #
 # So we look at the two other runs of the chapter, too. With 600 images the deeper cut was ahead of
 # the late one each time: by 6.0 points<!-- fine_tuning.depth.at_1.depth_2 -

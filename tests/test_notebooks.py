@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from course import catalogue, cli, prose, results
 from course.book import context
 from course.errors import CourseError
-from course.notebooks import check, commands, living, pairing, redraw
+from course.notebooks import check, commands, kernel, living, pairing
 from course.notebooks.files import code_cells, read_notebook
 from helpers import places
 from helpers.records import MIME_TYPE
@@ -447,7 +447,7 @@ print(twice(21), seed, "01-quick" in names())
 
 
 def store_with_ledger(pair: Pair, monkeypatch: pytest.MonkeyPatch, cell: str) -> Pair:
-    monkeypatch.setattr(redraw, "NOTEBOOKS", pair.root / "notebooks")
+    monkeypatch.setattr(kernel, "NOTEBOOKS", pair.root / "notebooks")
     for name in ("claims.toml", "sources.toml"):
         shutil.copy(ROOT / "data" / name, pair.root / "data")
     pair.store(CHAPTER + cell)
@@ -463,7 +463,7 @@ def test_what_is_said_of_claims_and_kept_runs_is_drawn_again_without_training(
     with_ledger.edit(lambda nb: nb.metadata["course"].update(ledger="that of another day"))
     status, said = course("check")
     assert status == 1
-    assert "shows claims or kept runs that are no longer those of today" in said
+    assert "claims or kept runs that it shows have changed since; run `course sync 01`" in said
     assert "claims and kept runs drawn again" in course("sync", "01")[1]
     *others, last = code_cells(read_notebook(with_ledger.notebook))
     assert [output.text for output in last.outputs] == ["42 0 True\n"]

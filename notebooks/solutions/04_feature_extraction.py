@@ -134,7 +134,7 @@ if passed:
 # On drawings it is hardly better than a coin. A photograph of a cat has fur, whiskers and shadows,
 # and a drawing has outlines and plain areas. The base has never learned what a *drawn* animal looks
 # like, so its late features, and the classes made from them, find little that they know: much of
-# the probability may go to classes that are no animals at all, and the two sums are left with
+# the probability may go to classes that aren't animals at all, and the two sums are left with
 # scraps. The images are also small here, 64 pixels instead of 160.
 # ### END SOLUTION
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
@@ -21,6 +20,7 @@ from course.errors import CourseError
 from course.notebooks.check import LONGEST_LINE
 from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
+from course.notebooks.kernel import client
 from course.notebooks.pairing import KEEP, paired_metadata
 from helpers.digests import code_digest
 from helpers.exercises import exercises_of
@@ -186,16 +186,8 @@ def run(notebook: NotebookNode) -> NotebookNode:
     Raises:
         CourseError: the kernel ended, or a cell took longer than ``SECONDS``.
     """
-    client = NotebookClient(
-        notebook,
-        timeout=SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-        allow_errors=True,
-        extra_arguments=["--log-level=ERROR"],  # or the kernel warns on the user's terminal
-    )
     try:
-        client.execute()
+        client(notebook, SECONDS, allow_errors=True).execute()
     except (DeadKernelError, CellTimeoutError) as error:
         said = str(error).strip().partition("\n")[0]
         raise CourseError(f"a notebook of exercises could not be executed: {said}") from error

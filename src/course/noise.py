@@ -225,28 +225,20 @@ class Noise:
                 alike = [found for other, found in lines if other == new]
                 return self._numbers(numbers, now, alike, stored)
         varying = {word for template, _ in lines for word in set(old) ^ set(template)}
+        before, after = iter(was), iter(now)
+        figures = [next(before) if word == "#" else "" for word in old]
+        others = [next(after) if word == "#" else "" for word in new]
+        pairs: list[tuple[str, str]] = []
         for action, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if action == "equal":
+                pairs += filter(all, zip(figures[a:b], others[c:d], strict=True))
                 continue
             gone, come = set(old[a:b]), set(new[c:d])
             if gone & varying:  # a name in whose place the seeds already differ
                 continue
             if not gone | come <= self.vocabulary | varying | {"#"}:
                 return f"stored {stored!r}, now {fresh!r}"
-        # Another verdict is no reason for other figures beside it.
-        before, after = iter(was), iter(now)
-        places = [(next(before) if word == "#" else "") for word in old]
-        others = [(next(after) if word == "#" else "") for word in new]
-        pairs = [
-            (left, right)
-            for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-            for left, right in zip(
-                places[block.a : block.a + block.size],
-                others[block.b : block.b + block.size],
-                strict=True,
-            )
-            if left
-        ]
+        # A changed verdict doesn't excuse changed figures beside it.
         return self._numbers([left for left, _ in pairs], [right for _, right in pairs], [], stored)
 
     def _unknown(self, old: list[str], new: list[str], kept: list[list[str]]) -> str | None:

@@ -163,7 +163,7 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
             )
     if is_stale(chapter, stored):
         found.append(
-            f"{name}: it shows claims or kept runs that are no longer those of today; run "
+            f"{name}: claims or kept runs that it shows have changed since; run "
             f"`course sync {chapter.number}`."
         )
     found += _record_faults(stored, name)

@@ -8,14 +8,14 @@ parameters, definitions and constants and the records that it stored.
 import ast
 from collections.abc import Iterator
 
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
-from course.catalogue import NOTEBOOKS, Chapter
+from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import LEDGER, ledger_cells, ledger_digest, outputs_digest
 from course.notebooks.files import code_cells, read_notebook, write_notebook
+from course.notebooks.kernel import client
 from course.notebooks.pairing import as_saved_by_a_browser
 from helpers.records import MIME_TYPE
 
@@ -23,7 +23,7 @@ SECONDS = 300  # for one cell; importing Keras takes longest
 
 
 def is_stale(chapter: Chapter, notebook: NotebookNode) -> bool:
-    """Tell whether a stored chapter shows claims or kept runs that are no longer those of today."""
+    """Tell whether the claims or kept runs that a stored chapter shows have changed since."""
     stamp = notebook.metadata.get("course", {}).get("ledger")
     return bool(ledger_cells(notebook)) and stamp != ledger_digest(chapter.number)
 
@@ -43,15 +43,8 @@ def redraw(chapter: Chapter) -> bool:
         return False
     drawn = v4.new_notebook(cells=[*map(v4.new_code_cell, _prelude(notebook))])
     drawn.cells += [v4.new_code_cell(cell.source) for cell in wanted]
-    client = NotebookClient(
-        drawn,
-        timeout=SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-        extra_arguments=["--log-level=ERROR"],  # or the kernel warns on the user's terminal
-    )
     try:
-        client.execute()
+        client(drawn, SECONDS).execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         said = str(error).strip()
         if isinstance(error, CellExecutionError):
