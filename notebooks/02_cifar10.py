@@ -1599,14 +1599,14 @@ else:
 # dropout switched on, so they look worse than the network is.)
 #
 # And with augmentation? The same net ends at 60 %<!-- cifar10.published.augmented.test_accuracy
-# -->, far below the published `78.3 %` and even below itself without augmentation.<!--
+# -->, far below the published `78.3 %` and even below what it reached without augmentation.<!--
 # cifar10.published.augmented.test_accuracy < cifar10.published.deeper.test_accuracy - 0.05 -->
 # Overfitting is gone: the two curves stay together to the end. But so is much of the learning. The
 # slides name the changes, rotation, shifts, flips and zoom, but not how strong they are. We took
-# those of chapter 3, rotations up to 40 degrees and shifts and zooms of a fifth, which suit large
-# photographs of cats and dogs. On 32 x 32 pixels they make the task too hard for this net. So we
-# can't judge the published figure, and our table says *not run here*: a recipe for augmentation
-# isn't complete without its strengths.
+# those of the textbook's recipe for cats and dogs, rotations up to 40 degrees and shifts and zooms
+# of a fifth, which suit large photographs. On 32 x 32 pixels they make the task too hard for this
+# net. So we can't judge the published figure, and our table says *not run here*: a recipe for
+# augmentation isn't complete without its strengths.
 
 # %% [markdown]
 # ## What to remember

@@ -667,11 +667,11 @@ for name, slug in (
 # And the five steps themselves? The frozen base had 64.0 %<!-- fine_tuning.steps.frozen.accuracy
 # -->, so the gain is smaller than the spread over seeds.<!-- fine_tuning.steps.all.accuracy -
 # fine_tuning.steps.frozen.accuracy < max(fine_tuning.steps.all.spread,
-# fine_tuning.steps.frozen.spread) --> In those two runs it was 2.5 points<!--
+# fine_tuning.steps.frozen.spread) --> In those two runs the gain was 2.5 points<!--
 # kept.05-quick-seed=1.fine_tuning.steps.all.accuracy -
 # kept.05-quick-seed=1.fine_tuning.steps.frozen.accuracy --> and 2.9 points<!--
 # kept.05-quick-seed=2.fine_tuning.steps.all.accuracy -
-# kept.05-quick-seed=2.fine_tuning.steps.frozen.accuracy -->, and then it was larger. (Much of that
+# kept.05-quick-seed=2.fine_tuning.steps.frozen.accuracy -->, more than the spread. (Much of that
 # spread comes from the images that a seed draws, which both share; in the test we'll compare seed
 # by seed.) Done by the book, with 500 images and a late cut, fine-tuning gains two or three points
 # at best. So let's vary what the recipe doesn't fix: how deep we cut, and how many images there
