@@ -2,10 +2,9 @@
 # Without make: README.md has the same commands for every system.
 PYTHON ?= python3
 BIN := .venv/bin
-TOOLS := node_modules/.ready
 
 .PHONY: run test lab book book-serve lint check regression due data store gpu canary lock wheels clean
-.PHONY: environment environment-dev environment-gpu
+.PHONY: environment environment-dev environment-gpu npm
 
 run: environment ## execute the course headlessly on built-in sample data
 	$(BIN)/course run --profile sample
@@ -23,7 +22,7 @@ store: data ## run every chapter on real data and store its outputs
 test: export OMP_NUM_THREADS = 1
 test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
-test: environment-dev $(TOOLS) ## all tests, and the notebooks on sample data held to their stored outputs
+test: environment-dev npm ## all tests, and the notebooks on sample data held to their stored outputs
 	$(BIN)/pytest src/helpers --doctest-modules -n 2 --quiet # the examples in docstrings
 	$(BIN)/pytest tests -n 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report term:skip-covered --durations 15 # the longest test begins early
@@ -43,7 +42,7 @@ regression: environment-dev data ## every notebook on real data, held to its sto
 due: environment-dev data ## repeat the chapters that are due on real data, for at most 20 minutes
 	$(BIN)/course regression --minutes 20
 
-book: environment-dev $(TOOLS) ## build the site from the stored notebooks (MathJax comes from npm)
+book: environment-dev npm ## build the site from the stored notebooks (MathJax comes from npm)
 	$(BIN)/course book build
 
 book-serve: book ## build the site and open it on this machine alone
@@ -53,7 +52,7 @@ book-serve: book ## build the site and open it on this machine alone
 gpu: environment-gpu ## the whole course on this machine's GPU, compared with results/
 	.venv-gpu/bin/course gpu $$CHAPTERS --profile "$${PROFILE:-full}" --seeds "$${SEEDS:-1}"
 
-canary: $(TOOLS) ## the course on TensorFlow and JAX, and its tests, all at their newest versions
+canary: npm ## the course on TensorFlow and JAX, and its tests, all at their newest versions
 	.ci/canary
 
 lock: environment-dev ## renew the locks from pyproject.toml, then see that their wheels exist
@@ -73,7 +72,7 @@ wheels: environment-dev ## every pin of requirements.lock has a wheel for each s
 	.ci/wheels
 
 clean: ## forget the environments and the runs; downloads stay
-	rm -rf .venv* node_modules runs build
+	rm -rf .venv* node_modules* runs build
 
 environment:
 	@$(PYTHON) tools/environment.py
@@ -84,10 +83,5 @@ environment-dev:
 environment-gpu:
 	@$(PYTHON) tools/environment.py gpu
 
-# The book's MathJax and the tools of some tests come from npm.
-$(TOOLS): package.json package-lock.json
-	@mkdir -p node_modules
-	@if command -v npm >/dev/null; \
-	then npm ci --ignore-scripts --no-audit --no-fund --silent && touch $@; \
-	else echo "npm is missing: the book cannot be built, and the tests of the book's pages and of the" \
-		"workflows are skipped; their number stands at the end."; fi
+npm:
+	@$(PYTHON) tools/npm.py
