@@ -343,8 +343,10 @@ plots.show(
 
 # %% [markdown]
 # Some of these are one strong word in company, such as *the best* and *the worst*, and say little
-# more than the word alone. Others say what none of their words says: *must see*, *well worth*,
-# *not even*, *at best*. And there are the stars again, *7 10* for seven of ten.
+# more than the word alone. Others say what none of their words says: *must see*, *well worth*, *not
+# even*, *at best*. And there are the stars again, *7 10* for seven of ten. But would you have
+# guessed *is a*, *a bit* or *as the*? They praise nothing. They are just more common in reviews by
+# people who liked the film, and the machine takes every hint it can get.
 
 # %% [markdown]
 # ## How text becomes numbers
@@ -766,6 +768,9 @@ plots.show(
 # > follows slopes. The review has no vote.
 # > </details>
 #
+# And a *negative* review with this output? Its loss is almost zero, and flat as well: by accident
+# the answer is right. So if all outputs are below zero, nobody has a vote.
+#
 # Let's bring the network into that state on purpose. We start its last bias at $-0.5$, so that
 # all outputs are below zero, and train for one pass over 512 reviews. A negative bias is no
 # obstacle for a healthy network: it is the first thing that training corrects.
@@ -843,11 +848,16 @@ plots.show(
 # kept.imdb_published.imdb.published.corrected.test_accuracy <
 # kept.imdb_published.imdb.published.dense.test_accuracy and
 # kept.imdb_published_earlier.imdb.published.corrected.test_accuracy <
-# kept.imdb_published_earlier.imdb.published.dense.test_accuracy --> The source also says that its
-# network overfits after about six epochs. Ours doesn't: its validation loss is lowest in epoch
-# 10<!-- kept.imdb_published.imdb.published.corrected.best_epoch -->, the last, so it isn't done
-# learning, and at this rate ten epochs are too few to judge it by. Both stay behind our counter of
-# words, which trains in a second or two.<!--
+# kept.imdb_published_earlier.imdb.published.dense.test_accuracy --> (The lucky network as printed
+# *was* ahead of the dense net of its run, on the validation reviews: 85.9 %<!--
+# kept.imdb_published_earlier.imdb.published.as_printed.validation_accuracy --> against 85.4 %<!--
+# kept.imdb_published_earlier.imdb.published.dense.validation_accuracy -->. But so small a lead, in
+# one training of two, decides nothing.) The source also says that its network overfits after about
+# six epochs. The corrected one doesn't: its validation loss is lowest in epoch 10<!--
+# kept.imdb_published.imdb.published.corrected.best_epoch -->, the last. (The lucky one as printed
+# has its lowest in epoch 9<!-- kept.imdb_published_earlier.imdb.published.as_printed.best_epoch
+# -->.) So it isn't done learning, and at this rate ten epochs are too few to judge it by. Both stay
+# behind our counter of words, which trains in a second or two.<!--
 # max(kept.imdb_published.imdb.published.corrected.test_accuracy,
 # kept.imdb_published.imdb.published.dense.test_accuracy) < imdb.bag_of_words.test_accuracy -->
 
@@ -997,9 +1007,12 @@ tables.show_table(("who against whom", "standard deviations"), rows)
 # 10.6<!-- min(imdb.bag_of_pairs.against_textcnn_0, imdb.bag_of_pairs.against_textcnn_1,
 # imdb.bag_of_pairs.against_textcnn_2) --> standard deviations.<!--
 # min(imdb.bag_of_pairs.against_textcnn_0, imdb.bag_of_pairs.against_textcnn_1,
-# imdb.bag_of_pairs.against_textcnn_2) > 4 --> Even the counter of words is 2.8<!--
-# abs(imdb.textcnn.against_words) --> standard deviations ahead of the first of them.<!--
-# imdb.textcnn.against_words < -2 --> That is one training, so by our rule it is a hint.
+# imdb.bag_of_pairs.against_textcnn_2) > 4 --> All three are behind the counter of words, too,<!--
+# imdb.textcnn.highest < imdb.bag_of_words.test_accuracy --> the first of them by 2.8<!--
+# abs(imdb.textcnn.against_words) --> standard deviations,<!-- imdb.textcnn.against_words < -2 -->
+# and so is the GRU, by 2.1<!-- abs(imdb.recurrent.against_words) -->.<!--
+# imdb.recurrent.against_words < -2 --> We put only one training of each to the test, so by our rule
+# these are hints.
 #
 # Is it fair, though? The counters read up to 500 words of a review, and the networks only the last
 # 300. Let's take the rest away from the counters, too.
@@ -1106,15 +1119,18 @@ for phrase, row in zip(phrases, table, strict=True):
 # too rare a pair to have taught it much: there it stays at 61 %<!-- imdb.phrase.hardly_good.pairs
 # -->, while "not good at all" sinks to 4 %<!-- imdb.phrase.not_good_at_all.pairs -->.
 #
-# The *textCNN* moves in the right direction both times, from
-# 54 %<!-- imdb.phrase.good.textcnn --> down to 50 %<!-- imdb.phrase.not_good.textcnn --> and from
-# 31 %<!-- imdb.phrase.bad.textcnn --> up to
-# 41 %<!-- imdb.phrase.not_bad.textcnn -->.<!-- imdb.phrase.not_good.textcnn <
+# The *textCNN* moves in the right direction both times, from 54 %<!-- imdb.phrase.good.textcnn -->
+# down to 50 %<!-- imdb.phrase.not_good.textcnn --> and from 31 %<!-- imdb.phrase.bad.textcnn --> up
+# to 41 %<!-- imdb.phrase.not_bad.textcnn -->.<!-- imdb.phrase.not_good.textcnn <
 # imdb.phrase.good.textcnn and imdb.phrase.not_bad.textcnn > imdb.phrase.bad.textcnn --> It is
 # timid, though, probably because its filters have learned to expect the maximum of some 300
-# windows, and four words give them very little. The *GRU* lowers both, as *words*
-# does.<!-- imdb.phrase.not_good.gru < imdb.phrase.good.gru and imdb.phrase.not_bad.gru <
-# imdb.phrase.bad.gru -->
+# windows, and four words give them very little. The *GRU* lowers both, as *words* does.<!--
+# imdb.phrase.not_good.gru < imdb.phrase.good.gru and imdb.phrase.not_bad.gru <
+# imdb.phrase.bad.gru --> And *at all* behind "not good" leaves the textCNN cold and even cheers the
+# GRU up.<!-- abs(imdb.phrase.not_good_at_all.textcnn - imdb.phrase.not_good.textcnn) < 0.02 and
+# imdb.phrase.not_good_at_all.gru > imdb.phrase.not_good.gru --> Only the two counters hear that it
+# makes things worse.<!-- imdb.phrase.not_good_at_all.words < imdb.phrase.not_good.words and
+# imdb.phrase.not_good_at_all.pairs < imdb.phrase.not_good.pairs -->
 #
 # Are the judges wrong about "not bad"? Let's look at how people use it.
 
@@ -1189,7 +1205,8 @@ for name, judge in judges.items():
 # 3<!-- imdb.twins.textcnn -->, the GRU 7<!-- imdb.twins.gru -->. In this run none of them is
 # clearly better than the coin.<!-- max(imdb.twins.pairs, imdb.twins.textcnn, imdb.twins.gru) <
 # 10 --> (The GRU's score hangs on its seed. We trained it once here; in other runs of this chapter
-# it solved eight, eleven and eleven, so don't conclude that it can't.)
+# it solved eight, eleven and eleven, so don't conclude that it can't. The textCNN never got beyond
+# three. Probably its maxima say only *that* a "not" occurred, and little about what it belongs to.)
 #
 # That is worth a pause. *Pairs* judges nine of ten reviews correctly and does no better than a coin
 # on sentences like these.<!-- imdb.bag_of_pairs.test_accuracy > 0.9 and imdb.twins.pairs < 10 -->
@@ -1325,11 +1342,11 @@ for name, number in marked.items():
 # %% [markdown]
 # The negating word carries the strongest mark against the film in 5<!-- imdb.negation.pairs --> of
 # the six sentences for *pairs*, and in 5<!-- imdb.negation.textcnn --> for the textCNN. Both miss
-# *never*. In the textCNN the praise beside *not* stays blue, and *not* pulls the other way. On "The
-# film is not good" the two nearly cancel, which is why it stood at 50
-# %<!-- imdb.phrase.not_good.textcnn -->. *Pairs* gives half of every pair to each of its words, so
-# some of the orange spills over to the neighbors. (A colored word says what was added, not how sure
-# the judge is: each review has its own scale.)
+# *never*. In the textCNN the praise beside *not* stays blue, and *not* pulls the other way. In "The
+# film is not good" all the blue words together nearly cancel it, which is why it stood at 50 %<!--
+# imdb.phrase.not_good.textcnn -->. *Pairs* gives half of every pair to each of its words, so some
+# of the orange spills over to the neighbors. (A colored word says what was added, not how sure the
+# judge is: each review has its own scale.)
 #
 # Now two real test reviews, one positive and one negative, that the textCNN judged correctly and
 # was sure of.
@@ -1347,9 +1364,11 @@ for label in (1, 0):
 
 # %% [markdown]
 # Compare the marks with the words that you would underline yourself. In the positive review they
-# are *favorite*, *sensitive* and *masterpiece*, in the negative one *unwatchable* and *awful*. But
-# look at its last line, where the author rates the film zero out of ten: the network sees the *10*
-# and counts it in the film's favor.
+# are *favorite*, *sensitive* and *masterpiece*. In the negative one the strongest is *unwatchable*,
+# but the next is *MST3k*, a television show that makes fun of bad films, and only then comes
+# *awful*: the network has learned in what company the name appears. And look at the last line,
+# where the author rates the film zero out of ten: the network sees the *10* and counts it in the
+# film's favor.
 #
 # Nothing teaches you more about a model than its worst mistakes. Of the thousand reviews, leaving
 # out the long ones, here are the two that the textCNN got wrong with the greatest confidence. The
