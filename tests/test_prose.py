@@ -33,7 +33,6 @@ def faults(text: str) -> list[str]:
         "95.0\N{NO-BREAK SPACE}%**<!-- net.accuracy -->",
         "95.04%<!-- net.accuracy -->",
         "* It gets 95\n  %<!-- net.accuracy --> right.",
-        "> It gets 95\n> %<!-- net.accuracy --> right.",
         "95.0 percent<!-- net.accuracy -->",
         "0.95<!-- net.accuracy -->",
         "0.0313<!-- net.loss -->",

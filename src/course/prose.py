@@ -46,7 +46,7 @@ _MARK = re.compile(r"\n *([-+*>]|\d+[.)])\s")  # begins a list or a quotation
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _TYPED = re.compile(
     rf"(?<![\w.,])(?P<number>[-+−]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|\b(?:{'|'.join(WORDS)}))"
-    rf"(?P<unit>(?:[ \u00a0]|\n[ >]*)?(?:{_UNITS}))?[*_]*\Z",
+    rf"(?P<unit>(?:[ \u00a0]|\n *)?(?:{_UNITS}))?[*_]*\Z",
     re.IGNORECASE,
 )
 _CODE = re.compile(
