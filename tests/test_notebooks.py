@@ -238,6 +238,14 @@ def test_long_cells_long_lines_and_unknown_tags_are_found(pair: Pair, course: Co
     assert "unknown tag mesured" in said
 
 
+def test_a_second_title_is_found(pair: Pair, course: Course) -> None:
+    torn = "# %% [markdown]\n# A paragraph.\n#\n# # It goes on.\n#\n# ```\n# # code\n# ```\n"
+    pair.store(f"{CHAPTER}\n{torn}")
+    said = course("check")[1]
+    assert '"# It goes on." is a second title' in said
+    assert "# code" not in said
+
+
 def test_a_record_made_twice_is_found(pair: Pair, course: Course) -> None:
     again = 'record("little.test_accuracy", 0.1, "fraction")'
     pair.store(CHAPTER.replace('print("the end")', again))

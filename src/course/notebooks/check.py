@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from nbformat import NotebookNode
 
-from course import glossary
+from course import glossary, prose
 from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import LEDGER, digests
@@ -142,6 +142,7 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
                 parse_parameters(cell.source, name)
             except CourseError as error:
                 found.append(str(error))
+    found += _title_faults(stored, name)
     found += cell_faults(stored.cells, name, records)
     found += _unexplained(stored, name)
     extra = set(stored.metadata) - NOTEBOOK_METADATA
@@ -178,6 +179,17 @@ def _unexplained(notebook: NotebookNode, name: str) -> Iterator[str]:
                 yield (
                     f'{name}, cell {number}: "{phrase}" is set in bold like a term, but '
                     "data/glossary.toml doesn't explain it; write emphasis in italics."
+                )
+
+
+def _title_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
+    """Find titles behind the first one, which the book would take for chapters of their own."""
+    for number, cell in enumerate(notebook.cells[1:], start=1):
+        if cell.cell_type == "markdown":
+            for line in re.findall(r"^# .*", prose.without_code(cell.source), re.MULTILINE):
+                yield (
+                    f'{name}, cell {number}: "{line}" is a second title; a section begins with '
+                    '"## ", and a paragraph with none.'
                 )
 
 
