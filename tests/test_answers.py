@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import answers_01, exercises
-from helpers.exercises import When, check, judge
+from helpers.exercises import Unfit, When, array, check, judge
 
 GOOD_KERNEL = np.array([[-1, -1, 2], [-1, 2, -1], [2, -1, -1]])
 
@@ -226,6 +226,17 @@ def test_a_model_without_input_shape() -> None:
 
     verdict = judge("01.6", 5_120, keras.Sequential([keras.layers.Dense(10)]))
     assert "begin it with `keras.Input" in verdict.sentence
+
+
+def test_a_rounded_answer_is_told_that_it_is_close() -> None:
+    answers = list(right_answers()["01.4"])
+    answers[0] *= 1.002
+    assert "is close; give more digits" in judge("01.4", *answers).sentence
+
+
+def test_true_and_false_are_no_numbers_but_easily_made_some() -> None:
+    with pytest.raises(Unfit, match=r"astype\(int\)"):
+        array(2)([True, False])
 
 
 def test_numbers_are_accepted_in_any_type() -> None:

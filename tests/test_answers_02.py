@@ -7,13 +7,22 @@ from helpers import answers_02
 from helpers.exercises import When, check, judge
 
 
-def head(*, window=1, filters=8, classes=10, activation="softmax", shape=(3, 3, 64), middle=None):
+def head(
+    *,
+    window=1,
+    filters=8,
+    classes=10,
+    activation="softmax",
+    shape=(3, 3, 64),
+    middle=None,
+    squeeze="relu",
+):
     from helpers.backend import keras
 
     layers = keras.layers
     parts = [keras.Input(shape)]
     if window:
-        parts.append(layers.Conv2D(filters, window))
+        parts.append(layers.Conv2D(filters, window, activation=squeeze))
     parts.append(middle or layers.Flatten())
     if classes:
         parts.append(layers.Dense(classes, activation=activation))
@@ -54,6 +63,9 @@ RECOGNIZED = [
     (lambda: head(filters=16), "squeeze to eight channels"),
     (lambda: head(classes=0), "your head doesn't end in ten numbers"),
     (normalized, "your head has other layers with weights"),
+    (lambda: head(squeeze=None), "give the 1x1 convolution its ReLU"),
+    (lambda: head(squeeze="tanh"), "give the 1x1 convolution its ReLU"),
+    (lambda: head(shape=(9, 1, 64)), "the head must begin with the maps"),
     (lambda: head(activation=None), "the ten numbers must be probabilities"),
 ]
 
@@ -69,6 +81,20 @@ def test_right_answers_are_praised(capsys: pytest.CaptureFixture[str]) -> None:
         assert check(exercise, *answers), judge(exercise, *answers)
         assert capsys.readouterr().out.startswith("Right: ")
     assert right_answers().keys() == answers_02.EXERCISES.keys()
+
+
+def test_activations_may_be_layers() -> None:
+    from helpers.backend import keras
+
+    parts = head(squeeze=None, activation=None).layers
+    parts = [parts[0], keras.layers.ReLU(), *parts[1:], keras.layers.Softmax()]
+    assert judge("02.6", 4_520, keras.Sequential([keras.Input((3, 3, 64)), *parts])).right
+
+
+def test_the_most_confused_pair_is_the_only_largest_one() -> None:
+    for matrix in answers_02._MATRICES:
+        mistakes = matrix[~np.eye(len(matrix), dtype=bool)]
+        assert (mistakes == mistakes.max()).sum() == 1
 
 
 def test_every_usual_wrong_answer_is_told_what_went_wrong() -> None:

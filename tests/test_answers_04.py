@@ -91,6 +91,17 @@ def test_a_function_without_a_body_is_not_there_yet(exercise: str) -> None:
     assert "returns nothing yet" in judge(exercise, starter).sentence
 
 
+@pytest.mark.parametrize(
+    "cats, dogs", [((280, 286), (151, 269)), ((281, 287), (151, 269)), ((281, 286), (150, 269))]
+)
+def test_neighbors_of_the_classes_do_not_count(cats: tuple, dogs: tuple) -> None:
+    def says_dog(probabilities):
+        of_cats = probabilities[:, slice(*cats)].sum(axis=1)
+        return (probabilities[:, slice(*dogs)].sum(axis=1) > of_cats).astype(int)
+
+    assert not judge("04.2", says_dog).right
+
+
 def test_the_preprocessing_is_that_of_keras() -> None:
     from helpers.backend import keras
 

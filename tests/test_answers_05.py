@@ -13,7 +13,8 @@ def network(**flags: bool):
     layers = keras.layers
     model = keras.Sequential(
         [
-            keras.Input((32, 32, 3)),
+            keras.Input((34, 34, 3)),
+            layers.Conv2D(3, 3, name="conv0"),
             layers.Conv2D(16, 3, name="conv1"),
             layers.BatchNormalization(name="norm1"),
             layers.Conv2D(32, 3, name="conv2"),
@@ -51,6 +52,7 @@ RECOGNIZED = [
     ("05.2", 0, lambda: network(norm2=True), "batch normalization behind the cut is open"),
     ("05.2", 0, lambda: network(conv1=True), "`last_frozen` itself is open"),
     ("05.2", 0, lambda: network(conv1=True, conv2=False, head=False), "it is the other way around"),
+    ("05.2", 0, lambda: network(conv0=True), "a layer before `last_frozen` is open"),
     ("05.2", 0, lambda: network(norm1=True), "batch normalization before the cut is open"),
     ("05.2", 0, lambda: network(conv2=False), "the convolution behind `last_frozen`"),
     ("05.2", 0, lambda: network(head=False), "the head is frozen"),

@@ -16,6 +16,10 @@ def block(
     convolutions: int = 2,
     kernels: str = "glorot_uniform",
     filters: int = 16,
+    first: str = "ones",
+    norms: int = 2,
+    relus: int = 2,
+    plus: bool = False,
 ) -> Any:
     from helpers.backend import keras
 
@@ -25,9 +29,12 @@ def block(
         is_last = number == convolutions - 1
         channels = filters if is_last else 16
         y = layers.Conv2D(channels, 3, padding="same", kernel_initializer=kernels)(y)
-        y = layers.BatchNormalization(gamma_initializer=last if is_last else "ones")(y)
-        y = y if is_last else layers.ReLU()(y)
-    return keras.Model(x, layers.ReLU()(layers.Add()([x, y]) if shortcut else y))
+        if is_last or norms == 2:
+            y = layers.BatchNormalization(gamma_initializer=last if is_last else first)(y)
+        y = y if is_last or relus < 2 else layers.ReLU()(y)
+    if shortcut:
+        y = x + y if plus else layers.Add()([x, y])
+    return keras.Model(x, layers.ReLU()(y) if relus else y)
 
 
 def right_answers() -> dict[str, tuple]:
@@ -48,6 +55,11 @@ RECOGNIZED = [
     ("08.4", lambda: block(convolutions=1), "your block needs two Conv2D"),
     ("08.4", lambda: block(shortcut=False), "your block has no Add layer"),
     ("08.4", lambda: block(kernels="zeros"), "the kernels of a convolution are all zero"),
+    ("08.4", lambda: block(norms=1), "each of the two convolutions needs a batch normalization"),
+    ("08.4", lambda: block(relus=1), "your block needs two ReLUs"),
+    ("08.4", lambda: block(relus=0), "your block needs two ReLUs"),
+    ("08.4", lambda: block(first="zeros"), "an earlier batch normalization has a scale of zero"),
+    ("08.4", lambda: block(first="zeros", last="ones"), "an earlier batch normalization"),
     ("08.4", lambda: block(last="ones"), "before training, your block changes its input"),
     ("08.7", lambda: [10.0, 40.0], "accuracies lie between 0 and 1"),
     ("08.7", lambda: [0.4, 0.1], "the plain network does better"),
@@ -68,6 +80,15 @@ def test_right_answers_are_praised() -> None:
         verdict = judge(exercise, *answers)
         assert verdict.right, verdict
     assert right_answers().keys() == answers_08.EXERCISES.keys()
+
+
+def test_a_shortcut_may_be_a_plus() -> None:
+    assert judge("08.4", block(plus=True)).right
+
+
+def test_a_count_must_be_exact() -> None:
+    without_dense_biases = 143_658_048
+    assert not judge("08.5", without_dense_biases, 0.860627).right
 
 
 def test_every_usual_wrong_number_and_function_is_told_what_went_wrong() -> None:

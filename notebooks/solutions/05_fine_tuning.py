@@ -17,9 +17,10 @@
 # %% [markdown]
 # # Exercises for chapter 5: Fine-tuning
 #
-# Seven exercises, in the order of the chapter. The first four need a pencil and perhaps a few lines
-# of Python, the next two a short function, and the last trains a network of your own. One star
-# means that you can answer straight from the chapter, three stars that you have to go beyond it.
+# Seven exercises, in the order of the chapter. 05.2, 05.5 and 05.6 ask for a short function, the
+# last trains a network of your own, and the others need a pencil and perhaps a few lines of Python.
+# One star means that you can answer straight from the chapter, three stars that you have to go
+# beyond it.
 #
 # Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
 # then run the `check` below it: it tells you whether you are right, and often what went wrong if
@@ -124,7 +125,9 @@ def open_top(model, last_frozen):
 
 
 # %%
-model = small_network()
+model = keras.Sequential(
+    [keras.Input((34, 34, 3)), layers.Conv2D(3, 3, name="conv0"), *small_network().layers]
+)
 model.trainable = False
 open_top(model, "conv1")
 passed = check("05.2", model)
@@ -285,13 +288,23 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Once it passes, this cell tells you about the photographs above. Is 1.8 points a gain?
+# Once it passes, this cell tells you about the photographs above.
 
 # %%
 if passed:
     tuned = np.repeat([True, True, False, False], [940, 30, 12, 18])
     still = np.repeat([True, False, True, False], [940, 30, 12, 18])
     print(f"{ratio(tuned, still):.1f} standard deviations")
+
+# %% [markdown]
+# **In your own words:** is 1.8 points a gain?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# In this one comparison it is more than two standard deviations, so luck is an unlikely
+# explanation. By the rule of chapter 2 it takes two more trainings that say the same before we call
+# it clearly better.
+# ### END SOLUTION
 
 # %% [markdown]
 # ## Exercise 05.7: From five digits to the other five

@@ -45,7 +45,7 @@ vocabulary = reviews.vocabulary_of(imdb.extra)
 #
 # ★☆☆ · about 10 minutes
 #
-# A set of notes gives this example: a sequence of 10 steps, a filter of width 3, no padding. With
+# A book chapter gives this example: a sequence of 10 steps, a filter of width 3, no padding. With
 # stride 2 there are 4.5 outputs, it says, and with stride 1 there are 5. Both numbers are wrong.
 # Give the right ones:
 #
@@ -411,9 +411,9 @@ assert passed
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# There would have to be more of them, or a smaller vocabulary. Here counted words fall far behind,
-# because they don't see what is negated, and pairs and convnet are level: with about 150 words,
-# each pair occurs often enough for both to learn it. Real reviews have thousands of ways to say the
-# same thing. A convnet could use what they have in common through its word vectors, but it has to
-# learn these vectors first, and 25,000 reviews are few for that.
+# There would have to be many more of them. Here counted words fall far behind, because they don't
+# see what is negated, and pairs and convnet are level: with about 150 words, each pair occurs often
+# enough for both to learn it. Real reviews have thousands of ways to say the same thing. A convnet
+# could use what they have in common through its word vectors, but it has to learn these vectors
+# first, and 25,000 reviews are few for that.
 # ### END SOLUTION

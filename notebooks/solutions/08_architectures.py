@@ -18,8 +18,8 @@
 # # Exercises for chapter 8: Architectures
 #
 # Seven exercises, in the order of the chapter. The first three need pencil and paper, or a line of
-# Python; the others build, count and train. One star means that you can answer straight from the
-# chapter, three stars that you have to go beyond it.
+# Python, and so does 08.6; the others build, count and train. One star means that you can answer
+# straight from the chapter, three stars that you have to go beyond it.
 #
 # Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
 # then run the `check` below it: it tells you whether you are right, and often what went wrong if
@@ -159,8 +159,7 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Once it passes, this cell compares it with an ordinary convolution. When does a separable one save
-# the most?
+# Once it passes, this cell compares it with an ordinary convolution.
 
 # %%
 if passed:
@@ -168,6 +167,16 @@ if passed:
         ordinary = 8 * 8 * window * window * channels * channels
         left = separable_macs(8, window, channels, channels) / ordinary
         print(f"{window}x{window}, {channels} channels: {left:.1%} of the MACs")
+
+# %% [markdown]
+# **In your own words:** when does a separable convolution save the most?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The more channels come out and the larger the window, the more it saves. What is left is one part
+# in the number of output channels plus one part in the number of weights of the window: for 3x3 and
+# very many channels, a ninth.
+# ### END SOLUTION
 
 # %% [markdown]
 # ## Exercise 08.4: A block that begins by doing nothing
@@ -186,6 +195,7 @@ if passed:
 #
 # `BatchNormalization` calls its scale *gamma*, and has an argument `gamma_initializer`.
 # The function `conv` above makes the first of the two convolutions; write out the second one.
+# Join the two paths with `layers.Add()`.
 # </details>
 
 # %%

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises import Exercise, Question, When, array, keras_model, number, results_on
+from helpers.exercises import (
+    Exercise,
+    Question,
+    When,
+    array,
+    ends_in_softmax,
+    keras_model,
+    number,
+    results_on,
+)
 
 # 01.1: a filter for slanted strokes. Strokes are three pixels wide, like those of the digits.
 _ROWS, _COLUMNS = np.indices((15, 15))
@@ -355,7 +364,7 @@ EXERCISES = {
                         and "Flatten" not in _kinds(m)
                         and m.output_shape == (None, 10)
                         and m.count_params() == 23_946
-                        and m.layers[-1].activation.__name__ == "softmax"
+                        and ends_in_softmax(m)
                     )
                 ),
                 (

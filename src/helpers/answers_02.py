@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises import Exercise, Question, When, array, keras_model, number, results_on
+from helpers.exercises import (
+    Exercise,
+    Question,
+    When,
+    array,
+    ends_in_softmax,
+    keras_model,
+    number,
+    results_on,
+)
 
 # 02.1: three trainings of two networks, compared on the same 5,000 images
 ONLY_FIRST = np.array([330, 318, 301])
@@ -23,7 +32,7 @@ _RANDOM = np.random.default_rng(2)
 _IMAGES = _RANDOM.integers(0, 256, size=(6, 4, 5, 3))
 _TOSSES = np.array([True, False, True, True, False, False])
 _MATRICES = [
-    _RANDOM.integers(0, 40, size=(count, count)) + 900 * np.eye(count, dtype=int)
+    _RANDOM.permutation(count * count).reshape(count, count) + 900 * np.eye(count, dtype=int)
     for count in (4, 10)
 ]
 
@@ -51,6 +60,12 @@ def _kinds(model: Any) -> list[str]:
 def _squeeze(model: Any) -> Any:
     """Return the first convolution of a model, or None."""
     return next((each for each in model.layers if type(each).__name__ == "Conv2D"), None)
+
+
+def _has_relu(model: Any) -> bool:
+    """Return whether a model has a ReLU, as an activation or as a layer of its own."""
+    names = [getattr(getattr(each, "activation", None), "__name__", "") for each in model.layers]
+    return "relu" in names or "ReLU" in _kinds(model)
 
 
 EXERCISES = {
@@ -294,7 +309,9 @@ EXERCISES = {
                         and "Flatten" in _kinds(m)
                         and m.count_params() == 1_250
                         and m.output_shape == (None, 10)
-                        and m.layers[-1].activation.__name__ == "softmax"
+                        and ends_in_softmax(m)
+                        and m.input_shape == (None, 3, 3, 64)
+                        and _has_relu(m)
                     )
                 ),
                 (
@@ -322,6 +339,10 @@ EXERCISES = {
                         When(lambda m: m.output_shape != (None, 10)),
                         "your head doesn't end in ten numbers per image; flatten, then add the "
                         "dense layer",
+                    ),
+                    (
+                        When(lambda m: not _has_relu(m)),
+                        "give the 1x1 convolution its ReLU",
                     ),
                     (
                         When(lambda m: m.count_params() != 1_250),

@@ -40,8 +40,8 @@ def _means_of_groups(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _thousand_classes() -> np.ndarray:
-    """Return probabilities (9, 1000), each row of which tells one wrong answer from the right."""
-    rows = np.zeros((9, 1000))
+    """Return probabilities (13, 1000), each row of which tells one wrong answer from the right."""
+    rows = np.zeros((13, 1000))
     rows[0, [200, 283]] = 0.6, 0.4
     rows[1, [200, 283]] = 0.4, 0.6
     rows[2, [281, 282, 160]] = 0.3, 0.3, 0.4  # no single class of cats is the largest
@@ -51,6 +51,10 @@ def _thousand_classes() -> np.ndarray:
     rows[6, [500, 284, 170]] = 0.8, 0.15, 0.05  # a cat on something else
     rows[7, [151, 281]] = 0.6, 0.4  # the first breed of dogs
     rows[8, [500, 160, 284]] = 0.5, 0.3, 0.2  # a dog on something else
+    rows[9, [286, 160, 284]] = 0.3, 0.4, 0.3  # a cougar isn't a domestic cat
+    rows[10, [280, 160, 284]] = 0.3, 0.4, 0.3  # nor is a gray fox
+    rows[11, [150, 160, 284]] = 0.3, 0.3, 0.4  # a sea lion isn't a dog
+    rows[12, [269, 160, 284]] = 0.3, 0.3, 0.4  # nor is a wolf
     return rows
 
 
@@ -162,6 +166,14 @@ EXERCISES = {
                     (
                         _means_of_groups,
                         "you compare means; with 118 classes against 5, that favors the cats",
+                    ),
+                    (
+                        _sums(slice(281, 287), DOGS),
+                        "a slice ends before its second number, so class 286 doesn't belong in it",
+                    ),
+                    (
+                        _sums(CATS, slice(151, 270)),
+                        "a slice ends before its second number, so class 269 doesn't belong in it",
                     ),
                     (
                         _sums(CATS, slice(151, 268)),

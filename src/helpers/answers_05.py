@@ -11,7 +11,15 @@ import numpy as np
 from helpers.exercises import Exercise, Question, When, array, keras_model, number, results_on
 
 # 05.2: the layers of the network, and which of them are to be trained after "conv1".
-OPEN = {"conv1": False, "norm1": False, "conv2": True, "norm2": False, "pool": True, "head": True}
+OPEN = {
+    "conv0": False,
+    "conv1": False,
+    "norm1": False,
+    "conv2": True,
+    "norm2": False,
+    "pool": True,
+    "head": True,
+}
 
 
 def layer_rates(count: int, top: float, factor: float) -> np.ndarray:
@@ -167,6 +175,11 @@ EXERCISES = {
                         When(_matches(conv1=True, conv2=False)),
                         "it is the other way around: the layers up to `last_frozen` are frozen, "
                         "those behind it are trained",
+                    ),
+                    (
+                        When(_matches(conv0=True)),
+                        "a layer before `last_frozen` is open; it and all layers before it are "
+                        "frozen",
                     ),
                     (
                         When(_matches(norm1=True)),

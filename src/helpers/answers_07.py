@@ -345,7 +345,7 @@ EXERCISES = {
                 ),
             ),
         ),
-        "the parts are exact, so no other explanation of this filter can be better",
+        "the parts are exact: with the share of the bias they add up to what the filter says",
     ),
     "07.7": Exercise(
         (

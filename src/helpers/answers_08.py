@@ -25,10 +25,6 @@ def separable_macs(size: int, window: int, channels_in: int, channels_out: int) 
     return size * size * (window * window * channels_in + channels_in * channels_out)
 
 
-def _kinds(model: Any) -> list[str]:
-    return [type(layer).__name__ for layer in model.layers]
-
-
 def _convolutions(model: Any) -> list[Any]:
     return [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
 
@@ -41,6 +37,26 @@ def _returns_its_input(model: Any) -> bool:
     """Return whether a model returns random non-negative 8x8x16 maps unchanged."""
     maps = np.random.default_rng(4).uniform(size=(2, 8, 8, 16)).astype("float32")
     return bool(np.allclose(model.predict(maps, verbose=0), maps, atol=1e-4))
+
+
+def _norms(model: Any) -> list[Any]:
+    return [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+
+
+def _closed_too_early(model: Any) -> bool:
+    """Return whether a batch normalization before the last one has a scale of zero."""
+    return any(not np.any(layer.get_weights()[0]) for layer in _norms(model)[:-1])
+
+
+def _operations(model: Any) -> list[str]:
+    """Return the kinds of all layers, and of operations such as the sum in ``x + y``."""
+    return [type(each).__name__ for each in getattr(model, "operations", model.layers)]
+
+
+def _relus(model: Any) -> int:
+    """Return how often a model applies a ReLU, as a layer, an activation or an operation."""
+    names = [getattr(getattr(each, "activation", None), "__name__", "") for each in model.layers]
+    return names.count("relu") + sum(kind in ("ReLU", "Relu") for kind in _operations(model))
 
 
 def _dead(model: Any) -> bool:
@@ -150,8 +166,11 @@ EXERCISES = {
                     lambda m: (
                         _shape(m)
                         and len(_convolutions(m)) >= 2
-                        and "Add" in _kinds(m)
+                        and len(_norms(m)) >= 2
+                        and _relus(m) >= 2
+                        and "Add" in _operations(m)
                         and not _dead(m)
+                        and not _closed_too_early(m)
                         and _returns_its_input(m)
                     )
                 ),
@@ -165,13 +184,27 @@ EXERCISES = {
                         "your block needs two Conv2D layers inside",
                     ),
                     (
-                        When(lambda m: "Add" not in _kinds(m)),
+                        When(lambda m: "Add" not in _operations(m)),
                         "your block has no Add layer, so there is no shortcut",
+                    ),
+                    (
+                        When(lambda m: len(_norms(m)) < 2),
+                        "each of the two convolutions needs a batch normalization of its own",
+                    ),
+                    (
+                        When(lambda m: _relus(m) < 2),
+                        "your block needs two ReLUs, one between the convolutions and one at the "
+                        "end",
                     ),
                     (
                         When(_dead),
                         "the kernels of a convolution are all zero; leave them random, and make "
                         "the scale of the last batch normalization zero",
+                    ),
+                    (
+                        When(_closed_too_early),
+                        "an earlier batch normalization has a scale of zero as well, so nothing "
+                        "reaches the second convolution; only the last one starts at zero",
                     ),
                     (
                         When(lambda m: True),
@@ -188,12 +221,13 @@ EXERCISES = {
             Question(
                 "parameters",
                 number,
-                143_667_240,
+                When(lambda n: n == 143_667_240),
                 (
                     (138_357_544, "that is VGG-16; the last three groups have four convolutions"),
                     (20_024_384, "those are the convolutions; add the three dense layers"),
                     (20_018_880, "you left out the dense layers, and the biases"),
-                    (143_652_544, "you left out the biases"),
+                    (143_652_544, "you left out biases; there is one per map and per unit"),
+                    (143_661_736, "you left out biases; there is one per map and per unit"),
                     (
                         126_885_928,
                         "there are two dense layers of 4,096 units before the one for the classes",

@@ -119,6 +119,8 @@ def array(*shape: int) -> Callable[[Any], np.ndarray]:
             found = np.asarray(answer)
         except (ValueError, TypeError):
             found = np.asarray(None)
+        if found.dtype.kind == "b":
+            raise Unfit("holds True and False; make numbers of them with `.astype(int)`")
         if found.dtype.kind not in "iuf":
             raise Unfit(f"must be an array of numbers, but is {described(answer)}")
         if shape and found.shape != shape:
@@ -188,6 +190,13 @@ def keras_model(answer: Any) -> Any:
     return answer
 
 
+def ends_in_softmax(model: Any) -> bool:
+    """Return whether a Keras model ends in a softmax, as an activation or as a layer of its own."""
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    return type(last).__name__ == "Softmax" or activation == "softmax"
+
+
 def described(value: Any) -> str:
     """Return a few words on a value, for a sentence.
 
@@ -222,6 +231,13 @@ def _same(answer: Any, other: Any) -> bool:
     return bool(np.allclose(answer, other, rtol=CLOSE, atol=CLOSE))
 
 
+def _almost(answer: Any, right: Any) -> bool:
+    """Return whether numbers are right to one part in a hundred, as rounded ones are."""
+    if isinstance(right, When | tuple) or np.shape(answer) != np.shape(right):
+        return False
+    return bool(np.allclose(answer, right, rtol=0.01, atol=0))
+
+
 def _shapes(value: Any) -> list[tuple[int, ...]]:
     return [np.shape(each) for each in (value if isinstance(value, tuple) else (value,))]
 
@@ -244,6 +260,8 @@ def _what_is_wrong(question: Question, answer: Any) -> str | None:
     for wrong, clause in question.mistakes:
         if _same(read, stands_for(wrong)):
             return clause
+    if _almost(read, right):
+        return f"`{question.name}` is close; give more digits, and leave nothing out"
     if not isinstance(right, When) and (wanted := _shapes(right)) != (given := _shapes(read)):
         pairs = zip(given, wanted, strict=True)
         has, needs = next((one, two) for one, two in pairs if one != two)
