@@ -108,6 +108,17 @@ def _fault(number: str, table: Any) -> str:
     known = {"notebook", "title", "data", "data_options", "budget", "makes", "uses", *PROFILES}
     if unknown := table.keys() - known:
         return f"unknown key {min(unknown)}"
+    for key in ("data", "makes", "uses"):
+        if not isinstance(names := table.get(key, []), list) or not all(
+            isinstance(name, str) for name in names
+        ):
+            return f"{key} must be a list of names in quotation marks"
+    options = table.get("data_options", {})
+    if not isinstance(options, dict) or not all(
+        isinstance(listed, list) and all(isinstance(each, dict) for each in listed)
+        for listed in options.values()
+    ):
+        return "data_options must give a list of tables for each data set"
     for profile in PROFILES:
         if not isinstance(table.get(profile, {}), dict):
             return f"{profile} must be a table of parameters"
@@ -116,6 +127,8 @@ def _fault(number: str, table: Any) -> str:
             isinstance(budget.get(key), int | float) for key in ("seconds", "megabytes")
         ):
             return f"budget.{profile} must give seconds and megabytes"
+        if not isinstance(budget.get("gpu_megabytes", 0), int | float):
+            return f"budget.{profile}.gpu_megabytes must be a number"
         if extra := budget.keys() - {"seconds", "megabytes", "gpu_megabytes"}:
             return f"budget.{profile} has an unknown key {min(extra)}"
     return ""

@@ -14,6 +14,7 @@ from course.summary import (
     failure,
     in_words,
 )
+from helpers.claims import REPRODUCED
 
 SAME = "the same"
 WITHIN = "within the noise of the seeds"
@@ -53,7 +54,7 @@ class Comparison:
     Attributes:
         records: those of both folders.
         missing: records that there were only before.
-        newly_broken: claims that no longer hold.
+        newly_broken: claims that held and no longer do.
         newly_failed: what succeeded before and does not now.
         only_before: groups of runs that there were only before.
         only_after: groups of runs that there are only after.
@@ -136,8 +137,9 @@ def _newly_broken(old: dict[str, Group], new: dict[str, Group]) -> list[str]:
 
     found = []
     for name, group in new.items():
-        before = {claimed(claim) for claim in old[name].broken} if name in old else set()
-        found += [claim.sentence for claim in group.broken if claimed(claim) not in before]
+        before = old[name].claims if name in old else ()
+        held = {claimed(claim) for claim in before if claim.verdict == REPRODUCED}
+        found += [claim.sentence for claim in group.broken if claimed(claim) in held]
     return found
 
 

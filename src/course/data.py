@@ -170,11 +170,20 @@ def verify() -> None:
         raise CourseError(f"{len(damaged)} of these files are damaged. {damaged[0]}")
 
 
+def _exported(target: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that an earlier export into a folder left there, by name."""
+    if not (target / "manifest.toml").is_file():
+        return {}
+    listed = downloads.read_manifest(str(target))
+    return {name: digest for name, digest in listed.items() if (target / name).is_file()}
+
+
 def export(target: Path, names: list[str]) -> None:
     """Write a mirror: original files and a manifest of their hashes.
 
     Args:
-        target: folder, made if need be; existing files of the same hash stay.
+        target: folder, made if need be; existing files of the same hash stay, and so does what an
+            earlier export listed.
         names: keys in ``data/datasets.toml``; all data sets where nothing is named.
 
     Raises:
@@ -184,7 +193,7 @@ def export(target: Path, names: list[str]) -> None:
     fetched = [downloads.fetch(each) for each in _named(names)]
     try:
         target.mkdir(parents=True, exist_ok=True)
-        lines = ["# A mirror for COURSE_MIRROR, written by `course data export`."]
+        listed = _exported(target)
         for path, digest in ((each.path, each.sha256) for each in fetched):
             placed = target / path.name
             if not placed.is_file() or sha256_of(placed) != digest:
@@ -194,14 +203,13 @@ def export(target: Path, names: list[str]) -> None:
                     unfinished.replace(placed)
                 finally:
                     unfinished.unlink(missing_ok=True)
-            lines += [
-                "",
-                "[[file]]",
-                f'name = "{path.name}"',
-                f"bytes = {path.stat().st_size}",
-                f'sha256 = "{digest}"',
-            ]
+            listed[path.name] = digest
             print(f"{path.name}: {path.stat().st_size:,} bytes")
+        lines = ["# A mirror for COURSE_MIRROR, written by `course data export`."]
+        for name, digest in listed.items():
+            size = (target / name).stat().st_size
+            lines += ["", "[[file]]", f'name = "{name}"', f"bytes = {size}"]
+            lines.append(f'sha256 = "{digest}"')
         write_atomically(target / "manifest.toml", "\n".join(lines) + "\n")
     except OSError as error:
         raise CourseError(f"{target} cannot be written: {error.strerror}.") from error

@@ -20,7 +20,7 @@ from course.errors import CourseError
 from course.notebooks.check import LONGEST_LINE
 from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
-from course.notebooks.kernel import client
+from course.notebooks.kernel import execute
 from course.notebooks.pairing import KEEP, paired_metadata
 from helpers.digests import code_digest
 from helpers.exercises import exercises_of
@@ -187,7 +187,7 @@ def run(notebook: NotebookNode) -> NotebookNode:
         CourseError: the kernel ended, or a cell took longer than ``SECONDS``.
     """
     try:
-        client(notebook, SECONDS, allow_errors=True).execute()
+        execute(notebook, SECONDS, allow_errors=True)
     except (DeadKernelError, CellTimeoutError) as error:
         said = str(error).strip().partition("\n")[0]
         raise CourseError(f"a notebook of exercises could not be executed: {said}") from error

@@ -46,8 +46,13 @@ def terms() -> tuple[Term, ...]:
     try:
         listed = read_table("data/glossary.toml")["term"]
         found = [
-            Term(entry["name"], tuple(entry.get("also", ())), entry["text"]) for entry in listed
+            Term(entry["name"], tuple(entry.get("also", [])), entry["text"]) for entry in listed
         ]
+        for term, entry in zip(found, listed, strict=True):
+            if isinstance(entry.get("also"), str) or not all(
+                isinstance(text, str) for text in (term.name, *term.also, term.text)
+            ):
+                raise TypeError(f"{term.name!r} needs texts, and a list of them for also")
     except (TableError, KeyError, TypeError) as error:
         raise CourseError(
             f"data/glossary.toml isn't a list of terms with name and text: {error}."

@@ -59,7 +59,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         extra = "gpu" if backend.name == "tensorflow" else backend.name
         raise CourseError(
             f"There is a GPU ({cards[0]}), but {backend.name}{built} cannot use it: the driver "
-            "does not match, or the CUDA libraries are missing; run  "
+            "does not match, or the CUDA libraries are missing; run "
             f"`pip install --editable '.[{extra}]'`."
         )
     smallest = min(cards, key=lambda card: card.megabytes)
@@ -99,9 +99,17 @@ def judge(outcomes: list[Outcome], found: Summary) -> tuple[list[str], list[str]
         outcomes: what became of each run of the plan.
         found: summary of the attempts among them.
     """
-    compared = compare(_kept(), found)
+    kept = _kept()
+    compared = compare(kept, found)
     broken = [f"{each.run.folder} {each.reason}" for each in outcomes if not each.good]
-    broken += compared.newly_broken
+    # A claim that no kept run judged is new here, and as bad as one that held.
+    known = {(group.name, claim.statement) for group in kept.groups for claim in group.broken}
+    broken += [
+        claim.sentence
+        for group in found.groups
+        for claim in group.broken
+        if (group.name, claim.statement) not in known
+    ]
     broken += [
         f"{each.group}: {each.name} was {each.before} and is {each.after}"
         for each in compared.records

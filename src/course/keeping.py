@@ -10,7 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course import results
-from course.catalogue import defaults
+from course.catalogue import chapters, defaults
 from course.compare import is_text, pieces
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
@@ -31,7 +31,7 @@ LONGEST = 100  # letters of a file's name; Windows allows 260 of a whole path
 
 def _command(run: dict[str, Any], parameters: dict[str, Any]) -> str:
     usual = defaults(run["chapter"], run["profile"])[1]
-    asked = [f"-p {name}={value}" for name, value in parameters.items() if usual[name] != value]
+    asked = [f"-p {name}={value}" for name, value in parameters.items() if usual.get(name) != value]
     profile = [] if run["profile"] == "quick" else [f"--profile {run['profile']}"]
     backend = [] if run["backend"] == BACKEND else [f"KERAS_BACKEND={run['backend']}"]
     return " ".join([*backend, "course run", run["chapter"], *profile, *asked])
@@ -55,8 +55,14 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
         file: path below ``results`` that the run will have.
 
     Raises:
-        CourseError: ``run.json`` lacks the digest of the helpers, or the notebook its parameters.
+        CourseError: the course no longer has the chapter, ``run.json`` lacks the digest of the
+            helpers, or the notebook its parameters.
     """
+    if run["chapter"] not in chapters():
+        raise CourseError(
+            f"The run is of chapter {run['chapter']}, and the course has {', '.join(chapters())}: "
+            "name the folder of a run of one of these."
+        )
     if not run.get("helpers"):
         raise CourseError(
             f"The run of chapter {run['chapter']} doesn't say which helpers it was made with: "

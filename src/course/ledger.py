@@ -4,6 +4,7 @@ A chapter whose code changed since its last good repeat is due. That isn't a fau
 belong to its cells, and only a repeat can tell whether its helpers still give them.
 """
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -118,9 +119,23 @@ def _expected() -> Callable[[Chapter], float]:
 
 
 def _pytest(chapter: Chapter) -> bool:
-    """Hold a chapter to its stored outputs; the plugin enters the outcome."""
+    """Hold a chapter to its stored outputs; the plugin enters the outcome.
+
+    Raises:
+        CourseError: pytest or nbval is not installed, or pytest broke.
+    """
+    if not all(map(importlib.util.find_spec, ("pytest", "nbval"))):
+        raise CourseError(
+            "Repeating chapters needs pytest and nbval: run `python tools/environment.py dev`."
+        )
     command = [sys.executable, "-m", "pytest", "-q", "--nbval", str(chapter.notebook)]
-    return subprocess.run(command, cwd=ROOT).returncode == 0
+    code = subprocess.run(command, cwd=ROOT).returncode
+    if code not in (0, 1):
+        raise CourseError(
+            f"Chapter {chapter.number} could not be repeated: pytest ended with {code} and said "
+            "why above."
+        )
+    return code == 0
 
 
 def repeat(
@@ -142,7 +157,7 @@ def repeat(
         1 if a repeated chapter doesn't hold, else 0; chapters still due aren't a fault.
 
     Raises:
-        CourseError: the ledger or a notebook can't be read.
+        CourseError: the ledger or a notebook can't be read, or a chapter can't be repeated.
     """
     expected, began = _expected(), clock()
     broken, started = [], 0
@@ -163,7 +178,14 @@ def repeat(
     return 1 if broken else 0
 
 
-def enter(number: str, seconds: float, compared: int, failed: Iterable[int], machine: str) -> None:
+def enter(
+    number: str,
+    seconds: float,
+    compared: int,
+    failed: Iterable[int],
+    machine: str,
+    ran: tuple[str, str] | None = None,
+) -> None:
     """Enter a repeat that has just ended.
 
     Args:
@@ -172,13 +194,17 @@ def enter(number: str, seconds: float, compared: int, failed: Iterable[int], mac
         compared: number of cells compared.
         failed: numbers of the code cells that differed or broke.
         machine: in words.
+        ran: digests of the cells and of the helpers when it began, since either may have been
+            edited meanwhile; today's if None.
     """
-    chapter = chapters()[number]
-    present = digests(read_notebook(chapter.notebook), chapter.data)
+    if ran is None:
+        chapter = chapters()[number]
+        present = digests(read_notebook(chapter.notebook), chapter.data)
+        ran = present["cells"], present["helpers"]
     differed = tuple(sorted(failed))
     entry = Repeat(
-        cells=present["cells"],
-        helpers=present["helpers"],
+        cells=ran[0],
+        helpers=ran[1],
         date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         machine=machine,
         seconds=round(seconds, 1),

@@ -2,7 +2,6 @@
 
 import ast
 import io
-import math
 import re
 import tokenize
 from dataclasses import dataclass
@@ -31,8 +30,13 @@ class Parameter:
         if self.choices:
             return " or ".join(self.choices)
         if self.low is not None:
-            return f"{self.kind} from {self.low:g} to {self.high:g}"
+            return f"{self.kind} from {_plain(self.low)} to {_plain(self.high or 0)}"
         return self.kind
+
+
+def _plain(limit: float) -> str:
+    """Write a limit as the command line takes it: 1000000, and not 1e+06."""
+    return str(int(limit)) if limit.is_integer() else f"{limit:g}"
 
 
 _RANGE = re.compile(r"\s*(-?[\d.e+-]+) to (-?[\d.e+-]+):\s*(.+)")
@@ -115,7 +119,7 @@ def check_value(parameter: Parameter, value: Any, where: str) -> None:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         right = True
     if right and parameter.low is not None:
-        right = math.isfinite(value) and parameter.low <= value <= parameter.high
+        right = parameter.low <= value <= parameter.high
     if right and parameter.choices:
         right = value in parameter.choices
     if not right:

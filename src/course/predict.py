@@ -47,7 +47,7 @@ def _class_names(path: Path) -> list[str]:
         raise CourseError(
             f"There is no file {path}: chapter 05 saves one, so run `course run 05` first."
         ) from error
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise _another_kind(path, "is not a whole .keras file") from error
     except KeyError as error:
         raise _another_kind(path, f"doesn't name its classes (it has no {CLASSES})") from error

@@ -18,11 +18,15 @@ from nbval.plugin import IPyNbCell, IPyNbFile
 from course import catalogue, ledger, noise
 from course.catalogue import find, settings
 from course.machine import environment
+from course.notebooks.digests import digests
 from course.notebooks.files import code_cells, read_notebook
-from course.results import kept_runs
+from course.results import BACKEND, kept_runs
 from helpers.datasets import PROFILES
 
-CELL = "course cell"  # chapter, number of the code cell, whether it is compared, code cells in all
+# Property of each cell: what `Began` holds, its number among the code cells, whether compared.
+CELL = "course cell"
+# Chapter, number of its code cells, and digests of cells and helpers when its kernel started.
+Began = tuple[str, int, str, str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,7 +59,7 @@ class CourseCell(IPyNbCell):
         depends = "measured" in tags and self.config.option.course_profile != "quick"
         if depends:
             self.options["check"] = False
-        counted = [*self.parent.chapter, self.cell_num, bool(self.options["check"])]
+        counted = [*self.parent.began, self.cell_num, bool(self.options["check"])]
         self.user_properties.append((CELL, counted))
         super().runtest()
         if "parameters" in tags:
@@ -89,7 +93,9 @@ class CourseNotebook(IPyNbFile):
         [chapter] = find([Path(self.path).stem])
         notebook = read_notebook(Path(self.path))
         self.noise = noise.of_chapter(chapter, notebook, kept_runs())
-        self.chapter = (chapter.number, len(code_cells(notebook)))
+        present = digests(notebook, chapter.data)
+        number = len(code_cells(notebook))
+        self.began: Began = (chapter.number, number, present["cells"], present["helpers"])
         self._places: dict[str, tuple[list[NotebookNode], int]] = {}
         self.kernel.get_message = self._watched_message
 
@@ -161,7 +167,7 @@ class Repeats:
     """Gathers what the cells of each chapter did, on the side that hears of all workers."""
 
     def __init__(self) -> None:
-        self.cells: dict[tuple[str, int], dict[int, tuple[bool, bool]]] = {}
+        self.cells: dict[Began, dict[int, tuple[bool, bool]]] = {}
         self.seconds: dict[str, float] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -169,19 +175,23 @@ class Repeats:
         called: list[Any] = report.user_properties if report.when == "call" else []
         for name, value in called:
             if name == CELL:
-                number, count, cell, compared = value
+                *began, cell, compared = value
+                number, count, cells, helpers = began
                 outcome = (compared, not report.failed)
-                self.cells.setdefault((number, count), {})[cell] = outcome
+                self.cells.setdefault((number, count, cells, helpers), {})[cell] = outcome
                 self.seconds[number] = self.seconds.get(number, 0.0) + report.duration
 
     def enter(self) -> None:
-        """Enter every chapter of which all cells were called."""
+        """Enter every chapter of which all cells were called, if TensorFlow computed them."""
+        if not self.cells or environment().backend != BACKEND:
+            return
         machine = str(environment().device)
-        for (number, count), cells in self.cells.items():
+        for (number, count, *ran), cells in self.cells.items():
             if len(cells) == count:
                 failed = [cell for cell, (_, good) in cells.items() if not good]
                 compared = sum(compared for compared, _ in cells.values())
-                ledger.enter(number, self.seconds[number], compared, failed, machine)
+                seconds = self.seconds[number]
+                ledger.enter(number, seconds, compared, failed, machine, (ran[0], ran[1]))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from course.comparison import BEYOND, SAME, WITHIN, Comparison, compare
 from course.errors import CourseError
+from course.notebooks.files import read_notebook
 from course.running.store import Attempt, read_attempts
 from course.summary import (
     Group,
@@ -191,11 +191,13 @@ def comparison_page(found: Comparison) -> Page:
 
 
 def _pictures(attempt: Attempt) -> tuple[Picture, ...]:
-    """Return the pictures of a run, made small, with their alt texts."""
-    if not attempt.notebook.is_file():
+    """Return the small pictures of a run with their alt texts; none of a damaged notebook."""
+    try:
+        cells = read_notebook(attempt.notebook).cells
+    except CourseError:
         return ()
     found = []
-    for cell in nbformat.read(attempt.notebook, as_version=4).cells:
+    for cell in cells:
         for output in cell.get("outputs", []):
             data: dict[str, Any] = output.get("data", {})
             for kind in ("image/svg+xml", *PHOTOGRAPHS):

@@ -21,6 +21,7 @@ from course.notebooks.pairing import (
 )
 from course.notebooks.redraw import is_stale
 from course.parameters import parse_parameters
+from helpers.places import ROOT
 
 TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output", LEDGER}
 
@@ -31,6 +32,10 @@ _MACHINE_PATH = re.compile(
     r"(?<![\w.])/(?:home|root|Users|tmp|work|mnt|var|private|content|workspace)/[\w.-]+"
     r"|[A-Za-z]:\\+Users\\+"
 )
+
+
+# The style sheets and scripts in a live figure, as helpers.live writes them.
+_LIVE = re.compile(r"<style>\n(.*?)</style>.*?\(\(\) => \{\n(.*?)\nconst data = ", re.DOTALL)
 
 
 def _same(left: NotebookNode, right: NotebookNode) -> bool:
@@ -78,6 +83,11 @@ def _output_faults(output: NotebookNode, place: str) -> Iterator[str]:
     if output.output_type == "stream" and output.name == "stderr":
         yield f"{place}: its stored output holds text of the error stream."
     data = output.get("data", {})
+    if _has_old_scripts(str(data.get("text/html", ""))):
+        yield (
+            f"{place}: its live figure has other scripts than src/helpers/live_parts; run it with "
+            "`course run --store`."
+        )
     text = json.dumps({k: v for k, v in output.items() if k != "data"}) + json.dumps(
         {k: v for k, v in data.items() if not k.startswith("image/")}
     )
@@ -87,6 +97,22 @@ def _output_faults(output: NotebookNode, place: str) -> Iterator[str]:
     for kind in data:
         if kind.startswith("image/") and not output.metadata.get(kind, {}).get("alt"):
             yield f"{place}: its picture has no alt text; show it with plots.show."
+
+
+def _has_old_scripts(shown: str) -> bool:
+    """Return whether a live figure has scripts that are not the present ones.
+
+    They are no Python, so the digests of the helpers don't tell.
+    """
+    parts = sorted((ROOT / "src" / "helpers" / "live_parts").glob("*.*"))
+    texts = [path.read_text(encoding="utf-8") for path in parts]
+    for found in _LIVE.finditer(shown) if 'class="course-live"' in shown else ():
+        left = "\n".join(found.groups())
+        for text in texts:
+            left = left.replace(text, "")
+        if left.strip():
+            return True
+    return False
 
 
 def _pair_faults(

@@ -111,26 +111,30 @@ def helper_modules(sources: Iterable[str], data: Iterable[str]) -> dict[str, str
     """
     listed = set(data)
     found: dict[str, str] = {}
-    waiting = [("", source) for source in sources]
-    loads = any("helpers.datasets" in _modules(_mentioned(text, "")[0]) for _, text in waiting)
+    waiting = [("a code cell", "", source) for source in sources]
+    loads = any("helpers.datasets" in _modules(_mentioned(text, "")[0]) for *_, text in waiting)
     if loads:
-        for _, text in waiting:
+        for *_, text in waiting:
             listed |= _mentioned(text, "")[1] & catalogue().keys()
     for name in listed:
         table = entry(name)
         prepared_by = (text.partition(":")[0] for text in (table.prepare, table.sample))
-        waiting.append(("", "\n".join(f"import {module}" for module in prepared_by)))
+        imports = "\n".join(f"import {module}" for module in prepared_by)
+        waiting.append((f"data/datasets.toml, {name},", "", imports))
     while waiting:
-        package, source = waiting.pop()
+        where, package, source = waiting.pop()
         try:
             names, texts = _mentioned(source, package)
         except (SyntaxError, ValueError) as error:
-            raise CourseError(f"A module of {package} isn't valid Python: {error}.") from error
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            said = getattr(error, "msg", error)
+            raise CourseError(f"{where} isn't valid Python: {said}{line}.") from error
         for name in _modules({*names, *texts}) - found.keys():
             path = _file(name)
             found[name] = path.read_text(encoding="utf-8") if path else ""
             inside = name if path and path.name == "__init__.py" else name.rpartition(".")[0]
-            waiting.append((inside, found[name]))
+            file = path.relative_to(ROOT).as_posix() if path else name
+            waiting.append((file, inside, found[name]))
     return found
 
 

@@ -24,12 +24,18 @@ def read_notebook(path: Path) -> NotebookNode:
         nbformat.validate(notebook)
         return notebook
     except FileNotFoundError as error:
-        raise CourseError(
-            f"notebooks/{path.name} is missing: run `course sync` to make it from its .py."
-        ) from error
+        paired = "notebooks" in path.parts
+        advice = "run `course sync` to make it from its .py" if paired else "run the chapter again"
+        raise CourseError(f"{_named(path)} is missing: {advice}.") from error
     except Exception as error:
-        said = str(error).strip().partition("\n")[0]
-        raise CourseError(f"notebooks/{path.name} isn't a valid notebook: {said}.") from error
+        said = str(error).strip().partition("\n")[0].rstrip(".")
+        raise CourseError(f"{_named(path)} isn't a valid notebook: {said}.") from error
+
+
+def _named(path: Path) -> str:
+    """Name a notebook of the course from the root of the repository, and any other in full."""
+    *_, last = [0, *(place for place, part in enumerate(path.parts) if part == "notebooks")]
+    return Path(*path.parts[last:]).as_posix()
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:

@@ -1,24 +1,33 @@
 """A kernel of its own for a notebook that is executed in this process."""
 
+import subprocess
+
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from course.catalogue import NOTEBOOKS
 
 
-def client(notebook: NotebookNode, seconds: int, *, allow_errors: bool = False) -> NotebookClient:
-    """Return what executes a notebook in the folder of the chapters, filling in its outputs.
+def execute(notebook: NotebookNode, seconds: int, *, allow_errors: bool = False) -> None:
+    """Execute a notebook in the folder of the chapters, and fill in its outputs.
 
     Args:
-        notebook: changed by ``execute()``.
+        notebook: changed in place.
         seconds: limit for one cell.
         allow_errors: whether an error in a cell is one of its outputs; otherwise it is raised.
+
+    Raises:
+        CellExecutionError: a cell failed.
+        CellTimeoutError: a cell took longer.
+        DeadKernelError: the kernel ended.
     """
-    return NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=seconds,
         kernel_name="python3",
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         allow_errors=allow_errors,
-        extra_arguments=["--log-level=ERROR"],  # or the kernel warns on the user's terminal
     )
+    # What the cells say is in their outputs. The rest is the kernel's own: warnings at its start,
+    # and tracebacks where it is stopped in the middle of a sentence.
+    client.execute(stderr=subprocess.DEVNULL)

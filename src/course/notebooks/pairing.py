@@ -82,29 +82,28 @@ def sync_pair(chapter: Chapter) -> int:
     unchanged, because a later cell may use anything that an earlier one made.
 
     Returns:
-        The number of code cells that lost their outputs or never had any.
+        The number of code cells that must run: they lost their outputs or never ran.
     """
     notebook = described(chapter)
     old = read_notebook(chapter.notebook) if chapter.notebook.exists() else None
     old_code = [] if old is None else code_cells(old)
-    lost, holds = 0, True
+    holds, kept = True, 0
     code = code_cells(notebook)
     for place, cell in enumerate(code):
         before = old_code[place] if place < len(old_code) else None
         holds = holds and before is not None and _same_code(before.source, cell.source)
         if holds and before is not None:
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
-        else:
-            lost += before is None or bool(before.outputs)
+            kept += 1
     if old is not None and "course" in old.metadata:
         notebook.metadata["course"] = dict(old.metadata["course"])
-        if lost == 0 and len(old_code) == len(code):
+        if kept == len(old_code) == len(code):
             unchanged = outputs_digest(old) == old.metadata["course"].get("outputs")
             if unchanged:
                 present = code_digests([cell.source for cell in code], chapter.data)
                 notebook.metadata["course"]["cells"] = present["cells"]
     write_notebook(notebook, chapter.notebook)
-    return lost
+    return sum(cell.execution_count is None and bool(cell.source.strip()) for cell in code)
 
 
 def as_saved_by_a_browser(value: Any) -> Any:
@@ -124,12 +123,14 @@ def as_saved_by_a_browser(value: Any) -> Any:
     return value
 
 
-def store(chapter: Chapter, executed: NotebookNode) -> None:
+def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
     """Put the outputs of a run with the notebook's defaults into the pair.
 
     Args:
         chapter: the chapter.
         executed: the notebook that the run left, without injected parameters.
+        helpers: digest of the helper modules when the run began, which may differ from today's;
+            today's if empty.
 
     Raises:
         CourseError: the chapter's source changed while it ran.
@@ -147,6 +148,8 @@ def store(chapter: Chapter, executed: NotebookNode) -> None:
             output.pop("transient", None)
             output.update(as_saved_by_a_browser(output))
     notebook.metadata["course"] = digests(notebook, chapter.data)
+    if helpers:
+        notebook.metadata["course"]["helpers"] = helpers
     if ledger_cells(notebook):
         notebook.metadata["course"]["ledger"] = ledger_digest(chapter.number)
     write_notebook(notebook, chapter.notebook)

@@ -15,7 +15,7 @@ from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import LEDGER, ledger_cells, ledger_digest, outputs_digest
 from course.notebooks.files import code_cells, read_notebook, write_notebook
-from course.notebooks.kernel import client
+from course.notebooks.kernel import execute
 from course.notebooks.pairing import as_saved_by_a_browser
 from helpers.records import MIME_TYPE
 
@@ -44,7 +44,7 @@ def redraw(chapter: Chapter) -> bool:
     drawn = v4.new_notebook(cells=[*map(v4.new_code_cell, _prelude(notebook))])
     drawn.cells += [v4.new_code_cell(cell.source) for cell in wanted]
     try:
-        client(drawn, SECONDS).execute()
+        execute(drawn, SECONDS)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         said = str(error).strip()
         if isinstance(error, CellExecutionError):

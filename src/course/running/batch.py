@@ -1,6 +1,5 @@
 """Run a plan to its end: in parallel, nothing twice, and the status of every attempt stored."""
 
-import shutil
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
@@ -154,10 +153,22 @@ class Batch:
         good = {name: out.folder for name, out in self.outcomes.items() if out.folder is not None}
         return plan.models_for(run, good)
 
-    def _was_done(self, run: Run) -> bool:
+    def _set_key(self, run: Run) -> bool:
+        """Set the key of a run, or skip it if an edit since the batch began broke its code."""
         run.threads = self.engine.threads
         models = {name: store.file_hash(path) for name, path in self._models(run).items()}
-        plan.set_key(run, self.engine.fingerprint, models)
+        try:
+            plan.set_key(run, self.engine.fingerprint, models)
+        except CourseError as error:
+            if not (self.running or self.outcomes):
+                raise
+            self._conclude(run, Outcome(run, "skipped", note=str(error)))
+            return False
+        return True
+
+    def _was_done(self, run: Run) -> bool:
+        if not self._set_key(run):
+            return True
         before = None if self.fresh else store.finished(self.out, run)
         if before is not None:
             note = f"attempt {before.name} had the same code, data and parameters"
@@ -170,19 +181,35 @@ class Batch:
             for sentence in data.discard_damaged(chapters()[run.chapter], run.profile):
                 self.table.log(sentence)
         used = self._models(run)
+        if not self._set_key(run):  # its code may have changed since it was planned
+            return
         folder = store.new_attempt(self.out, run)
         run.set_environment(machine.environment())
         run.status, run.owner, run.mark = "running", processes.this_process(), processes.new_mark()
         store.write_run(folder, run)
-        with store.writing_into(self.out):
-            if used:
-                (folder / "models").mkdir()
-            for name, path in used.items():
-                shutil.copyfile(path, folder / "models" / name)
+        self._copy_models(used, folder)
         self.table.start(run)
         limit = self.timeout or GRACE * run.budget.seconds
         self.running[self.engine.submit(run, folder, limit)] = (run, folder)
         self.waiting.remove(run)
+
+    def _copy_models(self, used: dict[str, Path], folder: Path) -> None:
+        """Copy the models that a run uses into its folder.
+
+        Raises:
+            CourseError: one cannot be read, or the folder cannot be written.
+        """
+        for name, path in used.items():
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise CourseError(
+                    f"The model {path} cannot be read ({error.strerror or error}): delete it, and "
+                    "run the chapter that makes it again."
+                ) from error
+            with store.writing_into(self.out):
+                (folder / "models").mkdir(exist_ok=True)
+                (folder / "models" / name).write_bytes(content)
 
     def _take_back(self, future: Future[Run]) -> None:
         run, folder = self.running.pop(future)
@@ -210,7 +237,8 @@ class Batch:
             _publish_models(run, outcome.folder)
             if self.keep:
                 path = outcome.folder / f"{run.notebook}.ipynb"
-                pairing.store(chapters()[run.chapter], nbformat.read(path, as_version=4))
+                executed = nbformat.read(path, as_version=4)
+                pairing.store(chapters()[run.chapter], executed, outcome.run.helpers)
         if outcome.state in ("reused", "skipped"):
             self.table.finish(run, f"{outcome.state}: {outcome.note}")
         else:

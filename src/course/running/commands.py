@@ -155,7 +155,9 @@ def run(options: argparse.Namespace) -> int:
                 if outcome.good and outcome.folder:
                     keeping.keep(outcome.folder)
             notebooks.renew()
-        if any(each.folder and each.state != "reused" for each in outcomes.values()):
+        made = any(each.folder and each.state != "reused" for each in outcomes.values())
+        there = (options.out / "report.html").exists()
+        if made or (any(each.folder for each in outcomes.values()) and not there):
             report.write_report(options.out)
     return _print_summary([outcomes[run.folder] for run in planned], options.out)
 

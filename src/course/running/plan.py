@@ -68,7 +68,7 @@ def _seeds(chapter: Chapter, grid: dict[str, list[Any]], number: int) -> list[in
     if given[0] + number - 1 > known.high:
         raise CourseError(
             f"Chapter {chapter.number}: --seeds {number} from {given[0]} goes beyond the highest "
-            f"seed, {known.high:g}."
+            f"seed, {known.high:.0f}."
         )
     return list(range(given[0], given[0] + number))
 
@@ -122,22 +122,20 @@ def _depth(runs: dict[str, Run], run: Run) -> int:
 
 @dataclass(frozen=True)
 class ChapterDigests:
-    """What the results of a chapter depend on besides parameters and machine.
+    """What the results of a chapter depend on besides its code, parameters and machine.
 
     Attributes:
-        code: digests of its cells and of the helper modules that they import.
         data: SHA-256 of each array of its real data, prepared now if need be.
         claims: what the sources say of its records.
     """
 
-    code: dict[str, str]
     data: dict[str, Any]
     claims: list[dict[str, Any]]
 
 
 @functools.cache
 def chapter_digests(number: str, real: bool) -> ChapterDigests:
-    """Return what the results of a chapter depend on.
+    """Return what the results of a chapter depend on besides its code, read once per command.
 
     Args:
         number: of the chapter.
@@ -149,7 +147,6 @@ def chapter_digests(number: str, real: bool) -> ChapterDigests:
     chapter = chapters()[number]
     said: list[Claim | Mistake] = [*claims(), *mistakes()]
     return ChapterDigests(
-        code=code_digests([source(chapter)], chapter.data),
         data=data.hashes(chapter) if real else {},
         claims=[asdict(each) for each in said if each.chapter == number],
     )
@@ -166,12 +163,15 @@ def set_key(run: Run, fingerprint: str, models: dict[str, str]) -> None:
     Raises:
         DataError: its real data cannot be fetched, read or written.
     """
-    digests = chapter_digests(run.chapter, run.profile != "sample")
-    run.helpers = digests.code["helpers"]
+    chapter = chapters()[run.chapter]
+    # Read anew: in a batch of hours files are edited between one run and the next.
+    code = code_digests([source(chapter)], chapter.data)
+    run.helpers = code["helpers"]
     parts = {
+        "code": code,
         "python": machine.environment().python,
         "backend": run.backend,
-        **vars(digests),
+        **vars(chapter_digests(run.chapter, run.profile != "sample")),
         "parameters": {**defaults(run.chapter, run.profile)[0], **run.parameters},
         "threads": run.threads,
         "machine": fingerprint,

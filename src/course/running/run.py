@@ -108,7 +108,8 @@ class Run:
 
     def untried(self) -> "Run":
         """Return the same run as it was planned, with its key and threads but without results."""
-        planned = "chapter notebook profile parameters seed folder budget after key helpers threads"
+        planned = "chapter notebook profile parameters seed folder budget after key helpers"
+        planned += " threads backend"
         return Run(**{name: getattr(self, name) for name in planned.split()})
 
 

@@ -4,9 +4,11 @@ runs/format.json
 runs/01_convnet_basics-sample-seed=3/001/{01_convnet_basics.ipynb, log.txt, run.json}
 """
 
+import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from course.running.run import Run, from_json, to_json
 from helpers.files import sha256_of, write_atomically
 
 FORMAT = 2
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or of a user's share of it
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ def write_run(folder: Path, run: Run) -> None:
     path = folder / "run.json"
     with writing_into(folder.parent.parent):
         try:
-            write_json(path, to_json(run))
-        except OSError:
-            if run.status == "running":
+            _write_patiently(path, to_json(run))
+        except OSError as error:
+            if run.status == "running" or error.errno not in FULL:
                 raise
             for name in ("log.txt", f"{run.notebook}.ipynb"):
                 (folder / name).unlink(missing_ok=True)
@@ -85,6 +88,16 @@ def write_run(folder: Path, run: Run) -> None:
                 message = "No space left on device, so the executed notebook was not kept"
                 run.fail("failed", "OSError", message)
             write_json(path, to_json(run))
+
+
+def _write_patiently(path: Path, content: Any) -> None:
+    """Write JSON; Windows refuses it for the moment in which another program reads the file."""
+    for _ in range(10):
+        try:
+            return write_json(path, content)
+        except PermissionError:
+            time.sleep(0.1)
+    return write_json(path, content)
 
 
 @contextmanager
@@ -140,8 +153,14 @@ def check_format(out: Path) -> None:
 
 def attempts(out: Path, run: str = "*") -> list[Path]:
     """Return the folders of all attempts, run by run and oldest first."""
-    found = [path for path in out.glob(f"{run}/[0-9][0-9][0-9]*") if path.name.isdigit()]
-    return sorted(found, key=lambda path: (path.parent.name, int(path.name)))
+    runs = sorted(out.glob(run), key=lambda path: path.name)
+    return [attempt for each in runs for attempt in _numbered(each)]
+
+
+def _numbered(run: Path) -> list[Path]:
+    """Return the folders of a run's attempts, oldest first."""
+    found = [path for path in run.glob("[0-9][0-9][0-9]*") if path.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def new_attempt(out: Path, run: Run) -> Path:
@@ -178,7 +197,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
     if (folder / "run.json").exists():
         newest = {folder.name: folder}
     else:
-        found = attempts(folder) or attempts(folder.parent, folder.name)
+        found = attempts(folder) or _numbered(folder)
         newest = {path.parent.name: path for path in found}
     if not newest:
         raise CourseError(f"There are no runs in {folder}: make some with `course run`.")
@@ -196,6 +215,8 @@ def _settle(folder: Path) -> None:
     for leftover in (*folder.glob(".*.tmp"), *folder.parent.glob(".*.tmp")):
         leftover.unlink()
     run = read_run(folder)
+    if run is None and not any(folder.iterdir()):
+        folder.rmdir()  # the batch ended before it could write anything
     if run is None or run.status != "running":
         return
     if is_here(run.owner):
