@@ -222,3 +222,33 @@ def test_a_cache_that_cannot_be_written_is_named(
 
     with pytest.raises(CourseError, match=r"cannot be written into .*cache/models \(File exists"):
         Batch([run], tmp_path / "runs", Maker(), ProgressTable(1)).execute()
+
+
+def test_an_attempt_that_never_began_harms_no_other(little: Little) -> None:
+    little.add("02", CHAPTER)
+    empty = little.root / "runs" / "02_little-sample" / "001"
+    assert little.course("run", "01", "--profile", "sample").returncode == 0
+    empty.mkdir(parents=True)
+    answer = little.course("run", "01", "--profile", "sample")
+    assert answer.returncode == 0, answer.stderr
+    assert not empty.exists()
+    (little.root / "runs" / "report.html").unlink()
+    assert "report.html" in little.course("run", "01", "--profile", "sample").stdout
+    assert (little.root / "runs" / "report.html").exists()
+
+
+def test_a_model_that_cannot_be_read_is_named(little: Little) -> None:
+    little.write(MAKER)
+    little.add("02", USER, 'uses = ["thing"]')
+    catalogue = little.root / "notebooks" / "course.toml"
+    text = catalogue.read_text(encoding="utf-8")
+    catalogue.write_text(text.replace("data = []", 'data = []\nmakes = ["thing"]', 1), "utf-8")
+    assert little.course("run", "01", "--profile", "sample").returncode == 0
+    for model in little.root.rglob("thing-sample.txt"):
+        model.unlink()
+        model.symlink_to("nowhere")
+    answer = little.course("run", "02", "--profile", "sample")
+    assert answer.returncode != 0
+    assert "thing-sample.txt" in answer.stderr
+    assert "Cannot write into" not in answer.stderr
+    assert "Traceback" not in answer.stderr

@@ -538,6 +538,20 @@ def test_export_writes_a_mirror_that_serves(
     assert '{"train": 20, "test": 8}' in said
 
 
+def test_a_second_export_keeps_the_first(
+    course: Course, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "exported"
+    target.mkdir()
+    (target / "reviews.tar.gz").write_bytes(b"what was exported before")
+    write_manifest(target, target / "reviews.tar.gz")
+    monkeypatch.setenv("COURSE_MIRROR", str(mirror))
+    assert course("export", str(target), "mnist")[0] == 0
+    assert downloads.read_manifest(str(target)) == {
+        name: sha256_of(target / name) for name in ("mnist.npz", "reviews.tar.gz")
+    }
+
+
 def line_of(name: str, said: str) -> str:
     [line] = [line for line in said.splitlines() if line.split()[0] == name]
     return line

@@ -133,3 +133,9 @@ def test_one_digit_of_an_output_changes_the_digest_of_outputs() -> None:
     cell = next(cell for cell in notebook.cells if cell.get("outputs"))
     cell.outputs[0]["edited"] = 1
     assert digests.outputs_digest(notebook) != before
+
+
+def test_a_helper_with_a_syntax_error_is_named(helpers: Path) -> None:
+    (helpers / "shapes.py").write_text("SIDES = 3\nSIDES = = 4\n", encoding="utf-8")
+    with pytest.raises(CourseError, match=r"^src/helpers/shapes\.py isn't valid.*, line 2\.$"):
+        used("import helpers.drawing")

@@ -56,6 +56,8 @@ def test_the_page_lists_each_term_with_its_forms_and_chapters() -> None:
     [
         ("", "isn't a list of terms"),
         ('[[term]]\nname = "kernel"', "isn't a list of terms"),
+        ('[[term]]\nname = 3\ntext = "."', "3 needs texts"),
+        ('[[term]]\nname = "a"\nalso = "b"\ntext = "."', "'a' needs texts, and a list"),
         (
             '[[term]]\nname = "a"\ntext = "."\n[[term]]\nname = "A"\ntext = "."',
             'explains "a" twice',

@@ -120,3 +120,14 @@ def test_the_command_names_what_it_was_asked(capsys: pytest.CaptureFixture[str])
         ledger.write({number: present(chapters()[number])})
     assert main(["regression", "02", "03", "--minutes", "20"]) == 0
     assert "0 of 2 chapters repeated; still due: none" in capsys.readouterr().out
+
+
+def test_what_a_repeat_runs_is_the_code_that_it_is_entered_for() -> None:
+    ledger.enter("03", 1.0, 30, [], "a machine", ("cells", "helpers"))
+    assert (ledger.read()["03"].cells, ledger.read()["03"].helpers) == ("cells", "helpers")
+
+
+def test_without_pytest_no_chapter_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CourseError, match=r"needs pytest and nbval.*environment\.py dev"):
+        ledger.repeat([THREE[0]], minutes=1)

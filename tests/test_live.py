@@ -13,6 +13,9 @@ import pytest
 from keras import layers
 from PIL import Image
 
+from course.catalogue import chapters
+from course.notebooks.check import _has_old_scripts
+from course.notebooks.files import read_notebook
 from helpers import datasets, live, plots, training
 from helpers.outputs import PICTURES
 from tests.browsing import PHONE, complaints, needs_browser, sized, wait
@@ -317,3 +320,15 @@ def closed_figures() -> Any:
     before = plt.get_fignums()  # of other tests in this process
     yield
     assert plt.get_fignums() == before
+
+
+def test_a_live_figure_with_older_scripts_is_found() -> None:
+    notebook = read_notebook(chapters()["01"].notebook)
+    [shown] = [
+        output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if 'class="course-live"' in str(output.get("data", {}).get("text/html", ""))
+    ][:1]
+    assert not _has_old_scripts(shown)
+    assert _has_old_scripts(shown.replace("const ", "let ", 1))

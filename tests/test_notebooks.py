@@ -196,7 +196,8 @@ def test_comments_and_prose_keep_all_outputs(stored: Pair, course: Course) -> No
 
 def test_outputs_from_a_changed_cell_on_are_dropped(stored: Pair, course: Course) -> None:
     stored.write(CHAPTER.replace("2 + 2", "1 + 3"))
-    assert "3 code cells must run again" in course("sync")[1]
+    for _ in range(2):
+        assert "3 code cells must run again" in course("sync")[1]
     code = [cell for cell in read_notebook(stored.notebook).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == [1, 2, None, None, None]
     assert "never executed" in course("check")[1]

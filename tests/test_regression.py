@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
+from course import ledger
+from course.regression import Repeats
 from tests.conftest import CHAPTER, Little
 
 
@@ -66,6 +69,37 @@ def test_a_repeat_on_real_data_enters_the_ledger(stored: Little, workers: list[s
     assert stored.pytest("notebooks", *workers).returncode == 1
     assert ledger_of(stored)["01"]["outcome"] == "failed"
     assert ledger_of(stored)["01"]["failed"] == [4]
+
+
+def test_code_that_was_edited_during_a_run_gets_no_credit_for_it(little: Little) -> None:
+    edit_a_helper = (
+        "from pathlib import Path\n"
+        "from helpers import records\n"
+        "path = Path(records.__file__)\n"
+        '_ = path.write_text(path.read_text() + "\\n\\nEDITED = 1\\n")\n'
+    )
+    little.write(CHAPTER.replace('print("the end")', edit_a_helper))
+    assert little.course("run", "--store").returncode == 0
+    assert "due: 01" in little.course("check").stdout
+    answer = little.pytest("notebooks")
+    assert answer.returncode == 0, answer.stdout
+    assert ledger_of(little)["01"]["outcome"] == "passed"
+    assert "due: 01" in little.course("check").stdout
+
+
+def test_a_repeat_on_another_backend_is_not_entered(
+    stored: Little, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repeats = Repeats()
+    repeats.cells["01", 1, "cells", "helpers"] = {0: (True, True)}
+    repeats.seconds["01"] = 1.0
+    entered: list[object] = []
+    monkeypatch.setattr(ledger, "enter", lambda *given: entered.append(given))
+    for backend, times in (("jax", 0), ("tensorflow", 1)):
+        there = SimpleNamespace(backend=backend, device="a machine")
+        monkeypatch.setattr("course.regression.environment", lambda there=there: there)
+        repeats.enter()
+        assert len(entered) == times
 
 
 def test_no_repeat_is_entered_unless_every_cell_ran_on_real_data(stored: Little) -> None:

@@ -244,3 +244,34 @@ def test_a_chapter_that_the_course_no_longer_has_can_be_reported(
     answer = here("report", "runs", "--format", "md")
     assert answer.returncode == 0
     assert "## 09_gone, sample, steps=1" in answer.stdout
+
+
+def test_runs_are_found_in_the_folder_where_one_stands(
+    little: Little, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_attempt(little.root / "runs", "01_little-sample-note=[x]")
+    for place in (folder.parent.parent, folder.parent, folder):
+        monkeypatch.chdir(place)
+        assert here("report", ".").returncode == 0, place
+    assert here("report", str(folder.parent)).returncode == 0
+    monkeypatch.chdir(little.root / "data")
+    answer = here("report", ".")
+    assert answer.returncode == 2
+    assert "There are no runs" in answer.stderr
+
+
+def test_a_damaged_notebook_has_no_pictures(little: Little, here: Here) -> None:
+    folder = make_attempt(little.root / "runs")
+    (folder / "01_little.ipynb").write_text("{", encoding="utf-8")
+    assert here("report", "runs").returncode == 0
+
+
+def test_a_claim_that_was_never_judged_is_not_newly_broken(little: Little, here: Here) -> None:
+    (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
+    little.add("02", CHAPTER)
+    make_attempt(little.root / "before", "02_little-sample", chapter="02", notebook="02_little")
+    make_attempt(little.root / "after", "02_little-sample", chapter="02", notebook="02_little")
+    make_attempt(little.root / "after")
+    answer = here("report", "before", "after", "--format", "json")
+    assert json.loads(answer.stdout)["newly_broken"] == []
+    assert answer.returncode == 0

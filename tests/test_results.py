@@ -1,6 +1,8 @@
 """The store of kept runs: what is kept, read back and grouped."""
 
+import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from course.notebooks.digests import cells_digest
 from course.notebooks.files import records_of
 from course.results import KeptRun
 from helpers import kept
-from tests.conftest import CHAPTER, Little
+from tests.conftest import CHAPTER, Answer, Little
+
+Here = Callable[..., Answer]
 
 RUNS = results.kept_runs()
 QUICK = next(run for run in RUNS if run.file == "chapters/01-quick.json")
@@ -169,3 +173,14 @@ def test_chapters_read_kept_runs_by_name() -> None:
     assert [model for model, _ in kept.curves("01-quick")] == [c.model for c in QUICK.curves]
     with pytest.raises(ValueError, match='no kept run "none"'):
         kept.records("none")
+
+
+def test_runs_of_an_earlier_course_are_kept_or_refused_in_words(stored: Little, here: Here) -> None:
+    for facts, code in (({"parameters": {"old_name": 3}}, 0), ({"chapter": "99"}, 2)):
+        assert stored.course("run", "01", "--fresh").returncode == 0
+        [path] = sorted(stored.root.glob("runs/*/*/run.json"))[-1:]
+        run = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(run | facts), encoding="utf-8")
+        answer = here("book", "keep", str(path.parent))
+        assert answer.returncode == code, answer.stderr
+    assert "The run is of chapter 99, and the course has 01" in answer.stderr

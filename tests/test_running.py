@@ -14,9 +14,9 @@ import nbformat
 import pytest
 
 from course import machine
-from course.running import processes, watch, worker
+from course.running import processes, store, watch, worker
 from tests.conftest import CHAPTER, Little
-from tests.support import SLEEP, kernels_of, run_json, wait_until_asleep
+from tests.support import SLEEP, kernels_of, make_attempt, run_json, wait_until_asleep
 
 CHILDREN = CHAPTER.replace(
     'print("the end")',
@@ -220,6 +220,28 @@ def test_a_full_disk_is_said_and_the_old_run_stays(little: Little, tmp_path: Pat
         nbformat.read(disk / "01_little-sample" / "001" / "01_little.ipynb", as_version=4)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_that_is_read_elsewhere_costs_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses to replace a file for the moment in which another program reads it."""
+    folder = make_attempt(tmp_path / "runs")
+    (folder / "01_little.ipynb").write_text("{}", encoding="utf-8")
+    run = store.read_run(folder)
+    assert run is not None
+    really, refused = store.write_json, [PermissionError(13, "Permission denied")] * 3
+
+    def refuse(path: Path, content: object) -> None:
+        if refused:
+            raise refused.pop()
+        really(path, content)
+
+    monkeypatch.setattr(store, "write_json", refuse)
+    store.write_run(folder, run)
+    assert not refused
+    assert run_json(folder)["status"] == "succeeded"
+    assert (folder / "01_little.ipynb").exists()
 
 
 def test_plain_papermill_runs_the_pair(stored: Little) -> None:
