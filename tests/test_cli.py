@@ -30,6 +30,8 @@ Here = Callable[..., Answer]
         (["run", "--seeds", "-3"], 'expected a whole number of at least 1, not "-3"'),
         (["run", "--seeds", "102"], "--seeds 102 from 0 goes beyond the highest seed, 100."),
         (["run", "--seeds", "2", "-p", "seed=1,2"], "either --seeds or several values"),
+        (["run", "--scheduler", ""], "The address after --scheduler is empty: give one"),
+        (["run", "--scheduler", "tcp://a:1", "--jobs", "2"], "--jobs is for this machine, and the"),
         (["run", "--resource", "GPU=1"], "--resource is for workers: add --scheduler."),
         (["run", "--resource", "GPU"], 'expected NAME=NUMBER, such as GPU=1, not "GPU"'),
         (["run", "--store", "--jobs", "2"], "--store runs one chapter at a time"),
@@ -234,7 +236,7 @@ def test_attempts_are_listed_shown_and_pruned(little: Little, here: Here) -> Non
     assert "01_little-sample/003: failed" in shown
     assert "failed in cell 5: ZeroDivisionError: division by zero" in shown
     assert "little.test_accuracy = 0.9 fraction" in shown
-    assert here("runs", "prune", "--keep", "1").stdout.startswith("1 attempts deleted")
+    assert here("runs", "prune", "--keep", "1").stdout.startswith("1 attempt deleted")
     assert statuses(little) == {
         "01_little-sample/001": "succeeded",
         "01_little-sample/003": "failed",

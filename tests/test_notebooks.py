@@ -125,7 +125,7 @@ Course = Callable[..., tuple[int, str]]
 def test_a_stored_run_passes_the_check(stored: Pair, course: Course) -> None:
     assert course("check") == (
         0,
-        "1 chapters: pairs in sync, outputs of the present code, prose true\n",
+        "1 chapter: pairs in sync, outputs of the present code, prose true\n",
     )
 
 

@@ -117,7 +117,7 @@ def test_what_is_due_is_listed_and_is_no_fault(stored: Little) -> None:
         assert ("due: 01" in answer.stdout) == bool(line)
     answer = stored.course("regression", "--minutes", "5")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "1 of 1 chapters repeated; still due: none" in answer.stdout
+    assert "1 of 1 chapter repeated; still due: none" in answer.stdout
     assert "due: 01" not in stored.course("check").stdout
 
 

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from course.catalogue import Chapter, chapters
 from course.errors import CourseError
+from course.words import counted
 from helpers import datasets, downloads
 from helpers.files import sha256_of, write_atomically
 from helpers.places import cache_folder
@@ -167,7 +168,7 @@ def verify() -> None:
         current = "good" if datasets.is_current(folder) else "good, but out of date"
         print(f"{folder.name}: {'damaged' if found else current}")
     if damaged:
-        raise CourseError(f"{len(damaged)} of these files are damaged. {damaged[0]}")
+        raise CourseError(f"Damaged: {counted(len(damaged), 'file')}. {damaged[0]}")
 
 
 def _exported(target: Path) -> dict[str, str]:

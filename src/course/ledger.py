@@ -17,6 +17,7 @@ from course.catalogue import Chapter, chapters
 from course.errors import CourseError
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook
+from course.words import counted
 from helpers.files import write_atomically
 from helpers.places import ROOT
 
@@ -169,7 +170,8 @@ def repeat(
         if not hold(chapter):
             broken.append(chapter.number)
     still = [chapter.number for chapter in due(wanted)]
-    print(f"{started} of {len(wanted)} chapters repeated; still due: {', '.join(still) or 'none'}")
+    among = counted(len(wanted), "chapter")
+    print(f"{started} of {among} repeated; still due: {', '.join(still) or 'none'}")
     if broken:
         print(
             f"course: differ from their stored outputs: chapters {', '.join(broken)}",

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from course import contact_sheet
 from course.contact_sheet import LONGEST_SHEET, TILE, Answer, is_sheet, percent, printable
 from course.errors import CourseError
+from course.words import counted
 
 CLASSES = "classes.json"
 SUFFIXES = frozenset(".jpg .jpeg .jfif .png .bmp .gif .webp .tif .tiff .avif .heic .heif".split())
@@ -234,7 +235,7 @@ def predict(model_path: Path, folder: Path, sheet: Path | None) -> int:
     _print_table(answers, names)
     contact_sheet.write(contact_sheet.draw(answers[:LONGEST_SHEET], names), target)
     kept = f", the first {LONGEST_SHEET} of them" if len(answers) > LONGEST_SHEET else ""
-    print(f"{len(answers)} photographs classified; contact sheet{kept}: {target}")
+    print(f"{counted(len(answers), 'photograph')} classified; contact sheet{kept}: {target}")
     if skipped:
         print(f"course: {skipped} of {len(found)} files could not be read", file=sys.stderr)
     return 1 if skipped else 0

@@ -18,6 +18,7 @@ from course.notebooks.living import (
 )
 from course.notebooks.pairing import sync_pair
 from course.notebooks.redraw import redraw
+from course.words import counted
 from helpers.places import ROOT
 
 
@@ -45,10 +46,11 @@ def check(wanted: list[str]) -> int:
             f"due: {', '.join(late)}: helpers changed since the last good repeat; repeat them on "
             "real data with `course regression`"
         )
+    among = counted(len(chosen), "chapter")
     if found:
-        print(f"course: {len(found)} faults in {len(chosen)} chapters", file=sys.stderr)
+        print(f"course: {counted(len(found), 'fault')} in {among}", file=sys.stderr)
         return 1
-    print(f"{len(chosen)} chapters: pairs in sync, outputs of the present code, prose true")
+    print(f"{among}: pairs in sync, outputs of the present code, prose true")
     return 0
 
 

@@ -123,6 +123,13 @@ def as_saved_by_a_browser(value: Any) -> Any:
     return value
 
 
+def settle(outputs: list[NotebookNode]) -> None:
+    """Bring outputs that a kernel sent into the form in which they are stored."""
+    for output in outputs:
+        output.pop("transient", None)
+        output.update(as_saved_by_a_browser(output))
+
+
 def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
     """Put the outputs of a run with the notebook's defaults into the pair.
 
@@ -144,9 +151,7 @@ def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
         )
     for cell, done in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
-        for output in cell.outputs:
-            output.pop("transient", None)
-            output.update(as_saved_by_a_browser(output))
+        settle(cell.outputs)
     notebook.metadata["course"] = digests(notebook, chapter.data)
     if helpers:
         notebook.metadata["course"]["helpers"] = helpers

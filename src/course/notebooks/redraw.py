@@ -16,7 +16,7 @@ from course.errors import CourseError
 from course.notebooks.digests import LEDGER, ledger_cells, ledger_digest, outputs_digest
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 from course.notebooks.kernel import execute
-from course.notebooks.pairing import as_saved_by_a_browser
+from course.notebooks.pairing import settle
 from helpers.records import MIME_TYPE
 
 SECONDS = 300  # for one cell; importing Keras takes longest
@@ -56,9 +56,8 @@ def redraw(chapter: Chapter) -> bool:
         ) from error
     for cell, done in zip(wanted, drawn.cells[-len(wanted) :], strict=True):
         cell.outputs = done.outputs
+        settle(cell.outputs)
         for output in cell.outputs:
-            output.pop("transient", None)
-            output.update(as_saved_by_a_browser(output))
             if "execution_count" in output:
                 output.execution_count = cell.execution_count
     notebook.metadata["course"] |= {

@@ -25,6 +25,7 @@ from course.errors import CourseError
 from course.running.engine import Lost, Tell
 from course.running.run import Progress, Run, from_json, to_json
 from course.running.watch import run_attempt
+from course.words import counted
 from helpers.files import write_atomically
 from helpers.places import ROOT
 
@@ -197,7 +198,8 @@ class Cluster:
         except BaseException:
             self.client.close()
             raise
-        self.description = f"{len(able)} workers of {address}, {self.threads} threads each run"
+        each = counted(self.threads, "thread")
+        self.description = f"{counted(len(able), 'worker')} of {address}, {each} per run"
         self.executor = self.client.get_executor(
             pure=False, retries=0, **({"resources": resources} if resources else {})
         )

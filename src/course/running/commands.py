@@ -107,7 +107,16 @@ def _check_store(options: argparse.Namespace) -> None:
 
 
 def _engine(options: argparse.Namespace, planned: list[Run], table: ProgressTable) -> Engine:
-    if options.scheduler:
+    if options.scheduler is not None:
+        if not options.scheduler.strip():
+            raise CourseError(
+                "The address after --scheduler is empty: give one, such as tcp://host:8786."
+            )
+        if options.jobs:
+            raise CourseError(
+                "--jobs is for this machine, and the workers of a scheduler decide for themselves "
+                "how many runs they take: drop --jobs."
+            )
         from course.running.cluster import Cluster
 
         return Cluster(options.scheduler, dict(options.resource), options.threads, table.update)

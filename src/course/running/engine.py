@@ -11,6 +11,7 @@ import psutil
 from course import machine
 from course.running.run import Progress, Run
 from course.running.watch import run_attempt
+from course.words import counted
 
 Tell = Callable[[str, Progress], None]  # called with a run's folder and its progress
 
@@ -68,7 +69,7 @@ class Local:
         self.jobs = jobs or (min(allowed, len(cards)) if cards else allowed)
         self.threads = threads or max(1, machine.cores() // self.jobs)
         self.fingerprint = machine.fingerprint()
-        self.description = f"{self.jobs} at a time, {self.threads} threads each"
+        self.description = f"{self.jobs} at a time, {counted(self.threads, 'thread')} each"
         self.tell = tell
         # One place per job; if there are more jobs than cards, the cards go round.
         self.free = [cards[job % len(cards)] for job in range(self.jobs) if cards]

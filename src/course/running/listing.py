@@ -5,6 +5,7 @@ from pathlib import Path
 
 from course.errors import CourseError
 from course.running.store import Attempt, attempts, check_format, opened, read_run, writing_into
+from course.words import counted
 
 
 def _bytes_in(folder: Path) -> int:
@@ -106,4 +107,4 @@ def prune(out: Path, keep: int) -> None:
                 freed, deleted = freed + _bytes_in(folder), deleted + 1
                 # Renamed first: an interrupted deletion leaves no attempt without its parts.
                 shutil.rmtree(folder.rename(folder.with_name(f".deleted-{folder.name}")))
-    print(f"{deleted} attempts deleted, {_megabytes(freed)} freed")
+    print(f"{counted(deleted, 'attempt')} deleted, {_megabytes(freed)} freed")
