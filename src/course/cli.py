@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from course import data, exercises, gpu, keeping, ledger, predict, report
-from course.book import build, paper, readme
+from course.book import build, paper, patterns, readme
 from course.catalogue import find
 from course.errors import CourseError
 from course.notebooks import commands as notebooks
@@ -119,6 +119,9 @@ def _add_book(commands: Subcommands) -> None:
     keep.add_argument(
         "--record", action="append", default=[], help="a record to keep; repeat it for more"
     )
+    actions.add_parser(
+        "gallery", help="draw what many channels like best, for results/gallery (several minutes)"
+    )
     actions.add_parser("readme", help="update the table of results in the README")
     parser.set_defaults(act=_book)
 
@@ -140,6 +143,8 @@ def _book(options: argparse.Namespace) -> int:
             else:
                 for path in keeping.keep(options.folder):
                     print(path)
+        case "gallery":
+            print(patterns.draw())
         case "readme":
             print(readme.write())
     return 0

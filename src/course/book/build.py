@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course import exercises, glossary, prose
-from course.book import pages, slim
+from course.book import pages, patterns, slim
 from course.book.context import Context, read, record_faults
 from course.errors import CourseError
 from course.notebooks.files import without_outputs, write_notebook
@@ -86,6 +86,8 @@ def assemble(context: Context, source: Path) -> None:
     shutil.copytree(ROOT / "docs", source)
     shutil.copytree(ROOT / "data" / "cards", source / "data")
     shutil.copy(RESULTS / "front.jpg", source / "_static")
+    if patterns.folder().exists():
+        shutil.copytree(patterns.folder(), source / "_static" / "gallery")
     cards = sorted(path.stem for path in (source / "data").glob("*.md"))
     written = {
         "index.md": pages.index_page(context),

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from course import glossary
-from course.book import curves, ledger
+from course.book import curves, ledger, patterns
 from course.book.context import Context, Picture, StoredChapter, anchor
 from course.catalogue import chapters, source
 from course.exercises import has_exercises, solutions_source
@@ -236,14 +236,14 @@ def index_page(context: Context) -> str:
 
 
 def gallery_page(context: Context) -> str:
-    """Write the page of pictures whose cells have the tag ``gallery``."""
+    """Write the page of pictures whose cells have the tag ``gallery``, and of kept patterns."""
     chosen = [
         (stored.chapter, picture)
         for stored in context.chapters
         for picture in stored.pictures
         if "gallery" in stored.notebook.cells[picture.cell].metadata.get("tags", [])
     ]
-    return render("gallery.md.jinja", chosen=chosen)
+    return render("gallery.md.jinja", chosen=chosen, patterns=patterns.read())
 
 
 def glossary_page(context: Context) -> str:
