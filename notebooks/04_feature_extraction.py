@@ -381,8 +381,8 @@ plots.show(
 
 # %% [markdown]
 # The Dalmatian's nearest neighbors by pixels are mostly cats. What they share with the Dalmatian is
-# a patch of bright pixels in the middle, be it fur or a wall, and pixels have nothing else to go
-# by. By features they are dogs, and two of the five look like Dalmatians themselves.
+# a large bright area, be it fur or a wall, and pixels have little else to go by. By features they
+# are dogs, and two of the five look like Dalmatians themselves.
 #
 # That holds for the other photographs, too. Of the five nearest by pixels,
 # 52.4 %<!-- features.neighbors.pixels.same_class --> belong to the right class, hardly better
@@ -838,8 +838,9 @@ plots.show(
 # measure.<!-- abs(features.augmentation.gain) < 0.015 --> (With eight times as many rows the same
 # `C` also holds the weights back less, so the images aren't the only thing that changed.) In
 # chapter 3, where the network started from nothing, augmentation alone left the smallest gap of all
-# remedies.<!-- cats_vs_dogs.augmentation.gap < min(cats_vs_dogs.dropout.gap,
-# cats_vs_dogs.batch_norm.gap, cats_vs_dogs.all_three.gap) --> Why doesn't it matter here?
+# remedies,<!-- cats_vs_dogs.augmentation.gap < min(cats_vs_dogs.dropout.gap,
+# cats_vs_dogs.batch_norm.gap, cats_vs_dogs.all_three.gap) --> though in so short a training we
+# couldn't show that it made the network more accurate. Why should it do even less here?
 # Augmentation teaches a network that a flipped, tilted or enlarged cat is still a cat. A likely
 # reason is that our base learned this long ago, from a million images. Then the features of a
 # photograph and of its mirror image are much alike already, and the copies bring little that is
@@ -1065,8 +1066,8 @@ record("features.depth.places", len(depths), "count")
 # abs(features.depth.digits.removed) < 0.2 --> Plain pixels get 92.3 %<!--
 # features.depth.digits.pixels --> of the digits right, and the last features of a network that has
 # seen a million photographs get 92.4 %<!-- features.depth.digits.last -->. Counted like this, the
-# further from ImageNet, the less ImageNet helps. (In plain accuracy CIFAR-10 gains at least as much
-# as cats and dogs, 39.7 points<!-- features.depth.cifar10.last - features.depth.cifar10.pixels -->
+# further from ImageNet, the less ImageNet helps. (In plain accuracy CIFAR-10 gains even more than
+# cats and dogs, 39.7 points<!-- features.depth.cifar10.last - features.depth.cifar10.pixels -->
 # against 36.8 points<!-- features.depth.pets.last - features.depth.pets.pixels -->,<!--
 # features.depth.cifar10.last - features.depth.cifar10.pixels > features.depth.pets.last -
 # features.depth.pets.pixels --> because among ten classes raw pixels have much further to go.
@@ -1092,9 +1093,10 @@ record("features.depth.places", len(depths), "count")
 # look nothing like photographs, try earlier layers, too, and let validation decide which.
 #
 # But if early layers are generic, why do they do worst of all, for CIFAR-10 and the digits even
-# worse than raw pixels? Probably because we average each feature over the whole image. That there
-# is a slanted edge *somewhere* says little about whether this is a 4 or a 9, and raw pixels at
-# least know where. Generic means useful for every task, not sufficient for any.
+# worse than raw pixels? Probably because they offer at most a few dozen features, and because we
+# average each of them over the whole image. That there is a slanted edge *somewhere* says little
+# about whether this is a 4 or a 9, and raw pixels at least know where. Generic means useful for
+# every task, not sufficient for any.
 #
 # One more line in the figure deserves a look: the same network with *random* weights. It has the
 # same architecture and has learned nothing. For cats and dogs its best features reach 60.8 %<!--

@@ -97,8 +97,8 @@ sizes = (images // 10, 2 * images // 5, images)
 # We start with a true story. In a widely read notebook there is a model on a frozen base, as in
 # chapter 4, and it trains well. Then comes a section headed *Fine-tuning*: it compiles the model
 # again with a much lower rate and keeps training. Let's do the same, with a head for our ten
-# classes and a tenth of our images. (The first lines look up, in a table of the bases, after which
-# of its layers our base will later be cut in two. You can skip them for now.)
+# classes and a tenth of our images. (The first lines only look up where our base will be cut in two
+# later. Skip them for now.)
 
 # %% tags=["measured"]
 entry = pretrained.BASES[base]
@@ -198,13 +198,11 @@ record("fine_tuning.never_unfrozen.after", trained_on, "fraction")
 # fine_tuning.never_unfrozen.before --> This is what makes the mistake so easy to miss: nothing
 # crashes, and the number even improves.
 #
-# (Earlier editions of the same notebook do unfreeze the base.)
-#
 # Two things are missing. The top of the base has to be unfrozen, and the model has to be compiled
 # again *after* that, because `compile` decides what is trained. One trap lies on the way. A model
 # whose own `trainable` is `False` trains nothing inside it, whatever its layers say, and setting
 # its flag sets those of all its layers. So the order matters: first the flag of the whole base,
-# then that of each layer.
+# then that of each layer. (Earlier editions of that notebook did unfreeze the base.)
 
 # %% tags=["measured"]
 names = [layer.name for layer in borrowed.layers]
@@ -650,12 +648,12 @@ for name, slug in (
 # fine_tuning.steps.no_head.spread) -->.<!-- abs(fine_tuning.steps.no_head.accuracy -
 # fine_tuning.steps.all.accuracy) < max(fine_tuning.steps.all.spread,
 # fine_tuning.steps.no_head.spread) --> (We ran the chapter twice more, each time starting one seed
-# later, so that a run shares two of its three trainings with the one before. Once the two were
-# level,<!-- abs(kept.05-quick-seed=1.fine_tuning.steps.all.accuracy -
-# kept.05-quick-seed=1.fine_tuning.steps.no_head.accuracy) < 0.001 --> and once the trained head was
-# ahead by 0.8 points<!-- kept.05-quick-seed=2.fine_tuning.steps.all.accuracy -
-# kept.05-quick-seed=2.fine_tuning.steps.no_head.accuracy -->.) In the left panel its loss begins
-# much higher without a trained head and stays higher to the end; in so few epochs the new head
+# later, so that a run shares two of its three trainings with the one before. In the first of these
+# runs the two were level,<!-- abs(kept.05-quick-seed=1.fine_tuning.steps.all.accuracy -
+# kept.05-quick-seed=1.fine_tuning.steps.no_head.accuracy) < 0.001 --> in the second the trained
+# head was ahead by 0.8 points<!-- kept.05-quick-seed=2.fine_tuning.steps.all.accuracy -
+# kept.05-quick-seed=2.fine_tuning.steps.no_head.accuracy -->.) Without a trained head the loss, in
+# the left panel, begins much higher and stays higher to the end; in so few epochs the new head
 # doesn't catch up. Yet the base comes to no harm. Our rate starts low and rises, and while it is
 # low, the head can learn before the base moves much. That rise, a **warm-up**, is probably a second
 # way to protect the base. Without one, when even the low rate applies in full from the first step,
@@ -1199,8 +1197,8 @@ record("fine_tuning.finished.different", different, "count")
 #
 # Which photographs does it still get wrong? It makes 22<!-- fine_tuning.finished.errors -->
 # mistakes; these are the eight that it was surest of. Ask of each whether you would have known
-# better, and what the classifier may have taken for the other animal. Whether you guessed right,
-# looking can't tell you. Chapter 6 shows how such guesses are tested.
+# better, and what the classifier may have taken for the other animal. Looking can't tell you
+# whether you guessed right. Chapter 6 shows how such guesses are tested.
 
 # %% tags=["measured", "hide-input"]
 probability_of_truth = pet_scores[np.arange(len(pet_test_labels)), pet_test_labels]
@@ -1339,9 +1337,9 @@ if published != "none":
 #
 # ## Where this leads
 #
-# We have a classifier that makes few mistakes, and no idea why it makes those. **Chapter 6** opens
-# other networks to learn how one asks: what do filters respond to, which parts of an image decide,
-# and how far can such pictures be believed?
+# We have a classifier that makes few mistakes, and no idea why it makes those. **Chapter 6** looks
+# inside other networks to learn how one finds out: what do filters respond to, which parts of an
+# image decide, and how far can such pictures be believed?
 
 # %% [markdown]
 # ## References

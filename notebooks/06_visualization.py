@@ -737,8 +737,9 @@ plots.show(
 # the network answered a different question from ours, because the photograph shows more than one
 # thing. The heat for "frying pan" is brightest at the lower edge, on the vessel that the cats sit
 # in. In the other three photographs it is on the cats. The lower row has something to say, too. In
-# the first photograph the heat for "tabby" lies higher up, around the cats' heads. In the third,
-# which was taken for a Cardigan (a Welsh corgi), next to nothing speaks for a cat.
+# the first photograph the heat for "tabby" lies higher up, on the cats, and is brightest beside the
+# head of the right-hand one. In the third, which was taken for a Cardigan (a Welsh corgi), next to
+# nothing speaks for a tabby.
 #
 # These, too, are suspicions, and we know how to test them. If the hot place really led to the
 # answer, then covering it should lower the score more than covering some other place does. We cover
@@ -1000,7 +1001,8 @@ plots.show(
 # small squares keeps the two fine ones from looking black. The maps often meet on the animal, but
 # look at occlusion in the first and the last photograph. It is hottest in the lower corners, where
 # the other three show next to nothing. Which of them is right? Looking can't settle it. In a moment
-# we'll put all four to a test, though it will judge them over many photographs, and not in these.
+# we'll put all four to a test, though it will judge them over many photographs, and not on these
+# four.
 #
 # Go back to the images with two animals, and ask three of the witnesses yourself. Point at a
 # class, and see what speaks for it. Both classes of an image share one scale per method, so a
@@ -1199,14 +1201,14 @@ plots.show(
 # kept.06-quick-seed=2.sanity.integrated_gradients.all_layers) -->, and that of SmoothGrad 0.15<!--
 # min(sanity.smoothgrad.all_layers, kept.06-quick-seed=1.sanity.smoothgrad.all_layers,
 # kept.06-quick-seed=2.sanity.smoothgrad.all_layers) -->, though nothing that the network had
-# learned is left. So did they pass? Not cleanly. Only once, in the last run, did maps lose nearly
-# all likeness to those of the intact network, and these were Grad-CAM's.<!--
+# learned is left. So did they pass? Not cleanly. With every layer shuffled, only Grad-CAM's maps in
+# the last run lost nearly all likeness to those of the intact network.<!--
 # kept.06-quick-seed=2.sanity.grad_cam.all_layers < 0.1 and min(sanity.grad_cam.all_layers,
 # kept.06-quick-seed=1.sanity.grad_cam.all_layers, sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=1.sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=2.sanity.integrated_gradients.all_layers, sanity.smoothgrad.all_layers,
 # kept.06-quick-seed=1.sanity.smoothgrad.all_layers,
-# kept.06-quick-seed=2.sanity.smoothgrad.all_layers) > 0.1 --> Everywhere else, part of the map
+# kept.06-quick-seed=2.sanity.smoothgrad.all_layers) > 0.1 --> In all other cases, part of the map
 # belongs to the image, and not to what the network has learned. For integrated gradients one reason
 # is the factor (image minus plain image) that it multiplies by: it outlines whatever stands out
 # from the background, whether or not the network cares. Where Grad-CAM keeps something, we have met

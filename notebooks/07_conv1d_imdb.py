@@ -854,11 +854,11 @@ plots.show(
 # kept.imdb_published_earlier.imdb.published.dense.validation_accuracy -->. But so small a lead, in
 # one training of two, decides nothing.) The source also says that its network overfits after about
 # six epochs. The corrected one doesn't: its validation loss is lowest in epoch 10<!--
-# kept.imdb_published.imdb.published.corrected.best_epoch -->, the last. (The lucky one as printed
-# has its lowest in epoch 9<!-- kept.imdb_published_earlier.imdb.published.as_printed.best_epoch
-# -->.) So it isn't done learning, and at this rate ten epochs are too few to judge it by. Both stay
-# behind our counter of words, which trains in a second or two.<!--
-# max(kept.imdb_published.imdb.published.corrected.test_accuracy,
+# kept.imdb_published.imdb.published.corrected.best_epoch -->, the last, so it isn't done learning,
+# and at this rate ten epochs are too few to judge it by. (The lucky one as printed has its lowest
+# in epoch 9<!-- kept.imdb_published_earlier.imdb.published.as_printed.best_epoch -->.) Both the
+# corrected network and the dense net stay behind our counter of words, which trains in a second or
+# two.<!-- max(kept.imdb_published.imdb.published.corrected.test_accuracy,
 # kept.imdb_published.imdb.published.dense.test_accuracy) < imdb.bag_of_words.test_accuracy -->
 
 # %% [markdown]
@@ -1011,8 +1011,8 @@ tables.show_table(("who against whom", "standard deviations"), rows)
 # imdb.textcnn.highest < imdb.bag_of_words.test_accuracy --> the first of them by 2.8<!--
 # abs(imdb.textcnn.against_words) --> standard deviations,<!-- imdb.textcnn.against_words < -2 -->
 # and so is the GRU, by 2.1<!-- abs(imdb.recurrent.against_words) -->.<!--
-# imdb.recurrent.against_words < -2 --> We put only one training of each to the test, so by our rule
-# these are hints.
+# imdb.recurrent.against_words < -2 --> We compared only one training of each with the counter, so
+# by our rule these are hints.
 #
 # Is it fair, though? The counters read up to 500 words of a review, and the networks only the last
 # 300. Let's take the rest away from the counters, too.

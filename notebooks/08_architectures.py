@@ -520,9 +520,9 @@ plots.show(
 # really expensive. It would be wrong to conclude from our 16 to 32 channels that they are bad
 # ideas.
 #
-# The curves show something else. In the third pass the training curves of the better networks run
-# ahead of their validation curves, and the plain one's doesn't: whoever learns faster from so few
-# images also begins to memorize them sooner.
+# The curves, which show one seed, add something else. In the third pass the training curves of the
+# better networks run ahead of their validation curves, and that of the plain one doesn't. A network
+# that learns faster from so few images also begins to memorize them sooner.
 
 # %% tags=["measured", "hide-input"]
 millions = {name: cost["macs"] / 1e6 for name, cost in costs.items()}
@@ -1480,10 +1480,11 @@ record("architectures.efficientnet.right_animal", right_animal, "count")
 # right as far as our labels can tell: a breed of dog where there is a dog, and a domestic cat where
 # there is a cat.<!-- architectures.efficientnet.right_animal > 4 --> They don't tell the breed, so
 # judge for yourself. The two misses are cats: the gray one in the ivy is taken for a Norwegian
-# elkhound, which is a dog, and the one behind bars for a kit fox. In both, a cat is among the five
-# guesses, which is why contests liked to count the top-5 error. (ImageNet has more than a hundred
-# breeds of dogs and only five kinds of domestic cats.) EfficientNet-Lite0 does this with 4.69
-# million<!-- architectures.efficientnet.parameters --> parameters and 0.39 billion<!--
+# elkhound, which is a dog, and the one behind bars for a kit fox. In both, a cat is at least among
+# the five guesses. Such near misses are what the top-5 error forgives, because many of ImageNet's
+# photographs show more than the one thing that they are labeled with. (ImageNet has more than a
+# hundred breeds of dogs and only five kinds of domestic cats.) EfficientNet-Lite0 does this with
+# 4.69 million<!-- architectures.efficientnet.parameters --> parameters and 0.39 billion<!--
 # architectures.efficientnet.macs --> MACs, fewer MACs than AlexNet.<!--
 # architectures.efficientnet.macs < architectures.alexnet.multiplications -->
 

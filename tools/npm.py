@@ -27,7 +27,7 @@ def main() -> int:
     if npm is None:
         print(
             "npm is missing: the book cannot be built, and the tests of the book's pages and of "
-            "the workflows are skipped; their number stands at the end."
+            "the workflows are skipped; how many is shown at the end."
         )
         return 0
     log = FOLDER.with_name("node_modules.log")

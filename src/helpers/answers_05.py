@@ -178,8 +178,8 @@ EXERCISES = {
                     ),
                     (
                         When(_matches(conv0=True)),
-                        "a layer before `last_frozen` is open; it and all layers before it are "
-                        "frozen",
+                        "a layer before `last_frozen` is open; freeze `last_frozen` and all layers "
+                        "before it",
                     ),
                     (
                         When(_matches(norm1=True)),

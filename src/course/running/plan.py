@@ -161,6 +161,7 @@ def set_key(run: Run, fingerprint: str, models: dict[str, str]) -> None:
         models: SHA-256 by file name of the models that it uses.
 
     Raises:
+        CourseError: one of its cells or helper modules isn't valid Python.
         DataError: its real data cannot be fetched, read or written.
     """
     chapter = chapters()[run.chapter]
