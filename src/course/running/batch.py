@@ -154,7 +154,7 @@ class Batch:
         return plan.models_for(run, good)
 
     def _set_key(self, run: Run) -> bool:
-        """Set the key of a run; return False if it was skipped, its code broken by an edit since."""
+        """Set the key of a run; return False if it was skipped because an edit broke its code."""
         run.threads = self.engine.threads
         models = {name: store.file_hash(path) for name, path in self._models(run).items()}
         try:
