@@ -169,13 +169,13 @@ EXERCISES = {
                     ),
                     (
                         _sums(slice(281, 287), DOGS),
-                        "your cats include class 286, which isn't one; a slice ends before its second "
-                        "number",
+                        "your cats include class 286, which isn't one; a slice ends before its "
+                        "second number",
                     ),
                     (
                         _sums(CATS, slice(151, 270)),
-                        "your dogs include class 269, which isn't one; a slice ends before its second "
-                        "number",
+                        "your dogs include class 269, which isn't one; a slice ends before its "
+                        "second number",
                     ),
                     (
                         _sums(CATS, slice(151, 268)),
