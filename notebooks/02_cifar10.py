@@ -610,14 +610,13 @@ record("cifar10.global_max_pooling.lost_accuracy", difference, "fraction")
 
 # %% [markdown]
 # After this short training, `Flatten` is at 37.6 %<!-- rungs.flatten.accuracy --> and global max
-# pooling at 32.2 %<!-- rungs.global_max_pooling.accuracy -->; the three ratios lie between
-# 7.1<!-- rungs.flatten_against_pooling.least --> and
-# 8.7<!-- rungs.flatten_against_pooling.most -->. So saving three quarters of the
-# parameters<!-- cifar10.global_max_pooling.parameters < 0.3 * cifar10.flatten.parameters --> isn't
-# free here.<!-- rungs.flatten_against_pooling.least > 2 --> That doesn't refute the published
-# claim, *no appreciable loss*, which is about a training of a hundred epochs: a short training may
-# well favor the head that can look at every place. Near the end of the chapter you'll find the
-# switch that trains both heads for as long as the source did.
+# pooling at 32.2 %<!-- rungs.global_max_pooling.accuracy -->; the three ratios lie between 7.1<!--
+# rungs.flatten_against_pooling.least --> and 8.7<!-- rungs.flatten_against_pooling.most -->. So
+# saving three quarters of the parameters<!-- cifar10.global_max_pooling.parameters < 0.3 *
+# cifar10.flatten.parameters --> isn't free here.<!-- rungs.flatten_against_pooling.least > 2 -->
+# That doesn't refute the published claim, *no appreciable loss*, which is about a training of a
+# hundred epochs: a short training may well favor the head that can look at every place. Near the
+# end of the chapter we train both heads for as long as the source did.
 
 # %% [markdown]
 # ## What does a training step cost?
@@ -1620,6 +1619,25 @@ else:
 # zooms of a fifth, which were meant for large photographs. On 32 x 32 pixels they seem to make the
 # task too hard for this net. So we can't judge the published figure, and our table says *not run
 # here*: a recipe for augmentation isn't complete without its strengths.
+#
+# And the two heads, after a hundred epochs each? `Flatten` ends at 69.6 %<!--
+# cifar10.published.flatten.test_accuracy --> of the test images, global max pooling at 68.1 %<!--
+# cifar10.published.global_max_pooling.test_accuracy -->. Of the 5.5 points<!--
+# cifar10.global_max_pooling.lost_accuracy --> that pooling lost in our short training, 1.5
+# points<!-- cifar10.published.flatten.test_accuracy -
+# cifar10.published.global_max_pooling.test_accuracy --> are left.<!--
+# cifar10.published.flatten.test_accuracy - cifar10.published.global_max_pooling.test_accuracy
+# < 0.5 * cifar10.global_max_pooling.lost_accuracy --> So patience closes most of the gap, as we
+# suspected, but not all of it. Is the rest *appreciable*? The source doesn't say what it means by
+# that. We trained each head only once, and from epoch to epoch the validation accuracy jumps by a
+# point or so, which means that a part of the rest may be luck. Our table allows one point, and so
+# it says *not reproduced*.
+#
+# Nobody can miss the left panel, though. Both heads memorize nearly all of their training images,
+# and their validation loss, which is lowest within the first ten epochs, climbs to more than four
+# times that value. After some twenty epochs the accuracy no longer rises, and the other eighty only
+# make the networks surer of their mistakes. `Flatten`, with almost four times the parameters,
+# memorizes sooner and climbs higher.
 
 # %% [markdown]
 # ## What to remember
@@ -1629,8 +1647,11 @@ else:
 # * One model is *clearly better* than another if it wins in each of three trainings by more than
 #   two standard deviations of McNemar's test. Anything less is a hint.
 # * The first dense layer behind `Flatten` holds most parameters of a classical convnet. Global
-#   pooling saves most of them. In our short trainings that cost accuracy.<!--
-#   rungs.flatten_against_pooling.least > 2 -->
+#   pooling saves most of them. In our short trainings that clearly cost accuracy;<!--
+#   rungs.flatten_against_pooling.least > 2 --> after a hundred epochs most of the loss was
+#   gone.<!-- cifar10.published.flatten.test_accuracy -
+#   cifar10.published.global_max_pooling.test_accuracy < 0.5 *
+#   cifar10.global_max_pooling.lost_accuracy -->
 # * Overfitting shows as a gap between training and validation. The validation loss may rise while
 #   the accuracy still improves. Compare remedies at equal length, and augment with images that
 #   could occur.
