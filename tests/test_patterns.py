@@ -37,13 +37,13 @@ def test_a_gallery_is_drawn_kept_and_shown(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entry = pretrained.BASES["efficientnet_lite0"]
-    few = replace(entry, patterns=entry.patterns[:1])
+    few = replace(entry, patterns=entry.patterns[:2])
     monkeypatch.setitem(pretrained.BASES, "efficientnet_lite0", few)
     assert patterns.draw(channels=2, steps=2, profile="sample") == folder
     found = patterns.read()
     assert found is not None
     [strip] = found.strips
-    assert (found.steps, strip.layer) == (2, entry.patterns[0])
+    assert (found.steps, strip.layer) == (2, entry.patterns[1])
     assert (folder / strip.file).read_bytes()[:2] == b"\xff\xd8"
     page = pages.gallery_page(context.Context((), ()))
     assert f'<img src="_static/gallery/{strip.file}" alt="Patterns that excite' in page
