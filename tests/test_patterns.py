@@ -31,6 +31,8 @@ def test_patterns_stand_above_the_patches_of_their_channels() -> None:
     assert [sheet[4, column, 0] for column in (4, 16, 28)] == [0, 100, 255]
     assert [sheet[16, column, 0] for column in (4, 16, 28)] == [10, 20, 30]
     assert sheet[9, 4, 0] == sheet[4, 9, 0] == patterns.GRAY
+    twice = patterns.mosaic(np.zeros((12, 8, 8, 3)), np.zeros((12, 4, 4, 3), np.uint8))
+    assert twice.size == (6 * 12 - 4, 4 * 12 - 4)
 
 
 def test_a_gallery_is_drawn_kept_and_shown(

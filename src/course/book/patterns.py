@@ -5,6 +5,7 @@ pictures per layer, and ``gallery.toml`` with what they show and how they were m
 """
 
 import json
+import math
 import time
 import tomllib
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from helpers.files import write_atomically
 
 SIZE, GAP, GRAY = 128, 4, 128  # pixels of a picture and between two, and the shade between them
 PHOTOGRAPHS = {"size": 224, "train": 2, "validation": 2, "test": 300}  # as in chapter 06
+COLUMNS = 6  # of pictures, so that a strip fits the page of the book on a laptop
 FACES = (104, 167, 273)  # test photographs of people whose faces would be cut out and shown
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The patterns of one layer in a row, each above the patch that excites the channel most."""
+    """The patterns of one layer, each above the patch that excites the channel most."""
 
     file: str
     layer: str
@@ -71,26 +73,25 @@ def read() -> Gallery | None:
 
 
 def mosaic(patterns: np.ndarray, patches: np.ndarray) -> Image.Image:
-    """Put patterns in a row, with a patch of a photograph below each.
+    """Put patterns in rows, with a patch of a photograph below each.
 
     Args:
         patterns: shape (N, H, W, 3), from 0 to 255.
         patches: shape (N, h, w, 3), uint8; they are brought to the size of the patterns.
 
     Returns:
-        N pictures wide and two high.
-
-    >>> mosaic(np.zeros((3, 8, 8, 3)), np.zeros((3, 4, 4, 3), "uint8")).size
-    (32, 20)
+        Up to six pictures wide, and two high for each row of patterns.
     """
     number, side = len(patterns), patterns.shape[1]
     step = side + GAP
-    sheet = Image.new("RGB", (number * step - GAP, 2 * step - GAP), (GRAY,) * 3)
-    for column, (pattern, patch) in enumerate(zip(patterns, patches, strict=True)):
+    across, rows = min(number, COLUMNS), math.ceil(number / COLUMNS)
+    sheet = Image.new("RGB", (across * step - GAP, 2 * rows * step - GAP), (GRAY,) * 3)
+    for place, (pattern, patch) in enumerate(zip(patterns, patches, strict=True)):
+        row, column = divmod(place, COLUMNS)
         tiles = (np.rint(pattern).clip(0, 255).astype(np.uint8), patch)
-        for row, tile in enumerate(tiles):
+        for below, tile in enumerate(tiles):
             picture = Image.fromarray(tile).resize((side, side), Image.Resampling.BICUBIC)
-            sheet.paste(picture, (column * step, row * step))
+            sheet.paste(picture, (column * step, (2 * row + below) * step))
     return sheet
 
 
