@@ -128,7 +128,7 @@ def draw(*, channels: int = 12, steps: int = 300, profile: str = "quick") -> Pat
         )
         patches = explain_patterns.exciting_patches(large, layer, chosen, searched, count=1)
         file = f"{number}.jpg"
-        mosaic(found.pictures, patches[:, 0]).save(folder() / file, quality=88)
+        mosaic(found.pictures, patches[:, 0]).save(folder() / file, quality=75)
         strips.append(
             Strip(
                 file,
