@@ -103,7 +103,7 @@ def test_a_chapter_that_does_not_hold_is_a_fault_and_stays_due(
 
 def test_entries_of_other_chapters_stay() -> None:
     ledger.write({"02": present(THREE[0])})
-    ledger.enter("03", 12.34, 30, [4, 2], "a machine")
+    ledger.enter("03", 12.34, 30, [4, 2], "a machine", ("cells", "helpers"))
     assert set(ledger.read()) == {"02", "03"}
     assert ledger.read()["03"].failed == (2, 4) and ledger.read()["03"].outcome == "failed"
 

@@ -22,7 +22,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -261,19 +261,10 @@ def install_packages(folder: Path, lock: str, log: Path) -> None:
     print(f" done in {time.monotonic() - began:.0f} s.", flush=True)
 
 
-def main(arguments: list[str]) -> int:
-    """Make the environment of a kind unless it is ready."""
-    kind = arguments[0] if arguments else "run"
-    if kind not in KINDS or len(arguments) > 1:
-        print(__doc__, file=sys.stderr)
-        return 2
-    folder, lock = ROOT / KINDS[kind][0], KINDS[kind][1]
+def exit_code(make: Callable[[], None], folder: Path) -> int:
+    """Make a folder, and return the exit code; what went wrong is said in one sentence."""
     try:
-        if not is_ready(folder, lock):
-            check_python(kind)
-            with alone(folder):
-                if not is_ready(folder, lock):
-                    install(folder, lock)
+        make()
     except Stop as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -287,6 +278,26 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped; the same command starts again.", file=sys.stderr)
         return 130
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment of a kind unless it is ready."""
+    kind = arguments[0] if arguments else "run"
+    if kind not in KINDS or len(arguments) > 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder, lock = ROOT / KINDS[kind][0], KINDS[kind][1]
+
+    def make() -> None:
+        if not is_ready(folder, lock):
+            check_python(kind)
+            with alone(folder):
+                if not is_ready(folder, lock):
+                    install(folder, lock)
+
+    if code := exit_code(make, folder):
+        return code
     if "MAKELEVEL" not in os.environ:
         activate = (
             f"{folder.name}\\Scripts\\activate" if WINDOWS else f"source {folder.name}/bin/activate"

@@ -9,7 +9,7 @@ installed from the present lock stay as they are, and of two calls at once the s
 import shutil
 import sys
 
-from environment import ROOT, Stop, alone, call, digest, end_of
+from environment import ROOT, Stop, alone, call, digest, end_of, exit_code
 
 FOLDER = ROOT / "node_modules"
 READY = FOLDER / ".ready"
@@ -21,8 +21,22 @@ def is_ready() -> bool:
     return READY.is_file() and READY.read_text(encoding="utf-8") == digest("package-lock.json")
 
 
+def install(npm: str) -> None:
+    """Install the packages of the lock unless they are there.
+
+    Raises:
+        Stop: npm failed.
+    """
+    log = FOLDER.with_name("node_modules.log")
+    with alone(FOLDER):
+        if not is_ready():
+            if not call([npm, "ci", "--prefix", ROOT, *OPTIONS], log):
+                raise Stop(f"The packages of package-lock.json cannot be installed:\n{end_of(log)}")
+            READY.write_text(digest("package-lock.json"), encoding="utf-8")
+
+
 def main() -> int:
-    """Install the packages unless they are there."""
+    """Install the packages where there is npm."""
     npm = shutil.which("npm")
     if npm is None:
         print(
@@ -30,29 +44,7 @@ def main() -> int:
             "the workflows are skipped; how many is shown at the end."
         )
         return 0
-    log = FOLDER.with_name("node_modules.log")
-    try:
-        with alone(FOLDER):
-            if not is_ready():
-                if not call([npm, "ci", "--prefix", ROOT, *OPTIONS], log):
-                    raise Stop(
-                        f"The packages of package-lock.json cannot be installed:\n{end_of(log)}"
-                    )
-                READY.write_text(digest("package-lock.json"), encoding="utf-8")
-    except Stop as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(
-            f"\n{FOLDER} cannot be made ({error}): check the permissions and the space on the "
-            "disk.",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped; the same command starts again.", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: install(npm), FOLDER)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Compare two folders of runs: what differs, and is it beyond the noise of the seeds?"""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from course.compare import EXACT
@@ -122,7 +123,9 @@ def compare(before: Summary, after: Summary) -> Comparison:
     return Comparison(
         records=tuple(_difference(*pair, tests) for pair in pairs),
         missing=tuple(missing),
-        newly_broken=tuple(_newly_broken(old, new)),
+        newly_broken=tuple(
+            sentence for sentence, was in broken_claims(before, after) if was == REPRODUCED
+        ),
         newly_failed=tuple(failed),
         only_before=tuple(sorted(old.keys() - new.keys())),
         only_after=tuple(sorted(new.keys() - old.keys())),
@@ -131,16 +134,21 @@ def compare(before: Summary, after: Summary) -> Comparison:
     )
 
 
-def _newly_broken(old: dict[str, Group], new: dict[str, Group]) -> list[str]:
+def broken_claims(before: Summary, after: Summary) -> Iterator[tuple[str, str]]:
+    """Find the claims that some runs refute, with the verdict of the runs before.
+
+    Yields:
+        A sentence on the claim, and the earlier verdict; "" if there was none.
+    """
+
     def claimed(claim: ClaimSummary) -> tuple[str, str, str]:
         return claim.source, claim.statement, claim.record
 
-    found = []
-    for name, group in new.items():
-        before = old[name].claims if name in old else ()
-        held = {claimed(claim) for claim in before if claim.verdict == REPRODUCED}
-        found += [claim.sentence for claim in group.broken if claimed(claim) in held]
-    return found
+    old = {group.name: group.claims for group in before.groups}
+    for group in after.groups:
+        verdicts = {claimed(claim): claim.verdict for claim in old.get(group.name, ())}
+        for claim in group.broken:
+            yield claim.sentence, verdicts.get(claimed(claim), "")
 
 
 def _pair_records(

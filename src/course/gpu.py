@@ -6,7 +6,7 @@ from pathlib import Path
 
 from course import machine, report, results
 from course.catalogue import Chapter, chapters, find
-from course.comparison import BEYOND, compare
+from course.comparison import BEYOND, broken_claims, compare
 from course.errors import CourseError
 from course.running import preview, store
 from course.running.batch import Batch, Outcome
@@ -15,6 +15,7 @@ from course.running.plan import plan
 from course.running.progress import ProgressTable
 from course.running.store import Attempt
 from course.summary import Member, Summary, group_members, summarize, summarize_group
+from helpers.claims import NOT_REPRODUCED
 
 WANTED = "an NVIDIA graphics card that the backend of Keras can use"
 
@@ -100,19 +101,12 @@ def judge(outcomes: list[Outcome], found: Summary) -> tuple[list[str], list[str]
         found: summary of the attempts among them.
     """
     kept = _kept()
-    compared = compare(kept, found)
     broken = [f"{each.run.folder} {each.reason}" for each in outcomes if not each.good]
     # A claim that no kept run judged is new here, and as bad as one that held.
-    known = {(group.name, claim.statement) for group in kept.groups for claim in group.broken}
-    broken += [
-        claim.sentence
-        for group in found.groups
-        for claim in group.broken
-        if (group.name, claim.statement) not in known
-    ]
+    broken += [text for text, was in broken_claims(kept, found) if was != NOT_REPRODUCED]
     broken += [
         f"{each.group}: {each.name} was {each.before} and is {each.after}"
-        for each in compared.records
+        for each in compare(kept, found).records
         if each.verdict == BEYOND
     ]
     return broken, [sentence for sentence in found.broken if sentence not in broken]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
 from course import results
-from course.catalogue import Chapter, chapters
+from course.catalogue import Chapter
 from course.errors import CourseError
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook
@@ -186,7 +186,7 @@ def enter(
     compared: int,
     failed: Iterable[int],
     machine: str,
-    ran: tuple[str, str] | None = None,
+    ran: tuple[str, str],
 ) -> None:
     """Enter a repeat that has just ended.
 
@@ -197,16 +197,13 @@ def enter(
         failed: numbers of the code cells that differed or broke.
         machine: in words.
         ran: digests of the cells and of the helpers when it began, since either may have been
-            edited meanwhile; today's if None.
+            edited meanwhile.
     """
-    if ran is None:
-        chapter = chapters()[number]
-        present = digests(read_notebook(chapter.notebook), chapter.data)
-        ran = present["cells"], present["helpers"]
+    cells, helpers = ran
     differed = tuple(sorted(failed))
     entry = Repeat(
-        cells=ran[0],
-        helpers=ran[1],
+        cells=cells,
+        helpers=helpers,
         date=time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
         machine=machine,
         seconds=round(seconds, 1),

@@ -186,12 +186,13 @@ class Repeats:
         if not self.cells or environment().backend != BACKEND:
             return
         machine = str(environment().device)
-        for (number, count, *ran), cells in self.cells.items():
-            if len(cells) == count:
-                failed = [cell for cell, (_, good) in cells.items() if not good]
-                compared = sum(compared for compared, _ in cells.values())
+        for (number, count, *ran), outcomes in self.cells.items():
+            if len(outcomes) == count:
+                failed = [cell for cell, (_, good) in outcomes.items() if not good]
+                compared = sum(compared for compared, _ in outcomes.values())
+                cells, helpers = ran
                 seconds = self.seconds[number]
-                ledger.enter(number, seconds, compared, failed, machine, (ran[0], ran[1]))
+                ledger.enter(number, seconds, compared, failed, machine, (cells, helpers))
 
 
 def pytest_configure(config: pytest.Config) -> None:

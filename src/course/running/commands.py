@@ -164,9 +164,8 @@ def run(options: argparse.Namespace) -> int:
                 if outcome.good and outcome.folder:
                     keeping.keep(outcome.folder)
             notebooks.renew()
-        made = any(each.folder and each.state != "reused" for each in outcomes.values())
-        there = (options.out / "report.html").exists()
-        if made or (any(each.folder for each in outcomes.values()) and not there):
+        came = {each.state for each in outcomes.values() if each.folder}
+        if came - {"reused"} or (came and not (options.out / "report.html").exists()):
             report.write_report(options.out)
     return _print_summary([outcomes[run.folder] for run in planned], options.out)
 
