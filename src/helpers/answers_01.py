@@ -11,8 +11,8 @@ from helpers.exercises import (
     Exercise,
     Question,
     When,
+    activation_of,
     array,
-    ends_in_softmax,
     keras_model,
     number,
     results_on,
@@ -364,7 +364,7 @@ EXERCISES = {
                         and "Flatten" not in _kinds(m)
                         and m.output_shape == (None, 10)
                         and m.count_params() == 23_946
-                        and ends_in_softmax(m)
+                        and activation_of(m.layers[-1]) == "softmax"
                     )
                 ),
                 (

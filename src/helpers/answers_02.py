@@ -12,8 +12,8 @@ from helpers.exercises import (
     Exercise,
     Question,
     When,
+    activation_of,
     array,
-    ends_in_softmax,
     keras_model,
     number,
     results_on,
@@ -64,8 +64,7 @@ def _squeeze(model: Any) -> Any:
 
 def _has_relu(model: Any) -> bool:
     """Return whether a model has a ReLU, as an activation or as a layer of its own."""
-    names = [getattr(getattr(each, "activation", None), "__name__", "") for each in model.layers]
-    return "relu" in names or "ReLU" in _kinds(model)
+    return "relu" in map(activation_of, model.layers)
 
 
 EXERCISES = {
@@ -309,7 +308,7 @@ EXERCISES = {
                         and "Flatten" in _kinds(m)
                         and m.count_params() == 1_250
                         and m.output_shape == (None, 10)
-                        and ends_in_softmax(m)
+                        and activation_of(m.layers[-1]) == "softmax"
                         and m.input_shape == (None, 3, 3, 64)
                         and _has_relu(m)
                     )

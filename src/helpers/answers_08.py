@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises import Exercise, Question, When, array, keras_model, number, results_on
+from helpers.exercises import (
+    Exercise,
+    Question,
+    When,
+    activation_of,
+    array,
+    keras_model,
+    number,
+    results_on,
+)
 
 
 def separable_macs(size: int, window: int, channels_in: int, channels_out: int) -> int:
@@ -48,15 +57,18 @@ def _closed_too_early(model: Any) -> bool:
     return any(not np.any(layer.get_weights()[0]) for layer in _norms(model)[:-1])
 
 
-def _operations(model: Any) -> list[str]:
-    """Return the kinds of all layers, and of operations such as the sum in ``x + y``."""
-    return [type(each).__name__ for each in getattr(model, "operations", model.layers)]
+def _operations(model: Any) -> list[Any]:
+    """Return all layers, and operations such as the sum in ``x + y``."""
+    return list(getattr(model, "operations", model.layers))
+
+
+def _adds(model: Any) -> bool:
+    return any(type(each).__name__ == "Add" for each in _operations(model))
 
 
 def _relus(model: Any) -> int:
     """Return how often a model applies a ReLU, as a layer, an activation or an operation."""
-    names = [getattr(getattr(each, "activation", None), "__name__", "") for each in model.layers]
-    return names.count("relu") + sum(kind in ("ReLU", "Relu") for kind in _operations(model))
+    return [*map(activation_of, _operations(model))].count("relu")
 
 
 def _dead(model: Any) -> bool:
@@ -168,7 +180,7 @@ EXERCISES = {
                         and len(_convolutions(m)) >= 2
                         and len(_norms(m)) >= 2
                         and _relus(m) >= 2
-                        and "Add" in _operations(m)
+                        and _adds(m)
                         and not _dead(m)
                         and not _closed_too_early(m)
                         and _returns_its_input(m)
@@ -184,7 +196,7 @@ EXERCISES = {
                         "your block needs two Conv2D layers inside",
                     ),
                     (
-                        When(lambda m: "Add" not in _operations(m)),
+                        When(lambda m: not _adds(m)),
                         "your block has no Add layer, so there is no shortcut",
                     ),
                     (

@@ -190,11 +190,16 @@ def keras_model(answer: Any) -> Any:
     return answer
 
 
-def ends_in_softmax(model: Any) -> bool:
-    """Return whether a Keras model ends in a softmax, as an activation or as a layer of its own."""
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
-    return type(last).__name__ == "Softmax" or activation == "softmax"
+def activation_of(step: Any) -> str:
+    """Return the activation of a Keras layer or operation, or which one it is itself.
+
+    Returns:
+        Its name, such as "relu" or "softmax"; empty if there is none.
+    """
+    kind = type(step).__name__
+    if kind in ("ReLU", "Relu", "Softmax"):
+        return kind.lower()
+    return getattr(getattr(step, "activation", None), "__name__", "")
 
 
 def described(value: Any) -> str:
