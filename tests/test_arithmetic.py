@@ -63,6 +63,7 @@ def test_same_padding_of_an_odd_window_is_symmetric() -> None:
         (lambda: arithmetic.output_size(5, 2, padding=-1), ValueError, "padding must be at least"),
         (lambda: arithmetic.output_size(True, 1), TypeError, "whole number"),
         (lambda: arithmetic.convolution_parameters((3, 3), 0, 4), ValueError, "input channels"),
+        (lambda: arithmetic.convolution_parameters(3, 3, 4), TypeError, r"as in \(3, 3\), not 3"),
         (lambda: arithmetic.dense_parameters(3, 0), ValueError, "units"),
         (lambda: arithmetic.receptive_field([(3, 0)]), ValueError, "stride"),
     ],
@@ -111,7 +112,21 @@ def test_count_of_sequences_and_volumes() -> None:
     assert arithmetic.count(model)[0].multiplications == 27 * 4**3 * 2
 
 
+def test_count_of_a_transposed_convolution_is_that_of_the_convolution_it_undoes() -> None:
+    down = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(5, 2, strides=2)])
+    up = keras.Sequential([keras.Input((4, 4, 5)), layers.Conv2DTranspose(3, 2, strides=2)])
+    assert up.output_shape == down.input_shape
+    (convolution,), (transposed,) = arithmetic.count(down), arithmetic.count(up)
+    assert transposed.multiplications == convolution.multiplications
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    assert arithmetic.output_size(np.int64(28), np.int32(3)) == 26
+
+
 def test_count_needs_shapes() -> None:
+    with pytest.raises(ValueError, match="has an open size"):
+        arithmetic.count(keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3)]))
     with pytest.raises(ValueError, match="has no shapes yet"):
         arithmetic.count(keras.Sequential([layers.Dense(3)]))
 

@@ -43,8 +43,10 @@ def test_a_stride_diagram_has_as_many_windows_as_keras_positions(
 
 
 def test_padding_and_pooling_refuse_what_does_not_fit() -> None:
-    with pytest.raises(ValueError, match="odd and at most 5"):
+    with pytest.raises(ValueError, match="odd and from 1 to 5 pixels wide, not 4"):
         diagrams.padding(5, 4)
+    with pytest.raises(ValueError, match="not -1"):
+        diagrams.padding(5, -1)
     with pytest.raises(ValueError, match="don't divide"):
         diagrams.pooling(np.ones((5, 4)))
 
@@ -57,8 +59,20 @@ def test_a_network_shows_every_layer_its_shape_and_the_connection_that_skips() -
     figure = diagrams.network(keras.Model(inputs, outputs))
     assert "Conv2D 4 3x3 relu" in _texts(figure)
     assert "8 x 8 x 4, 148 parameters" in _texts(figure)
-    arrows = [p for p in figure.axes[0].patches if type(p).__name__ == "FancyArrowPatch"]
-    assert len(arrows) == 4
+    assert _arrows(figure) == 4
+
+
+def _arrows(figure: Figure) -> int:
+    return sum(type(patch).__name__ == "FancyArrowPatch" for patch in figure.axes[0].patches)
+
+
+def test_a_network_shows_sums_that_are_written_as_such_and_no_arrow_into_an_input() -> None:
+    first = keras.Input((4,))
+    hidden = layers.Dense(4)(first)
+    assert _arrows(diagrams.network(keras.Model(first, layers.Dense(1)(first + hidden)))) == 3
+    second = keras.Input((4,))
+    both = layers.Concatenate()([first, second])
+    assert _arrows(diagrams.network(keras.Model([first, second], both))) == 2
 
 
 def test_a_network_that_is_not_built_is_refused() -> None:

@@ -144,7 +144,7 @@ def test_shared_colors_do_not_give_the_kind_away():
 @pytest.mark.parametrize(
     ("draw", "options", "message"),
     [
-        (drawing.sample_cats_vs_dogs, {"size": 8}, "at least 16 pixels, got 8"),
+        (drawing.sample_cats_vs_dogs, {"size": 8}, "at least 16 pixels per side, not 8"),
         (drawing.sample_cats_vs_dogs, {"test": 1}, "test split needs at least 2"),
         (drawing.sample_cats_vs_dogs, {"nose": "blue"}, "must be one of own, other, shared, none"),
         (drawing.sample_cats_vs_dogs, {"ears": "other"}, "the look of the ears"),

@@ -275,8 +275,11 @@ def test_exciting_patches_are_where_the_channel_is_strongest() -> None:
     found = patterns.exciting_patches(model, "red", [0], pictures, count=2, side=6)
     assert found.shape == (1, 2, 6, 6, 3)
     assert (found == 250).any(axis=(2, 3, 4)).all()
-    with pytest.raises(ValueError, match="need as many pictures"):
+    with pytest.raises(ValueError, match="4 patches need as many pictures, but there are only"):
         patterns.exciting_patches(model, "red", [0], pictures, count=4)
+    for side in (0, SIZE + 1):
+        with pytest.raises(ValueError, match=f"from 1 to {SIZE} pixels, not {side}"):
+            patterns.exciting_patches(model, "red", [0], pictures, count=2, side=side)
 
 
 def test_integrated_gradients_add_up_and_smooth_grad_is_the_gradient(
@@ -381,15 +384,36 @@ def test_peaks_and_the_pointing_game() -> None:
 def test_correlation_of_flat_maps_is_zero() -> None:
     ramp = np.arange(12.0).reshape(1, 3, 4)
     assert np.allclose(explain_checks.correlation(ramp, -2 * ramp), -1)
-    assert explain_checks.correlation(ramp, np.ones((1, 3, 4))) == 0
+    for gray in (1.0, 0.1, 0.7):  # the mean of many equal numbers can be off in its last digit
+        flat = np.full((1, 3, 4), gray)
+        assert explain_checks.correlation(ramp, flat) == 0
+        assert explain_checks.correlation(flat, np.full((1, 3, 4), 0.3)) == 0
+
+
+def test_deletion_shows_the_probability_that_a_sigmoid_unit_predicts() -> None:
+    pooled = [keras.Input((2, 2, 1)), layers.Conv2D(1, 1), layers.GlobalMaxPooling2D()]
+    model = keras.Sequential([*pooled, layers.Dense(1, "sigmoid")])
+    picture = np.random.default_rng(0).normal(size=(1, 2, 2, 1)).astype("float32")
+    predicted = model.predict_on_batch(picture)[0, 0]
+    for cat_or_dog, expected in ((1, predicted), (0, 1 - predicted)):
+        heat, chosen = picture[..., 0], np.array([cat_or_dog])
+        found = explain_checks.deletion(model, picture, chosen, heat, cells=2, shares=(0,))
+        np.testing.assert_allclose(found, [[expected]], atol=1e-6)
+
+
+def test_a_model_whose_maps_are_points_has_no_layer_for_grad_cam() -> None:
+    model = keras.Sequential([keras.Input((3, 3, 1)), layers.Conv2D(4, 3), layers.Flatten()])
+    model.add(layers.Dense(2))
+    with pytest.raises(ValueError, match="more than one position"):
+        explain.grad_cam(model, np.zeros((1, 3, 3, 1)))
 
 
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (np.zeros((2, 20, SIZE, 3)), r"shape \(24, 24, 3\), and these have shape \(2, 20, 24, 3\)"),
+        (np.zeros((2, 20, SIZE, 3)), r"shape \(24, 24, 3\), but these have shape \(2, 20, 24, 3\)"),
         (np.zeros((SIZE, SIZE)), "give \\(N, H, W, C\\)"),
-        (np.zeros((0, SIZE, SIZE, 3)), "these have shape"),
+        (np.zeros((0, SIZE, SIZE, 3)), "but these have shape"),
         (np.full((1, SIZE, SIZE, 3), "red"), "arrays of numbers"),
         (np.full((1, SIZE, SIZE, 3), np.nan), "not finite"),
     ],

@@ -1,7 +1,10 @@
 """Cutting a base, computing its frozen part once, and what freezing must mean."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -209,6 +212,40 @@ def test_features_that_were_cut_off_while_they_were_written_are_made_again(
     )
 
 
+FILLS = """
+import numpy as np
+from helpers import frozen
+from helpers.backend import keras
+from helpers.sources import DataError
+prefix = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1.0)])
+try:
+    frozen.features(prefix, np.zeros((40, 32, 32, 3), "uint8"))
+except DataError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_up_is_one_sentence(tmp_path):
+    """Writing through a memory map would end the process with a bus error there."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mounting, capture_output=True).returncode:
+        pytest.skip("only a user who may mount can make a small disk")
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", FILLS],
+            env={**os.environ, "COURSE_CACHE": str(disk)},
+            capture_output=True,
+            text=True,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert f"Cannot write the data into {disk / 'features'} (No space left" in answer.stdout
+        assert not [*disk.glob("features/*.npy"), *disk.glob("features/*.json")]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def test_prune_deletes_features_of_pictures_that_are_prepared_no_more(bases, own_cache, capsys):
     prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
     small = {"size": 64, "train": 4, "validation": 2, "test": 2}
@@ -255,6 +292,24 @@ def test_wrong_requests_for_features_are_answered_in_one_sentence(bases):
     unseeded = keras.Sequential([layers.Input((64, 64, 3)), layers.RandomFlip()])
     with pytest.raises(ValueError, match="has no seed"):
         frozen.features(prefix, PICTURES, augmentation=unseeded, copies=2)
+
+
+def test_augmented_features_are_those_of_their_batch_size_whatever_the_layers_are_called(
+    bases, own_cache
+):
+    prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+
+    def made(batch_size):
+        # Keras gives the layer another number each time.
+        flips = keras.Sequential([layers.RandomFlip("horizontal", seed=0)])
+        return np.array(
+            frozen.features(prefix, PICTURES, augmentation=flips, copies=2, batch_size=batch_size)
+        )
+
+    first = made(2)
+    np.testing.assert_array_equal(made(2), first)
+    assert len(list((own_cache / "features").glob("*.npy"))) == 1
+    assert not np.array_equal(made(6), first)
     with pytest.raises(ValueError, match="2 copies of each picture make no sense without"):
         frozen.features(prefix, PICTURES, copies=2)
     with pytest.raises(ValueError, match=r"takes pictures of shape \(N, 64, 64, 3\), not"):

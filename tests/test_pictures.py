@@ -179,7 +179,7 @@ def test_a_photograph_taken_sideways_is_turned_upright():
         ({"notes.txt": b"nothing"}, "holds no pictures of cats and dogs"),
         ({"train.zip": b"PK"}, r"unpack train\.zip first"),
         ({f"cats/{i}.jpg": encoded(i) for i in range(9)}, "9 pictures of cats but none of dogs"),
-        (pets(microsoft, each=3), "needs 4 cats, and only 3 are readable"),
+        (pets(microsoft, each=3), "needs 4 cats, but only 3 are readable"),
     ],
 )
 def test_a_folder_that_cannot_be_used_says_why(tmp_path, files, message):
@@ -239,6 +239,19 @@ def test_a_file_with_a_wrong_checksum_is_left_out(tmp_path):
     source.write_bytes(bytes(content))
     _, report = prepare(source)
     assert report["left out"] == {"PetImages/Cat/3.jpg": "unreadable (BadZipFile)"}
+
+
+def test_a_file_whose_compressed_stream_is_damaged_is_left_out(tmp_path):
+    source, name = tmp_path / "pets.zip", "PetImages/Cat/3.jpg"
+    with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each, content in pets(microsoft).items():
+            archive.writestr(each, content)
+        start = archive.getinfo(name).header_offset + 30 + len(name)
+    content = bytearray(source.read_bytes())
+    content[start : start + 40] = b"\xff" * 40
+    source.write_bytes(bytes(content))
+    _, report = prepare(source)
+    assert report["left out"] == {name: "unreadable (error)"}
 
 
 # The small set -------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def test_a_grid_is_one_axis_with_every_title() -> None:
     [axis] = figure.axes
     assert [text.get_text() for text in axis.texts] == ["a", "b", "c"]
     assert len(axis.images) == 3
-    with pytest.raises(ValueError, match="one title per image, 3, and found 1"):
+    with pytest.raises(ValueError, match="one title per image, 3, but found 1"):
         plots.image_grid(np.zeros((3, 8, 8)), ["a"], "three")
 
 

@@ -297,11 +297,29 @@ def test_weights_of_another_md5_are_thrown_away(mobilenet):
 def test_the_sha256_of_verified_weights_is_checked_from_then_on(mobilenet, monkeypatch):
     path = downloads.fetch(sources.source("mobilenet")).path
     recorded = path.with_name(f"{path.name}.sha256").read_text()
-    assert recorded == f"{hashlib.sha256(mobilenet.read_bytes()).hexdigest()}  {path.name}\n"
+    md5 = hashlib.md5(mobilenet.read_bytes()).hexdigest()
+    assert recorded == f"{hashlib.sha256(mobilenet.read_bytes()).hexdigest()}  {path.name}  {md5}\n"
     replace_keeping_its_md5(path, monkeypatch)
     mobilenet.write_bytes(path.read_bytes())
     with pytest.raises(DataError, match=r"expects SHA-256 [0-9a-f]{64}, so it was thrown away"):
         downloads.fetch(sources.source("mobilenet"))
+
+
+def test_what_was_recorded_of_one_md5_says_nothing_of_another(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    path, known = tmp_path / "weights.h5", sources.source("mobilenet")
+
+    def listed(content):
+        md5 = hashlib.md5(content).hexdigest()
+        archive = dataclasses.replace(known.upstream, file=path.name, md5=md5)
+        return dataclasses.replace(known, archives=(archive,))
+
+    path.write_bytes(b"old")
+    downloads.check(path, listed(b"old"))
+    with pytest.raises(DataError, match="expects MD5"):
+        downloads.check(path, listed(b"new"))
+    path.write_bytes(b"new")
+    assert downloads.check(path, listed(b"new")) == hashlib.sha256(b"new").hexdigest()
 
 
 def test_a_classifier_for_pictures_of_one_size_gets_that_size(monkeypatch):

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -161,7 +162,7 @@ def test_expressions_of_records(expression: str, expected: float | None) -> None
     assert evaluate(expression, {"a.b": 0.5, "c.d": 2.0, "a.28_wide.x": 28}) == expected
 
 
-@pytest.mark.parametrize("expression", ["a.b ** 2", "open('x')", "a.b +", "'text'"])
+@pytest.mark.parametrize("expression", ["a.b ** 2", "open('x')", "a.b +", "'text'", "r_0 + a.b"])
 def test_an_expression_that_is_no_arithmetic_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="not an expression of records"):
         evaluate(expression, {"a.b": 0.5})
@@ -187,13 +188,18 @@ differs = "3 epochs"
         ('source = "sakr-day2"', 'source = "nobody"', "no source nobody"),
         ('"about"', '"roughly"', 'must be one of .* not "roughly"'),
         ('kind = "trained"', 'kind = "guessed"', 'not "guessed"'),
-        ("value = 0.99", 'value = "high"', "value is 'high', which has the wrong type"),
+        ("value = 0.99", 'value = "high"', "value must be a number, not 'high'"),
+        ('chapter = "01"', "chapter = 1", "chapter must be text, not 1"),
+        ('chapter = "01"', 'chapter = "01"\nrun = "quick"', "run must be a table, not 'quick'"),
+        ('chapter = "01"', 'chapter = "01"\nlike = [1]', r"like must be a table, not \[1\]"),
+        ('chapter = "01"', 'chapter = "01"\nheadline = 1', "headline must be true or false, not 1"),
         ("value = 0.99", "", "value is missing"),
         ('system = "LeNet"', "", "must name its system and its recipe"),
         ('differs = "3 epochs"', "", "differs must say"),
         ('kind = "trained"', 'kind = "property"', "belong to claims of the kind trained"),
         ('chapter = "01"', 'chapter = "01"\nmesure = "a.b"', "unknown key mesure"),
         ('chapter = "01"', 'chapter = "01"\nmeasure = "a.b +"', "not an expression of records"),
+        ('chapter = "01"', 'chapter = "01"\nmeasure = "a.b > 1"', "is a comparison, but a claim"),
         ("[[claim]]", "[claim]", r"under \[\[claim\]\]"),
     ],
 )
@@ -207,6 +213,49 @@ def test_a_wrong_claim_is_one_sentence(
     with pytest.raises(TableError, match=said) as caught:
         claims_module.claims.__wrapped__()
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("number", "1.5", "number must be a whole number, not 1.5"),
+        ("number", "true", "number must be a whole number, not True"),
+        ("sources", '"sakr-day2"', "sources must be a list of texts, not 'sakr-day2'"),
+        ("sources", "5", "sources must be a list of texts, not 5"),
+        ("sources", "[1]", r"sources must be a list of texts, not \[1\]"),
+        ("sources", "[]", "sources must name at least one source"),
+        ("sources", '["nobody"]', "no source nobody"),
+        ("value", '"one"', "value must be a number, not 'one'"),
+    ],
+)
+def test_a_wrong_mistake_is_one_sentence(
+    key: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {"number": "1", "sources": '["sakr-day2"]', "says": '"a"', "right": '"b"'}
+    listed = {**good, "chapter": '"01"', key: value}
+    text = "[[mistake]]\n" + "".join(f"{name} = {each}\n" for name, each in listed.items())
+    monkeypatch.setattr(claims_module, "read_table", lambda name: tomllib.loads(text))
+    known = {"sakr-day2": sources()["sakr-day2"]}
+    monkeypatch.setattr(claims_module, "sources", lambda: known)
+    with pytest.raises(TableError, match=said) as caught:
+        claims_module.mistakes.__wrapped__()
+    assert str(caught.value).count("\n") == 0
+
+
+def test_counts_are_rounded_and_not_cut_off() -> None:
+    with capture_output() as captured:
+        records.record("a.b", 100 * 0.29, "count")
+    assert captured.outputs[0].data[records.MIME_TYPE]["value"] == 29
+
+
+def test_a_division_by_zero_is_called_one() -> None:
+    with pytest.raises(ValueError, match=r"divides by zero, because c\.d is 0: a\.b / c\.d"):
+        evaluate("a.b / c.d", {"a.b": 1, "c.d": 0})
+
+
+def test_large_tolerances_are_written_out() -> None:
+    claim = replace(claims()[0], comparison="about", value=6e7, unit="count", tolerance=1e6)
+    assert records.target(claim).startswith("about 60,000,000 (± 1,000,000)")
 
 
 def test_every_claim_belongs_to_a_chapter_and_no_source_is_idle() -> None:

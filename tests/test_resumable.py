@@ -150,6 +150,40 @@ def test_a_broken_file_is_named(own_cache: Path) -> None:
         train(Kept("little"), little())
 
 
+def test_an_empty_file_is_named(own_cache: Path) -> None:
+    kept = Kept("little")
+    train(kept, little())
+    kept.path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"cannot be read .* delete it to train anew"):
+        train(Kept("little"), little())
+
+
+NAMED = """
+from helpers import resumable, training
+from helpers.backend import keras
+
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+model.compile("sgd", keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
+kept = resumable.Kept("object")
+kept.restore(model, None)
+print(kept.path.name)
+"""
+
+
+def test_a_loss_object_has_the_same_name_in_the_next_process(own_cache: Path) -> None:
+    answers = [
+        subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert answers[0].stdout.startswith("object-")
+    assert answers[0].stdout == answers[1].stdout
+
+
+def test_training_without_restore_is_refused_before_an_epoch_is_lost() -> None:
+    with pytest.raises(ValueError, match="Call `restore"):
+        little().fit(np.ones((8, 3)), np.ones((8, 2)), callbacks=[Kept("little")], verbose=0)
+
+
 def test_a_name_that_cannot_be_a_file(own_cache: Path) -> None:
     with pytest.raises(ValueError, match="must be letters"):
         Kept("../little")

@@ -230,14 +230,14 @@ def test_a_file_that_is_read_elsewhere_costs_no_result(
     (folder / "01_little.ipynb").write_text("{}", encoding="utf-8")
     run = store.read_run(folder)
     assert run is not None
-    really, refused = store.write_json, [PermissionError(13, "Permission denied")] * 3
+    really, refused = Path.replace, [PermissionError(13, "Permission denied")] * 3
 
-    def refuse(path: Path, content: object) -> None:
+    def refuse(unfinished: Path, target: Path) -> Path:
         if refused:
             raise refused.pop()
-        really(path, content)
+        return really(unfinished, target)
 
-    monkeypatch.setattr(store, "write_json", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     store.write_run(folder, run)
     assert not refused
     assert run_json(folder)["status"] == "succeeded"

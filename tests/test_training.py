@@ -56,7 +56,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: training.start(-1), "seed must not be negative"),
+        (lambda: training.start(-1), "seed must be 0 or more, not -1"),
         (lambda: training.one_cycle(0.1, 0), "at least one step"),
         (lambda: training.batches(np.zeros((3, 4)), np.zeros(2), 1), "3 inputs but 2 targets"),
         (lambda: training.batches(np.zeros((0, 4)), np.zeros(0), 1), "no examples"),
@@ -92,7 +92,7 @@ def test_fast_arithmetic_keeps_the_weights_in_float32() -> None:
     finally:
         training.start(0, "exact")
     assert keras.layers.Dense(3).compute_dtype == "float32"
-    with pytest.raises(ValueError, match='"exact" or "fast", and not "double"'):
+    with pytest.raises(ValueError, match='"exact" or "fast", not "double"'):
         training.start(0, "double")
 
 

@@ -61,7 +61,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         raise CourseError(
             f"There is a GPU ({cards[0]}), but {backend.name}{built} cannot use it: the driver "
             "does not match, or the CUDA libraries are missing; run "
-            f"`pip install --editable '.[{extra}]'`."
+            f'`pip install --editable ".[{extra}]"`.'
         )
     smallest = min(cards, key=lambda card: card.megabytes)
     for chapter in wanted:

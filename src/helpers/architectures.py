@@ -217,7 +217,7 @@ def draw_class_map(
     drawn = axes[1].imshow(answers, cmap="tab10", vmin=-0.5, vmax=9.5)
     axes[1].set_title("the class at each position")
     side = round(len(truth) ** 0.5)
-    step = (len(answers) - 1) / (side - 1)
+    step = (len(answers) - 1) / max(1, side - 1)
     for number, name in enumerate(truth):
         row, column = divmod(number, side)
         axes[1].text(column * step, row * step, name, ha="center", va="center", fontsize=8)

@@ -6,6 +6,7 @@ guide to convolution arithmetic for deep learning" (2016). Padding is "valid" or
 Keras, or the number of zeros added at each end.
 """
 
+import numbers
 from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ Padding = int | str
 
 
 def _whole(value: int, name: str, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be a whole number, not {value!r}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, not {value}.")
@@ -106,12 +107,14 @@ def convolution_parameters(
         The number of trainable parameters.
 
     Raises:
-        TypeError: a number is not whole.
+        TypeError: a number is not whole, or the window is no sequence.
         ValueError: a number is below 1.
 
     >>> convolution_parameters((5, 5), 3, 20)
     1520
     """
+    if not isinstance(window, Sequence):
+        raise TypeError(f"The window must list its lengths, as in (3, 3), not {window!r}.")
     for length in window:
         _whole(length, "The window", 1)
     _whole(channels_in, "The number of input channels", 1)
@@ -183,9 +186,15 @@ def _multiplications(layer: Any) -> int:
     """Count the multiplications of one Keras layer for one example, from its settings."""
     kind = type(layer).__name__
     shape = tuple(layer.output.shape[1:])
+    if "Conv" in kind and None in shape:
+        raise ValueError(
+            f'The output of the layer "{layer.name}" has an open size, {shape}: give the Input one.'
+        )
     channels_in = layer.input.shape[-1] if hasattr(layer.input, "shape") else 0
     if kind in ("Conv1D", "Conv2D", "Conv3D"):
         return prod(layer.kernel_size) * (channels_in // layer.groups) * prod(shape)
+    if kind in ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"):
+        return prod(layer.kernel_size) * shape[-1] * prod(layer.input.shape[1:])
     if kind in ("DepthwiseConv1D", "DepthwiseConv2D"):
         return prod(layer.kernel_size) * prod(shape)
     if kind in ("SeparableConv1D", "SeparableConv2D"):
@@ -209,7 +218,8 @@ def count(model: Any) -> list[LayerCount]:
         One row per layer, in the order of the model; their sums are the model's totals.
 
     Raises:
-        ValueError: the model has not been built, so its shapes are not known.
+        ValueError: the model has not been built, or it takes pictures of any size, so its shapes
+            are not known.
 
     >>> from helpers.backend import keras
     >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(32, 3)])

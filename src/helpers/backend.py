@@ -104,7 +104,7 @@ def set_precision(precision: str) -> None:
         ValueError: the precision is neither "exact" nor "fast".
     """
     if precision not in ("exact", "fast"):
-        raise ValueError(f'The precision is "exact" or "fast", and not "{precision}".')
+        raise ValueError(f'The precision must be "exact" or "fast", not "{precision}".')
     exact = precision == "exact"
     keras.config.set_dtype_policy("float32" if exact else "mixed_bfloat16")
     # Graphics cards shorten the factors of float32 products unless they are told not to.
@@ -114,6 +114,9 @@ def set_precision(precision: str) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not exact
     else:
         tf.config.experimental.enable_tensor_float_32_execution(not exact)
+
+
+set_precision("exact")
 
 
 @contextlib.contextmanager

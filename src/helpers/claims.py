@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
-from helpers.expressions import ExpressionError, names_in, parse, value_of
+from helpers.expressions import Expression, ExpressionError, names_in, parse, value_of
 from helpers.places import TableError, read_table
 
 REPRODUCED = "reproduced"
@@ -23,7 +23,16 @@ KINDS = ("computed", "property", "trained")
 COMPARISONS = ("equal", "about", "at least", "at most", "more than", "less than")
 UNITS = ("fraction", "count", "seconds", "")
 
-_TYPES: dict[Any, Any] = {str: str, int: int, float: (int, float), bool: bool}
+# What TOML must hold for a field of each type, and what to call it.
+_TYPES: dict[Any, tuple[Any, str]] = {
+    str: (str, "text"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    float | None: ((int, float), "a number"),
+    bool: (bool, "true or false"),
+    tuple[str, ...]: (list, "a list of texts"),
+    Mapping[str, Any] | None: (dict, "a table"),
+}
 
 
 @dataclass(frozen=True)
@@ -173,14 +182,15 @@ def evaluate(expression: str, records: Mapping[str, float]) -> float | None:
     """Compute an expression of records.
 
     Args:
-        expression: names of records, numbers, ``+ - * /`` and parentheses.
+        expression: names of records, numbers, ``+ - * /``, ``abs``, ``min``, ``max`` and
+            parentheses.
         records: values by name.
 
     Returns:
         The value; None if a record is missing or the expression is empty.
 
     Raises:
-        ValueError: the expression holds anything else.
+        ValueError: the expression holds anything else, or divides by zero.
 
     >>> evaluate("net.accuracy - dense.accuracy", {"net.accuracy": 0.75, "dense.accuracy": 0.5})
     0.25
@@ -188,15 +198,25 @@ def evaluate(expression: str, records: Mapping[str, float]) -> float | None:
     """
     if not expression:
         return None
+    parsed = _parsed_expression(expression)
+    if any(name not in records for name in parsed.names):
+        return None
     try:
-        parsed = parse(expression)
-        if any(name not in records for name in parsed.names):
-            return None
         return float(value_of(parsed, records))
     except ExpressionError as error:
+        raise ValueError(f"An expression of records {error}") from error
+
+
+def _parsed_expression(text: str) -> Expression:
+    try:
+        parsed = parse(text)
+    except ExpressionError as error:
         raise ValueError(
-            f'"{expression}" is not an expression of records: use names, numbers and + - * /.'
+            f'"{text}" is not an expression of records: use names, numbers, + - * /, abs, min, max.'
         ) from error
+    if parsed.is_test:
+        raise ValueError(f'"{text}" is a comparison, but a claim needs a number.')
+    return parsed
 
 
 def agrees(claim: Claim, value: float) -> bool:
@@ -320,7 +340,7 @@ def mistakes() -> tuple[Mistake, ...]:
     """
     found = []
     for where, table in _entries("mistake"):
-        mistake = _parsed(Mistake, {**table, "sources": tuple(table.get("sources", ()))}, where)
+        mistake = _parsed(Mistake, table, where)
         if not mistake.sources:
             raise TableError(f"{where}: sources must name at least one source.")
         if unknown := [key for key in mistake.sources if key not in sources()]:
@@ -354,10 +374,13 @@ def _parsed(kind: type[Entry], table: dict[str, Any], where: str) -> Entry:
             if field.default is MISSING:
                 raise TableError(f"{where}: {name} is missing.")
             continue
-        value, wanted = table[name], _TYPES.get(field.type, object)
+        value, (wanted, called) = table[name], _TYPES[field.type]
         if not isinstance(value, wanted) or (isinstance(value, bool) and field.type is not bool):
-            raise TableError(f"{where}: {name} is {value!r}, which has the wrong type.")
-    return kind(**table)
+            raise TableError(f"{where}: {name} must be {called}, not {value!r}.")
+        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+            raise TableError(f"{where}: {name} must be {called}, not {value!r}.")
+    lists = {name: tuple(value) for name, value in table.items() if isinstance(value, list)}
+    return kind(**{**table, **lists})
 
 
 def _claim_fault(claim: Claim) -> str:
@@ -381,9 +404,9 @@ def _claim_fault(claim: Claim) -> str:
         return "system, recipe, run and like belong to claims of the kind trained"
     if trained and not claim.run and not claim.differs:
         return "no run counts for it, so differs must say how ours differs"
-    for expression in (claim.measure, claim.related):
+    for expression in filter(None, (claim.measure, claim.related)):
         try:
-            evaluate(expression, dict.fromkeys(names_in(expression), 1.0))
+            _parsed_expression(expression)
         except ValueError as error:
             return str(error).rstrip(".")
     if claim.measure and claim.kind != "computed" and not names_in(claim.measure):

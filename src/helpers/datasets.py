@@ -138,8 +138,9 @@ def _own_folder(source: DataSource) -> Path | None:
 
 
 def _state(folder: Path) -> str:
-    """Compute a digest of the names, sizes and times of a folder's files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Compute a digest of the names, sizes and times of a folder's files, or of one archive."""
+    inside = [folder] if folder.is_file() else folder.rglob("*")
+    files = sorted(path for path in inside if path.is_file())
     listed = [
         (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
         for path in files

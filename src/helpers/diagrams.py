@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from helpers.backend import keras
 from helpers.plots import COLORS
 
 BLUE, ORANGE, GREEN, PURPLE = (COLORS[place] for place in (0, 1, 2, 4))
@@ -163,10 +164,8 @@ def padding(size: int, window: int) -> Figure:
     >>> len(padding(5, 3).axes)
     1
     """
-    if window % 2 == 0 or window > size:
-        raise ValueError(
-            f"The window must be odd and at most {size} pixels wide, and {window} was given."
-        )
+    if window < 1 or window % 2 == 0 or window > size:
+        raise ValueError(f"The window must be odd and from 1 to {size} pixels wide, not {window}.")
     border = (window - 1) // 2
     padded, valid = size + 2 * border, size - window + 1
     lefts = (0.6, size + 2.2, size + valid + 4.2, size + valid + padded + 5.8)
@@ -294,14 +293,14 @@ _KINDS = (
 
 
 def _feeds(layer: Any) -> tuple[str, ...]:
-    """Return the names of the layers whose output a layer reads."""
-    return tuple(
-        dict.fromkeys(
-            tensor._keras_history.operation.name
-            for node in layer._inbound_nodes[:1]
-            for tensor in node.input_tensors
-        )
-    )
+    """Return the names of the layers whose output a layer reads, through operations as in x + y."""
+    found: dict[str, None] = {}
+    for node in layer._inbound_nodes[:1]:
+        for tensor in node.input_tensors:
+            source = tensor._keras_history.operation
+            is_layer = isinstance(source, keras.Layer)
+            found |= dict.fromkeys([source.name] if is_layer else _feeds(source))
+    return tuple(found)
 
 
 def _words(layer: Any) -> str:
@@ -398,7 +397,9 @@ def network(model: Any) -> Figure:
         _label(axis, x + wide / 2, y + 0.42, block.words, 9.5, fontweight="bold")
         _label(axis, x + wide / 2, y + 0.95, block.shape, 8)
     for number, block in enumerate(blocks):
-        feeds = [places[name][0] for name in block.feeds if name in names] or [number - 1]
+        feeds = [places[name][0] for name in block.feeds if name in names]
+        if not feeds and block.words != "InputLayer":
+            feeds = [number - 1]
         for source in feeds:
             if source >= 0:
                 _arrow(axis, list(places.values()), source, number, wide, tall)

@@ -81,25 +81,26 @@ def _record(file: str) -> Path:
     return folder() / f"{file}.sha256"
 
 
-def _recorded(file: str) -> str:
-    """Return the SHA-256 of an earlier verified download of a file, or "" if there was none."""
+def _recorded(archive: Archive) -> str:
+    """Return the SHA-256 of an earlier download with the archive's MD5, or "" if there was none."""
     try:
-        digest = _record(file).read_text(encoding="utf-8").split(" ")[0]
+        words = _record(archive.file).read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return ""
-    return digest if len(digest) == 64 else ""
+    known = len(words) == 3 and len(words[0]) == 64 and words[2] == archive.md5
+    return words[0] if known else ""
 
 
-def _remember(file: str, sha256: str) -> None:
-    record = _record(file)
+def _remember(archive: Archive, sha256: str) -> None:
+    record = _record(archive.file)
     with writing(record.parent):
         record.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(record, f"{sha256}  {file}\n")
+        write_atomically(record, f"{sha256}  {archive.file}  {archive.md5}\n")
 
 
 def _expected(archive: Archive) -> str:
     """Return the hash that an archive must have, after its algorithm, as pooch writes it."""
-    sha256 = archive.sha256 or _recorded(archive.file)
+    sha256 = archive.sha256 or _recorded(archive)
     return f"sha256:{sha256}" if sha256 else f"md5:{archive.md5}"
 
 
@@ -137,11 +138,11 @@ def check(path: Path, source: Source) -> str:
             if expected == f"sha256:{sha256}":
                 return sha256
             if expected.startswith("md5:") and expected == f"md5:{_md5_of(path)}":
-                _remember(each.file, sha256)
+                _remember(each, sha256)
                 return sha256
         found = _found(path, source)
     raise DataError(
-        f"{path} has {found}, and {TABLE} expects {_in_words(source, path.name)} of a file of that "
+        f"{path} has {found}, but {TABLE} expects {_in_words(source, path.name)} of a file of that "
         "name: it is damaged or another file, so it is not used; copy it again."
     )
 
@@ -200,7 +201,7 @@ def _from_mirror(mirror: str, source: Source) -> Fetched | None:
         if each.file == file and (each.md5 or each.sha256 == claimed):
             return _download(f"{mirror.rstrip('/')}/{file}", each, source)
     raise DataError(
-        f"The mirror {mirror} offers {file} with SHA-256 {claimed}, and {TABLE} expects "
+        f"The mirror {mirror} offers {file} with SHA-256 {claimed}, but {TABLE} expects "
         f"{_in_words(source, file)}: it is another file, so it is not used; unset COURSE_MIRROR or "
         "let it name a mirror that `course data export` wrote."
     )
@@ -247,7 +248,7 @@ def _download(url: str, archive: Archive, source: Source) -> Fetched:
                 ) from error
             except ValueError as error:
                 raise DataError(
-                    f"{url} sent a file with {received} three times over, and {TABLE} "
+                    f"{url} sent a file with {received} three times, but {TABLE} "
                     f"expects {_in_words(source, archive.file)}, so it was thrown away: upstream "
                     "has changed or the connection alters it; use a mirror (COURSE_MIRROR)."
                 ) from error

@@ -31,10 +31,10 @@ CIFAR10_CLASSES = (
 def check_request(size: int, counts: dict[str, int], classes: int) -> None:
     """Raise ValueError for pictures too small to draw or a split with too few of them."""
     if size < 16:
-        raise ValueError(f"drawn pictures need a size of at least 16 pixels, got {size}")
+        raise ValueError(f"drawn pictures need at least 16 pixels per side, not {size}")
     for split, count in counts.items():
         if count < classes:
-            raise ValueError(f"the {split} split needs at least {classes} pictures, got {count}")
+            raise ValueError(f"the {split} split needs at least {classes} pictures, not {count}")
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:

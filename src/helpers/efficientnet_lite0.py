@@ -103,7 +103,7 @@ def _convert(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if kind == "num_batches_tracked":
             continue
         if tensor.ndim == 4:
-            # (filters, channels, height, width); a depthwise kernel has one channel a filter.
+            # (filters, channels, height, width); a depthwise kernel has one channel per filter.
             tensor = tensor.transpose((2, 3, 0, 1) if "depthwise" in owner else (2, 3, 1, 0))
         converted[f"{_layer_of(owner)}/{position[kind]}"] = np.ascontiguousarray(
             tensor.T if tensor.ndim == 2 else tensor

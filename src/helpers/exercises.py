@@ -9,6 +9,7 @@ were read in the same way.
 
 import copy
 import importlib
+import math
 import numbers
 import re
 import textwrap
@@ -95,7 +96,7 @@ def number(answer: Any) -> float:
         answer = answer.item()
     if isinstance(answer, bool) or not isinstance(answer, numbers.Real):
         raise Unfit(f"must be a number, but is {described(answer)}")
-    if not np.isfinite(answer):  # type: ignore[call-overload]
+    if not math.isfinite(answer):
         raise Unfit(f"must be a number, but is {answer}")
     return float(answer)
 

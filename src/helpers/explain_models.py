@@ -121,7 +121,7 @@ def checked_pictures(model: Any, pictures: np.ndarray) -> np.ndarray:
         pictures = pictures[None]
     if not (np.issubdtype(pictures.dtype, np.number) and pictures.dtype.kind != "c"):
         raise ValueError(
-            f"Pictures must be arrays of numbers (uint8 or float), and these are {pictures.dtype}."
+            f"Pictures must be arrays of numbers (uint8 or float), but these are {pictures.dtype}."
         )
     fits = pictures.ndim == 4 and all(
         want in (None, size) for want, size in zip(wanted, pictures.shape[1:], strict=True)
@@ -129,7 +129,7 @@ def checked_pictures(model: Any, pictures: np.ndarray) -> np.ndarray:
     if not fits or len(pictures) == 0:
         shape = ", ".join("any" if size is None else str(size) for size in wanted)
         raise ValueError(
-            f'The model "{model.name}" takes pictures of shape ({shape}), and these have shape '
+            f'The model "{model.name}" takes pictures of shape ({shape}), but these have shape '
             f"{pictures.shape}: give (N, H, W, C) or one (H, W, C)."
         )
     if pictures.dtype.kind == "f" and not np.isfinite(pictures).all():
@@ -156,7 +156,7 @@ def picture_size(model: Any, size: int | None = None) -> tuple[int, int, int]:
     if size is not None and (height or size, width or size) != (size, size):
         raise ValueError(
             f'The model "{model.name}" takes pictures of {height} x {width} pixels only, '
-            f"not of {size} x {size}: leave size out."
+            f"not of {size} x {size}."
         )
     return (height or size or 128, width or size or 128, channels)
 
@@ -231,7 +231,7 @@ def last_spatial_layer(model: Any) -> str:
     or the sum of its block, but not the pooling after it, which holds the same maps coarser.
 
     Raises:
-        ValueError: the model has no convolution.
+        ValueError: the model has no convolution, or none has maps of more than one position.
 
     >>> layers = keras.layers
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="edges")])
@@ -242,8 +242,12 @@ def last_spatial_layer(model: Any) -> str:
     """
     known = spatial_layers(model)
     convolutions = {layer.name for layer in _flat_layers(model) if "Conv" in type(layer).__name__}
-    last = [name for name in known if name.split("/")[-1] in convolutions][-1]
-    return [name for name in known if known[name][:2] == known[last][:2]][-1]
+    found = [name for name in known if name.split("/")[-1] in convolutions]
+    if not found:
+        raise ValueError(
+            f'No convolution of the model "{model.name}" has maps of more than one position.'
+        )
+    return [name for name in known if known[name][:2] == known[found[-1]][:2]][-1]
 
 
 def checked_classes(

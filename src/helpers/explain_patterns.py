@@ -295,7 +295,8 @@ def exciting_patches(
         The patches, shape (channels, count, side, side, C), uint8.
 
     Raises:
-        ValueError: the layer or a channel does not exist, or there are too few pictures.
+        ValueError: the layer or a channel does not exist, there are too few pictures, or they are
+            smaller than a patch.
 
     >>> brightness = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="brightness")
     >>> model = keras.Sequential([keras.Input((4, 4, 1)), brightness])
@@ -307,8 +308,14 @@ def exciting_patches(
     """
     chosen = _checked(model, layer, channels, None, 1)
     if len(pictures) < count:
-        raise ValueError(f"{count} patches need as many pictures, and there are {len(pictures)}.")
+        raise ValueError(
+            f"{count} patches need as many pictures, but there are only {len(pictures)}."
+        )
     height, width = pictures.shape[1:3]
+    if not 1 <= side <= min(height, width):
+        raise ValueError(
+            f"The side of a patch must be from 1 to {min(height, width)} pixels, not {side}."
+        )
     peaks, rows, columns = [], [], []
     for begin in range(0, len(pictures), BATCH):
         maps = activations(model, pictures[begin : begin + BATCH], [layer])[layer][..., chosen]

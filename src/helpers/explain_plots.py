@@ -54,7 +54,9 @@ def picture_rows(
     )
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         for axis, picture in zip(line, pictures, strict=True):
-            _bare(axis).imshow(np.squeeze(picture), cmap="gray")
+            shown = np.squeeze(picture)
+            whitest = 255 if shown.dtype == np.uint8 else 1
+            _bare(axis).imshow(shown, cmap="gray", vmin=0, vmax=whitest)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     for axis, text in zip(axes[0], columns or [], strict=False):
         axis.set_title(text, fontsize=8)
@@ -128,7 +130,7 @@ def feature_maps(
         _bare(axes[row, 1]).imshow(mosaic)
         axes[row, 1].set_title(f"{name}: {height} x {width}, {stack.shape[2]} channels", fontsize=9)
         if row == 0:
-            _bare(axes[row, 0]).imshow(np.squeeze(picture), cmap="gray")
+            _bare(axes[row, 0]).imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=255)
             axes[row, 0].set_title("the picture", fontsize=9)
         else:
             axes[row, 0].set_axis_off()
@@ -202,7 +204,7 @@ def heat_maps(
         layout="constrained",
     )
     for axis, picture, text in zip(axes[0], pictures, titles, strict=True):
-        _bare(axis).imshow(np.squeeze(picture), cmap="gray")
+        _bare(axis).imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=255)
         axis.set_title(text, fontsize=8)
     axes[0, 0].set_ylabel("picture", rotation=0, ha="right", va="center", fontsize=9)
     for line, (name, maps) in zip(axes[1:], heat.items(), strict=True):

@@ -72,6 +72,8 @@ def parse(text: str) -> Expression:
     True
     """
     names = names_in(text)
+    if re.search(r"\br_\d+\b", _NAME.sub(" ", text)):
+        raise ExpressionError(f"cannot be parsed: {text}")
     # A segment of a name may be a keyword of Python or begin with a digit.
     plain = _NAME.sub(lambda match: f" r_{names.index(match[0])} ", text)
     try:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -29,7 +30,8 @@ def sha256_of(path: Path) -> str:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file beside its place and move it there, so that readers see all of it or none.
 
-    Text is written as UTF-8 with ``\\n`` line ends on every system.
+    Text is written as UTF-8 with ``\\n`` line ends on every system. Windows refuses the move while
+    another program reads the earlier file, so it is tried again for a second.
 
     Args:
         path: where the file belongs; its folder must exist.
@@ -53,6 +55,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.write(data)
         # A temporary file is private; what is put in place is as readable as any other.
         unfinished.chmod(0o644)
+        for _ in range(10):
+            try:
+                unfinished.replace(path)
+                return
+            except PermissionError:
+                time.sleep(0.1)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def show(films: np.ndarray, alt: str, seconds: float = 0.2, scale: int = 12) -> 
     if films.ndim != 5 or films.shape[-1] != 1 or 0 in films.shape:
         raise ValueError(
             "Films have the shape (films, frames, height, width, 1), "
-            f"and this array has {films.shape}."
+            f"but this array has {films.shape}."
         )
     gray = (255 * np.clip(films[..., 0], 0, 1)).round().astype(np.uint8)
     framed = np.pad(gray, ((0, 0), (0, 0), (0, 0), (0, _GAP)), constant_values=255)

@@ -109,11 +109,14 @@ def _sha256(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-def _lasting(config: Any) -> Any:
+def _lasting(config: Any, *without: str) -> Any:
     """Drop the entries of a configuration that don't affect the output: what is frozen."""
     if isinstance(config, dict):
-        return {name: _lasting(value) for name, value in config.items() if name != "trainable"}
-    return [_lasting(value) for value in config] if isinstance(config, list | tuple) else config
+        kept = config.keys() - {"trainable", *without}
+        return {name: _lasting(config[name], *without) for name in config if name in kept}
+    if isinstance(config, list | tuple):
+        return [_lasting(value, *without) for value in config]
+    return config
 
 
 def key(prefix: Any, pictures: np.ndarray, augmentation: Any, copies: int) -> dict[str, Any]:
@@ -136,8 +139,10 @@ def key(prefix: Any, pictures: np.ndarray, augmentation: Any, copies: int) -> di
         "weights": _sha256(*prefix.get_weights()),
         "augmentation": None
         if augmentation is None
-        else str(_lasting(augmentation.get_config()["layers"])),
+        # Keras numbers the names of layers that are made again.
+        else str(_lasting(augmentation.get_config()["layers"], "name")),
         "copies": copies,
+        "backend": keras.backend.backend(),
     }
 
 
@@ -207,9 +212,9 @@ def features(
     """Return what a prefix, or a whole base, makes of pictures, computed once and kept in a file.
 
     The file's name is a hash of the pictures, the layers (preprocessing and size among them), the
-    weights, the augmentation and the number of copies, so features made in another way are never
-    taken for these. Files that were damaged or cut off are made again. The result is the same
-    whether it was computed now or read.
+    weights, the augmentation, the number of copies and the backend, so features made in another
+    way are never taken for these. Files that were damaged or cut off are made again. The result is
+    the same whether it was computed now or read.
 
     Args:
         prefix: a model from pictures to feature maps.
@@ -253,6 +258,8 @@ def features(
         )
     random_layers = None if augmentation is None else _fresh(augmentation)
     facts = key(prefix, pictures, augmentation, copies)
+    if augmentation is not None:
+        facts["batch_size"] = batch_size  # random numbers are drawn per batch
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     stored = cache_folder() / "features" / f"{prefix.name}-{digest}.npy"
     described = stored.with_suffix(".json")
@@ -261,16 +268,16 @@ def features(
         if not _are_stored(described, facts):
             partial = stored.with_suffix(".partial")
             shape = (copies * len(pictures), *prefix.output_shape[1:])
-            with writing(stored.parent):
-                array = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
             done = 0
-            for batch in _computed(prefix, pictures, random_layers, copies, batch_size):
-                array[done : done + len(batch)] = batch
-                done += len(batch)
-                line.update(f"Features: {done:,} of {shape[0]:,}")
+            # Not through a memory map: on a full disk that ends the process with a bus error.
+            with writing(stored.parent), partial.open("wb") as file:
+                described_array = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, described_array)
+                for batch in _computed(prefix, pictures, random_layers, copies, batch_size):
+                    file.write(np.ascontiguousarray(batch, "<f4").data)
+                    done += len(batch)
+                    line.update(f"Features: {done:,} of {shape[0]:,}")
             with writing(stored.parent):
-                array.flush()
-                del array  # Windows moves no file that is still mapped into memory
                 written = {
                     "facts": facts,
                     "origin": _origin(pictures),

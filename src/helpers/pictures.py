@@ -13,6 +13,7 @@ import stat
 import tarfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ FORMATS = {
 LARGEST_FILE = 64 * 2**20  # bytes
 LARGEST_PICTURE = 50_000_000  # pixels; a real photograph has fewer, a decompression bomb has more
 NEAR = 10  # bits of 128 in which the hashes of near-duplicates may differ
+# What reading a damaged file, or a damaged entry of an archive, raises.
+DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 Read = Callable[[str], bytes]
 
@@ -185,7 +188,7 @@ def inspect(name: str, read: Read) -> Inspected:
         picture = pixels(content, 72)
     except ValueError as error:
         return Inspected(str(error), "", nothing)
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         return Inspected(f"unreadable ({type(error).__name__})", "", nothing)
     changes = []
     if image.format != FORMATS[PurePosixPath(name).suffix.lower()]:
@@ -294,7 +297,7 @@ def choose(
     needed = sum(counts.values()) // 2
     for name, queue in zip(("cats", "dogs"), queues, strict=True):
         if len(queue) < needed:
-            raise ValueError(f"needs {needed:,} {name}, and only {len(queue):,} are readable")
+            raise ValueError(f"needs {needed:,} {name}, but only {len(queue):,} are readable")
     chosen, taken = {}, 0
     for split, count in counts.items():
         half = [queue[taken : taken + count // 2] for queue in queues]
@@ -390,7 +393,7 @@ def read_batches(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 name = PurePosixPath(entry.name).name
                 if held and re.fullmatch(r"(data_batch_\d|test_batch)\.bin", name):
                     batches[name] = held.read(LARGEST_FILE)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{source} is truncated or damaged: get it again.") from error
     parts = {}
     for part, pattern in (("train", "data_batch"), ("test", "test_batch")):
@@ -420,7 +423,7 @@ def read_class_folders(
         def decode(name: str) -> np.ndarray | str:
             try:
                 return pixels(read(name), size)
-            except (ValueError, OSError, zipfile.BadZipFile) as error:
+            except (ValueError, *DAMAGED) as error:
                 return str(error)
 
         for part in ("train", "test"):

@@ -54,12 +54,12 @@ def chosen_backend() -> str:
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
         raise ValueError(
-            f'KERAS_BACKEND is "{name}", and the course runs on {", ".join(BACKENDS)}: '
+            f'KERAS_BACKEND is "{name}", but the course runs on {", ".join(BACKENDS)}: '
             "set it to one of these, or unset it."
         )
     if importlib.util.find_spec(name) is None:
         raise ValueError(
             f"KERAS_BACKEND is {name}, which is not installed: "
-            f"run `pip install --editable '.[{name}]'`, or unset KERAS_BACKEND."
+            f'run `pip install --editable ".[{name}]"`, or unset KERAS_BACKEND.'
         )
     return name

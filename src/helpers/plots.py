@@ -178,7 +178,7 @@ def image_grid(
     if len(images) == 0:
         raise ValueError("There are no pictures to show.")
     if titles is not None and len(titles) != len(images):
-        raise ValueError(f"Expected one title per image, {len(images)}, and found {len(titles)}.")
+        raise ValueError(f"Expected one title per image, {len(images)}, but found {len(titles)}.")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     pictures = [_as_picture(np.asarray(image)) for image in images]

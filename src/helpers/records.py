@@ -74,13 +74,13 @@ def record(name: str, value: float, unit: str = "") -> None:
         )
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"The record {name} is {number}, and only finite numbers are recorded.")
+        raise ValueError(f"The record {name} is {number}, but only finite numbers are recorded.")
     if unit not in UNITS:
         raise ValueError(
             f'The unit of {name} must be one of {", ".join(map(repr, UNITS))}, not "{unit}".'
         )
     if unit == "count":
-        number = int(number)
+        number = round(number)
     body = {"name": name, "value": number, "unit": unit}
     _recorded[name] = body
     put({MIME_TYPE: body}, printed=f"{name}: {written(number, unit)}")
@@ -132,7 +132,7 @@ def target(claim: Claim) -> str:
     text = value if claim.comparison == "equal" else f"{claim.comparison} {value}"
     if claim.tolerance:
         scale, points = (100, " points") if claim.unit in SHARES else (1, "")
-        text += f" (± {scale * claim.tolerance:,g}{points})"
+        text += f" (± {scale * claim.tolerance:,.10g}{points})"
     return text + (", our threshold" if claim.threshold == "ours" else "")
 
 

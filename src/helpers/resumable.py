@@ -99,7 +99,7 @@ class Kept(training.Progress):
             with np.load(self.path, allow_pickle=False) as file:
                 state = json.loads(str(file["state"]))
                 values = [file[f"variable_{n}"] for n in range(len(_variables(model)))]
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"The kept training {self.path} cannot be read ({error}): delete it to train anew."
             ) from error
@@ -112,7 +112,15 @@ class Kept(training.Progress):
         return self.done
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Begin the line with the curves of the epochs that are done."""
+        """Begin the line with the curves of the epochs that are done.
+
+        Raises:
+            ValueError: ``restore`` was not called, so nobody knows where the training is kept.
+        """
+        if self.path == Path():
+            raise ValueError(
+                "Call `restore(model, data)` before `model.fit`: it says where a training is kept."
+            )
         super().on_train_begin(logs)
         self.epoch = self.done
         self.curves = {name: list(values) for name, values in self._before["curves"].items()}
@@ -142,10 +150,16 @@ def _variables(model: Any) -> list[Any]:
 
 
 def _recipe(model: Any) -> list[Any]:
-    """Describe the model and how it learns, without the names that Keras numbers."""
+    """Describe the model and how it learns, without the names of its layers.
+
+    The connections of a functional model do name them, which ``training.start`` makes the same.
+    """
     described = json.loads(model.to_json())["config"]
     optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    parts = [described, optimizer, repr(model.loss), keras.backend.backend()]
+    loss = model.loss
+    # The text of a loss object holds its address, which is another one in the next process.
+    loss = repr(loss) if isinstance(loss, str) else keras.saving.serialize_keras_object(loss)
+    parts = [described, optimizer, loss, keras.backend.backend()]
     return [_without_names(part) for part in (*parts, keras.config.dtype_policy().name)]
 
 

@@ -100,19 +100,19 @@ class _Fields:
         value = self.left.pop(key, None)
         if type(value) is not kind or (default is None and value == kind()):
             found = "missing" if value is None else repr(value)
-            raise self.fault(f"{key} must be a {kind.__name__} and not empty, and is {found}")
+            raise self.fault(f"{key} must be a {kind.__name__} and not empty, but is {found}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list)
         if not all(isinstance(value, str) for value in values):
-            raise self.fault(f"{key} must be a list of texts, and is {values!r}")
+            raise self.fault(f"{key} must be a list of texts, but is {values!r}")
         return tuple(values)
 
     def reference(self, key: str) -> str:
         value = self.take(key, str)
         if value.count(":") != 1:
-            raise self.fault(f'{key} must be "module:function", and is {value!r}')
+            raise self.fault(f'{key} must be "module:function", but is {value!r}')
         return value
 
     def digest(self, key: str, digits: int) -> str:
@@ -177,7 +177,7 @@ def _source(name: str, table: Any) -> Source:
             if not all(each.sha256 and each.bytes for each in archives):
                 raise fields.fault("every archive of a data set needs bytes and sha256")
         case _:
-            raise fields.fault(f'kind must be "data" or "weights", and is "{kind}"')
+            raise fields.fault(f'kind must be "data" or "weights", but is "{kind}"')
     fields.end()
     return made
 

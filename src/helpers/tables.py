@@ -36,7 +36,7 @@ def table(
     for row in written:
         if len(row) != len(header):
             raise ValueError(
-                f"Expected {len(header)} cells per row, as in the header, and found {len(row)}: "
+                f"Expected {len(header)} cells per row, as in the header, but found {len(row)}: "
                 f"{' | '.join(row)}."
             )
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)

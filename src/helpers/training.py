@@ -34,7 +34,7 @@ def start(seed: int, precision: str | None = None) -> None:
     True
     """
     if seed < 0:
-        raise ValueError(f"The seed must not be negative, and {seed} is: use 0 or more.")
+        raise ValueError(f"The seed must be 0 or more, not {seed}.")
     before = keras.config.dtype_policy()
     keras.backend.clear_session()  # forgets the precision, too
     if precision is None:

@@ -150,7 +150,7 @@ def _connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise CourseError("--scheduler needs Dask: pip install --editable '.[cluster]'.") from error
+        raise CourseError('--scheduler needs Dask: pip install --editable ".[cluster]".') from error
     try:
         client = Client(address, timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:

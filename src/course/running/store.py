@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def write_run(folder: Path, run: Run) -> None:
     path = folder / "run.json"
     with writing_into(folder.parent.parent):
         try:
-            _write_patiently(path, to_json(run))
+            write_json(path, to_json(run))
         except OSError as error:
             if run.status == "running" or error.errno not in FULL:
                 raise
@@ -88,16 +87,6 @@ def write_run(folder: Path, run: Run) -> None:
                 message = "No space left on device, so the executed notebook was not kept"
                 run.fail("failed", "OSError", message)
             write_json(path, to_json(run))
-
-
-def _write_patiently(path: Path, content: Any) -> None:
-    """Write JSON; Windows refuses it for the moment in which another program reads the file."""
-    for _ in range(10):
-        try:
-            return write_json(path, content)
-        except PermissionError:
-            time.sleep(0.1)
-    return write_json(path, content)
 
 
 @contextmanager
