@@ -340,18 +340,19 @@ for name, curve in shift_curves.items():
 # %% [markdown]
 # At four pixels the linear classifier is down to 17.2 %<!-- shift.linear.at_4 -->, the dense net to
 # 24.5 %<!-- shift.dense.at_4 -->, and the convnet to 54.7 %<!-- shift.convnet.at_4 -->. (Our first
-# try gave 24.9 %<!-- shift.linear.left_4 --> because it moved the digits only to the left; other
-# directions hurt more.<!-- shift.linear.at_4 < shift.linear.left_4 -->) The convnet suffers
-# least:<!-- shift.convnet.at_4 > 2 * max(shift.linear.at_4, shift.dense.at_4) --> it still reads
-# more than twice as many digits as the dense net, and a shift of two pixels costs it only a few of
-# every hundred.<!-- shift.convnet.at_2 > shift.convnet.at_0 - 0.06 --> The dense net reads far
-# better than the linear classifier when digits stay in place,<!-- shift.dense.at_0 >
+# try gave 24.9 %<!-- shift.linear.left_4 --> because it moved the digits only to the left; on
+# average the other directions hurt more.<!-- shift.linear.at_4 < shift.linear.left_4 -->) The
+# convnet suffers least:<!-- shift.convnet.at_4 > 2 * max(shift.linear.at_4, shift.dense.at_4) -->
+# it still reads more than twice as many digits as the dense net, and a shift of two pixels costs it
+# only a few of every hundred.<!-- shift.convnet.at_2 > shift.convnet.at_0 - 0.06 --> The dense net
+# reads far better than the linear classifier when digits stay in place,<!-- shift.dense.at_0 >
 # shift.linear.at_0 + 0.04 --> but its hidden layer is of little use against shifts. It too has to
 # learn a 7 anew at every place.
 #
 # Curves are averages, so here is a single digit, four pixels to the right of where it was
 # written. Which of the three networks still read a seven? In JupyterLab you can run the cell and
-# move the digit yourself, with a slider.
+# move the digit yourself, with a slider. (Do it before you go on: later cells use the same names
+# for other things, and then the slider no longer works.)
 
 # %% tags=["measured", "hide-input"]
 seven = val_images[np.flatnonzero(val_labels == 7)[:1]]
@@ -631,15 +632,15 @@ plots.show(
 )
 
 # %% [markdown]
-# In the first layer you still see the seven: bright in some maps, dark on gray in others, and each
-# map stresses another side of its strokes. (Why gray, where the image is black? Each kernel adds a
-# constant to its responses, its *bias*, which we'll count later. And the many zeros come from
-# `activation="relu"`, which sets every negative response to zero. We'll get to it.) In the second
-# the maps are coarser and emptier. Some light up along the stem, others along the bar, because they
-# combine edges into pieces of a stroke. In the third there are nine cells, and no seven to be seen:
-# each cell sums up a large part of the digit in one number. From edges to parts to larger shapes:
-# this is the **spatial hierarchy** of features. Chapter 6 shows it for photographs, where it is
-# much more striking.
+# In the first layer you still see the seven: bright in some maps, dark on gray in others. Some maps
+# show the whole stroke, others only one side of it. (Why gray, where the image is black? Each
+# kernel adds a constant to its responses, its *bias*, which we'll count later. And the many zeros
+# come from `activation="relu"`, which sets every negative response to zero. We'll get to it.) In
+# the second the maps are coarser and emptier. Some light up mainly along the stem, one only along
+# the top of the bar, and several along both, because they combine edges into pieces of a stroke. In
+# the third there are nine cells, and no seven to be seen: each cell sums up a large part of the
+# digit in one number. From edges to parts to larger shapes: this is the **spatial hierarchy** of
+# features. Chapter 6 shows it for photographs, where it is much more striking.
 #
 # Now draw a digit of your own. The figure runs the convnet that was trained above, with its
 # weights rounded to one byte each, and next to it the linear classifier from the beginning.
@@ -894,9 +895,9 @@ for relu in (False, True):
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > More: 18<!-- basics.convnet.receptive_field --> pixels on each side. The three convolutions
-# > alone would reach 7 x 7. But after a pooling, neighboring cells stand for places two pixels
-# > apart, after the second four, so the same small window reaches much further.
+# > More: a square with sides of 18<!-- basics.convnet.receptive_field --> pixels. The three
+# > convolutions alone would reach 7 x 7. But after a pooling, neighboring cells stand for places
+# > two pixels apart, after the second four, so the same small window reaches much further.
 # > </details>
 #
 # Each layer with a window of $F$ adds $F - 1$ steps to the field, and every stride before it
@@ -1249,7 +1250,7 @@ for name in variants:
 # compare.stride.accuracy < compare.base.accuracy --> Look at the dots before you make much of it:
 # the gap is about as wide as the two spreads together,<!-- compare.base.accuracy -
 # compare.stride.accuracy < 1.5 * (compare.base.spread + compare.stride.spread) --> so three seeds
-# make it likely, but not certain. (A repetition with two further seeds finds much the same gap, 0.4
+# make it likely, but not certain. (A repetition with seeds 2, 3 and 4 finds much the same gap, 0.4
 # points<!-- kept.01-quick-seed=2.compare.base.accuracy -
 # kept.01-quick-seed=2.compare.stride.accuracy -->, but there the dots of the strides alone are
 # spread wider than that.<!-- kept.01-quick-seed=2.compare.stride.spread >
@@ -1265,9 +1266,9 @@ for name in variants:
 # the base,<!-- compare.global.accuracy - compare.global.shifted < 0.5 * (compare.base.accuracy -
 # compare.base.shifted) --> and that is most of the answer to the question at the top of the
 # chapter. Why not all of it? The last map has only 3 x 3 cells. When everything moves by one cell,
-# a third of the cells fall off its edge, with whatever the network found there. (For shifts that
-# aren't a multiple of four, the poolings do some damage of their own, because they take their
-# maxima over other groups of cells.)
+# a third of the cells fall off its edge, with whatever the network found there, and as many new
+# ones come in at the opposite edge. (For shifts that aren't a multiple of four, the poolings do
+# some damage of their own, because they take their maxima over other groups of cells.)
 
 # %% [markdown]
 # ## LeNet

@@ -90,10 +90,10 @@ val_images, val_labels = pets.validation
 # %% [markdown]
 # ## No training at all
 #
-# **ImageNet** is a collection of photographs, sorted by hand into a thousand classes: tables,
-# trucks, mushrooms, and also animals. A network that was trained on its 1.28 million training
-# images can be downloaded by anyone. Ours is **EfficientNet-Lite0**, a small one with
-# 4.7 million parameters, made for phones.
+# **ImageNet** is a collection of photographs that people have sorted into classes. The version that
+# networks are usually trained on has a thousand of them: tables, trucks, mushrooms, and also
+# animals. A network that was trained on its 1.28 million training images can be downloaded by
+# anyone. Ours is **EfficientNet-Lite0**, a small one with 4.7 million parameters, made for phones.
 #
 # We show it our validation photographs. Nobody has told it that this is about cats and dogs, so
 # it answers in its thousand classes.
@@ -337,8 +337,10 @@ plots.show(
 )
 
 # %% [markdown]
-# Two dark blocks, upper left and lower right. No single column is reliable, but together they
-# leave little doubt. That is what a weighted sum is good at.
+# Two blocks are darker than the rest: the upper left one and, paler and with gaps, the lower right
+# one. No single column is reliable, and a few dogs hardly light up any of their twenty. But the
+# columns of the cats are pale for them, too, and the probe has more than a thousand others to go
+# by. Together they leave little doubt. That is what a weighted sum is good at.
 #
 # Here is another way to look at it. For one photograph, we search the training set for the
 # photographs that are *closest*: first by their pixels, then by their features.
@@ -382,9 +384,10 @@ plots.show(
 # %% [markdown]
 # The Dalmatian's nearest neighbors by pixels are mostly cats. What they share with the Dalmatian is
 # a large bright area, be it fur or a wall, and pixels have little else to go by. By features they
-# are dogs, and two of the five look like Dalmatians themselves.
+# are dogs, and two of the five look like Dalmatians themselves. The kitten seems to do well by
+# pixels, with four cats among five. But one photograph proves little.
 #
-# That holds for the other photographs, too. Of the five nearest by pixels,
+# So we count over all validation photographs. Of the five nearest by pixels,
 # 52.4 %<!-- features.neighbors.pixels.same_class --> belong to the right class, hardly better
 # than a coin.<!-- features.neighbors.pixels.same_class < 0.65 --> Of the five nearest by
 # features it's 95.8 %<!-- features.neighbors.features.same_class
@@ -733,7 +736,7 @@ def through_the_base(seed):
 # > </details>
 #
 # Now give method 2 its augmentation. Both methods train the same head from the same seed, for the
-# same number of epochs. (The figures call method 2 *end to end*, because images go in at one end
+# same number of epochs. (The last section calls method 2 *end to end*, because images go in at one
 # and answers come out at the other. Elsewhere the term often means that all weights learn; here the
 # base stays frozen.)
 
@@ -943,9 +946,9 @@ tables.show_table(
 # > The largest share for cats and dogs and the smallest for digits, where the end of the base
 # > removes next to nothing. In this run the very last maps aren't the best place for any of the
 # > three, but for cats and dogs they come close. For the digits, the second half of the network is
-# > a plateau that falls off at the end. A likely reason: the strokes are found early, and the last
-# > layers drop what doesn't help to tell a terrier from a teapot. CIFAR-10 falls off at the end,
-# > too. The test will say which of these differences last.
+# > a plateau that falls off at the end. A likely reason: the strokes have been found by the middle,
+# > and the last layers drop what doesn't help to tell a terrier from a teapot. CIFAR-10 falls off
+# > at the end, too. The test will say which of these differences last.
 # > </details>
 
 # %% tags=["measured"]

@@ -199,11 +199,12 @@ plots.show(
 )
 
 # %% [markdown]
-# Bright means that a channel found what it looks for. In the first layer the six maps that we show
-# are still drawings of the animal, each as if made with another pencil: edges, and patches of one
-# color. By the last layer a map is eight by eight coarse cells, each saying "something like this,
-# roughly here". That is beautiful, and for our case it is useless: there are 64 maps in the last
-# layer, and nothing says which of them the answer depends on.
+# Bright means that a channel found what it looks for. (Each map is scaled to its own maximum, so
+# don't compare the strength of two maps by their brightness.) In the first layer the six maps that
+# we show are still drawings of the animal, each as if made with another pencil: edges, and patches
+# of one color. By the last layer a map is eight by eight coarse cells, each saying "something like
+# this, roughly here". That is beautiful, and for our case it is useless: there are 64 maps in the
+# last layer, and nothing says which of them the answer depends on.
 #
 # ## Second lead: where does the answer come from?
 #
@@ -475,8 +476,9 @@ plots.show(
 # kept.06-quick-seed=1.shortcut.retrained.mean.no_ears --> and 0.8 points<!--
 # kept.06-quick-seed=2.shortcut.retrained.mean.as_drawn -
 # kept.06-quick-seed=2.shortcut.retrained.mean.no_ears -->. (Five networks in all: each run shares
-# two with the run before it.) The eyes matter more to them: without eyes they lost 7.7 points<!--
-# shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_eyes -->, 7.5 points<!--
+# two with the run before it.) The eyes matter more to them than the ears: without eyes they lost
+# 7.7 points<!-- shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_eyes -->, 7.5
+# points<!--
 # kept.06-quick-seed=1.shortcut.retrained.mean.as_drawn -
 # kept.06-quick-seed=1.shortcut.retrained.mean.no_eyes --> and 7.5 points<!--
 # kept.06-quick-seed=2.shortcut.retrained.mean.as_drawn -
@@ -999,10 +1001,10 @@ plots.show(
 # %% [markdown]
 # The units of the four maps differ, so each map is scaled to its own maximum, and the average over
 # small squares keeps the two fine ones from looking black. The maps often meet on the animal, but
-# look at occlusion in the first and the last photograph. It is hottest in the lower corners, where
-# the other three show next to nothing. Which of them is right? Looking can't settle it. In a moment
-# we'll put all four to a test, though it will judge them over many photographs, and not on these
-# four.
+# look at occlusion in the first and the last photograph. It is hottest in the lower right corner of
+# the first and near both lower corners of the last, where the other three show little. Which of
+# them is right? Looking can't settle it. In a moment we'll put all four to a test, though it will
+# judge them over many photographs, and not on these four.
 #
 # Go back to the images with two animals, and ask three of the witnesses yourself. Point at a
 # class, and see what speaks for it. Both classes of an image share one scale per method, so a
@@ -1116,10 +1118,12 @@ plots.show(
 # attribution.integrated_gradients.insertion < 0.5 * attribution.grad_cam.insertion --> Here it
 # loses even to the blind center, which brings back 50.6 %<!--
 # attribution.center_first.insertion -->.<!-- attribution.integrated_gradients.insertion <
-# attribution.center_first.insertion - 0.2 --> A likely reason, which we haven't tested, is that
-# its hottest cells are scattered. Covering scattered cells spoils the whole animal at once;
-# showing them gives the network nothing whole to see. Cells shown at random, the most scattered
-# of all, bring back even less: 6.6 %<!-- attribution.at_random.insertion -->.<!--
+# attribution.center_first.insertion - 0.2 --> A likely reason, which we haven't tested, is that its
+# hottest cells are scattered over the animal. Covering them spoils the whole animal at once;
+# showing them gives the network nothing whole to see. (Being scattered isn't enough in deletion:
+# cells covered at random are scattered, too, and leave the most.<!--
+# attribution.center_first.deletion < attribution.at_random.deletion -->) Cells shown at random, the
+# most scattered of all, bring back even less: 6.6 %<!-- attribution.at_random.insertion -->.<!--
 # attribution.at_random.insertion < attribution.integrated_gradients.insertion --> So which method
 # is best depends on the question, and one score doesn't settle it.
 #
@@ -1220,8 +1224,8 @@ plots.show(
 # Let's turn the question around: how *small* a change makes the network change its mind? The
 # gradient with respect to the pixels tells us in which direction to go. We move every pixel by
 # one fixed small amount, up or down, whichever lowers the score of the answer. This is the fast
-# gradient sign method of Goodfellow and others, and the image that it makes is called an
-# **adversarial example**.
+# gradient sign method of Goodfellow and others (they raise the loss, where we lower the score), and
+# the image that it makes is called an **adversarial example**.
 #
 # > **Predict.** We move each of the three values of every pixel by 2 of 255 gray levels, which
 # > you can't see. How many answers change? And where does the change have to be: where the heat
@@ -1375,10 +1379,11 @@ plots.show(
 #
 # Sparsity is less simple. In the pretrained network the share of zeros rises from 26.0 %<!--
 # visualization.pretrained.zeros.first --> to 90.4 %<!-- visualization.pretrained.zeros.last
-# -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> And the share of silent channels rises from
-# 12.6 %<!-- visualization.pretrained.silent.first --> to 41.6 %<!--
-# visualization.pretrained.silent.last -->. A likely reason is that its last channels have to serve
-# a thousand classes, most of which aren't in the image. In our small network the share of zeros
+# -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> The share of silent channels goes down
+# before it goes up: it is 12.6 %<!-- visualization.pretrained.silent.first --> in the first layer,
+# close to zero in the next four, and 41.6 %<!-- visualization.pretrained.silent.last --> in the
+# last. A likely reason for the end of both curves is that the last channels have to serve a
+# thousand classes, most of which aren't in the image. In our small network the share of zeros
 # goes from 54.0 %<!-- visualization.small.zeros.first --> to 58.2 %<!--
 # visualization.small.zeros.last -->: with two classes there may be little to be silent about. So
 # "later layers are sparser" isn't a law.

@@ -178,7 +178,7 @@ def train(make, count, epochs, runs=seeds, **options):
 # %% [markdown]
 # > **Predict.** We train a plain network with 2 blocks per stage and one with 8, on the same
 # > 4,000 images. The deeper one has more than three times the layers and parameters. Which one
-# > gets more of its *training* images right after two epochs?
+# > gets more of its *training* images right in the second of two epochs?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -207,8 +207,8 @@ record("architectures.hook.deep.layers", max(hook), "count")
 
 # %% [markdown]
 # The network with 10<!-- architectures.hook.shallow.layers --> layers gets
-# 22 %<!-- architectures.hook.shallow.training_accuracy --> of its training images right. The one
-# with 34<!-- architectures.hook.deep.layers --> layers gets
+# 22 %<!-- architectures.hook.shallow.training_accuracy --> of its training images right in its
+# second pass over them. The one with 34<!-- architectures.hook.deep.layers --> layers gets
 # 10 %<!-- architectures.hook.deep.training_accuracy -->: it is guessing among ten
 # classes.<!-- architectures.hook.deep.training_accuracy < 0.14 -->
 #
@@ -722,10 +722,10 @@ for name, runs in norms.items():
 # start at the right size. (They are small in the plain network, but in all of its layers alike, and
 # Adam makes up for a common scale.) But with batch norm alone a factor of 27<!--
 # architectures.gradients.batch_norm.first_over_last --> isn't quite the health that they report.
-# (With smaller initial weights gradients do vanish. Such weights were common before 2010, and the
-# story dates from then.) Shortcuts alone, without batch norm, have another problem: every block
-# adds its output to its input, so the numbers grow from block to block, and the gradients with
-# them.
+# (With smaller initial weights, or with sigmoids in place of ReLUs, gradients do vanish. Both were
+# common before 2010, and the story dates from then.) Shortcuts alone, without batch norm, have
+# another problem: every block adds its output to its input, so the numbers grow from block to
+# block, and the gradients with them.
 
 # %% [markdown]
 # ### Can it still tell images apart?
@@ -804,9 +804,10 @@ for name, runs in alike.items():
 # Here is the answer. In the plain network the features of two *different* images have a
 # correlation of 0.95<!-- architectures.signal.plain.different --> at the end. Whatever you show
 # it, it sees almost the same.<!-- architectures.signal.plain.different > 0.7 --> The gradients
-# arrive, but they say nearly the same for every image, so there is little to learn but how
-# frequent the classes are. That would explain why it guessed. Shortcuts alone don't help: with
-# them the correlation is 0.98<!-- architectures.signal.shortcuts_alone.different -->.<!--
+# arrive, but they depend on an image's label and hardly on what the image shows, so there is little
+# to learn but how frequent the classes are. That would explain why it guessed. Shortcuts alone
+# don't help: with them the correlation is 0.98<!--
+# architectures.signal.shortcuts_alone.different -->.<!--
 # architectures.signal.shortcuts_alone.different > 0.7 -->
 #
 # Batch norm repairs exactly this: it subtracts from every channel what all images have in
@@ -900,8 +901,8 @@ plots.show(
 # %% [markdown]
 # ## Small windows in a stack
 #
-# Our blocks use 3 x 3 windows only, like nearly every network since VGG. AlexNet began with
-# 11 x 11, and ZFNet with 7 x 7. Don't small windows make a network short-sighted?
+# No window in our blocks is larger than 3 x 3, as in VGG and most networks after it. AlexNet began
+# with 11 x 11, and ZFNet with 7 x 7. Don't small windows make a network short-sighted?
 #
 # Not in a stack. Each further 3 x 3 layer adds one pixel on every side to the **receptive
 # field**, so three of them see 7 x 7 pixels. Do they see all of it equally well? We set all
@@ -1218,7 +1219,8 @@ def vgg16():
 # %% [markdown]
 # *GoogLeNet* (2014) is a stack of nine Inception modules, in three groups with a pooling between
 # them. It has no large dense layers: global average pooling hands 1,024 numbers to the classifier.
-# (We leave out the two helper classifiers that the paper uses in training only.)
+# (We leave out the two helper classifiers that the paper uses in training only. The local response
+# normalization is missing here, too, and in ZFNet.)
 
 
 # %%
@@ -1273,8 +1275,8 @@ def resnet50():
 # Are these the networks of the papers? For five of them the exact number of parameters is known
 # from independent sources, and ours must agree to the last one. And we *call* each of them: on
 # photographs, of the size that the network expects. The weights are random, so the answers mean
-# nothing yet, but shapes and costs are those of the real thing. The times are rough, because we
-# time a single call of each: compare only what differs by a factor.
+# nothing yet, but shapes and costs are those of the real thing. The times are rough (the fastest of
+# five calls with a single image), so don't compare those that are close.
 #
 # > **Predict.** Which of the six has the most parameters? And does that one also need the most
 # > time per image?
@@ -1402,15 +1404,16 @@ tables.show_table(header, lines, "Six networks, built and called here")
 #   13<!-- architectures.googlenet.poolings --> pooling layers, more than any other here: four
 #   between the stages and one in each of its nine modules. ResNet-50 has
 #   1<!-- architectures.resnet50.poolings -->, and both end in a global one besides.
-# * *The depth* counts layers with weights on the longest path, except for LeNet-5, whose authors
-#   counted the pooling layers, too. GoogLeNet has many more convolutions than 22, because its
-#   branches lie side by side.
+# * *The depth* counts layers with weights on the longest path. For LeNet-5 that includes the two
+#   pooling layers, because in the paper they have weights. GoogLeNet has many more convolutions
+#   than 22, because its branches lie side by side.
 
 # %% [markdown]
 # How good were they? The errors below are those of the papers, on ImageNet's thousand classes. The
 # **top-1 error** is the share of images whose first guess is wrong, the **top-5 error** the share
 # whose true class isn't among the best five guesses. Contest entries average several networks,
-# which helps by up to three points, so single networks must be compared with single networks.
+# which helps by one or two points, so single networks must be compared with single networks.
+# (AlexNet's seven include two that had first been trained on a larger part of ImageNet.)
 
 # %% tags=["hide-input"]
 tables.show_table(
@@ -1590,6 +1593,8 @@ plots.show(
 # half,<!-- architectures.block.convnext.macs < 0.5 * architectures.block.residual.macs --> in
 # spite of its 7 x 7 window. The cheapest is the bottleneck with
 # 3.4 million<!-- architectures.block.bottleneck.macs -->, which squeezes 128 channels into 32.
+# (The table is hard on the inverted residual block. It is meant to carry few channels outside, and
+# our 128 become 768 inside.)
 # Most blocks since 2015 are variations of two moves: separate *looking around* from *mixing
 # channels*, and keep a shortcut open.
 

@@ -211,7 +211,7 @@ assert passed
 # ### BEGIN SOLUTION
 # No more than one convolution with a 21x21 kernel, since each further 3x3 layer widens the merged
 # kernel by two pixels.
-# It would have ten layers of weights to train, and all of them together could draw only a single
+# It would have ten layers of weights to train, and all of them together could compute only a single
 # linear map.
 # The ReLU is what makes depth worth having: each layer can decide *whether* its feature is there
 # before the next one combines it with others.
@@ -228,7 +228,8 @@ assert passed
 # * `field`: its side, in pixels, after a 5x5 convolution, a 2x2 pooling, a 3x3 convolution, a 2x2
 #   pooling and a 3x3 convolution, with stride 1 in every convolution and stride 2 in every pooling;
 # * `layers_needed`: how many 3x3 convolutions with stride 1, and nothing else, it takes until one
-#   number sees all 28 pixels of a digit's side.
+#   number sees all 28 pixels of a digit's side. (Give them same padding. Without it, the last one
+#   would find a map of 2x2 and no room for its window.)
 #
 # <details><summary>Hint</summary>
 #
@@ -513,14 +514,16 @@ if passed:
 # ### BEGIN SOLUTION
 # Because of what comes after the convolutions.
 # Look at the two curves: LeNet's has the shape of the linear classifier's, about one pixel later.
-# That pixel is what pooling buys.
-# A maximum over 2x2 numbers often stays the same when the digit moves by a pixel, so the first
-# step costs LeNet very little.
+# Pooling can explain a delay like that: a maximum over 2x2 numbers often stays the same when the
+# digit moves by a pixel, so the first step costs LeNet very little.
 # Beyond that, the features arrive at other places of the last 7x7 maps, and `Flatten` connects
 # every place with weights of its own: to the dense layer, a feature in column 3 and the same
 # feature in column 4 are two unrelated inputs.
 # It was trained on centered digits only, so it never had a reason to treat them alike.
 # At four pixels it still reads more digits than the linear classifier, but it is far from immune.
+# (The chapter's LeNet held out better. It had learned from 54,000 digits instead of 4,000, with
+# another schedule, and was shifted to the left. So the head alone doesn't decide how much a shift
+# costs.)
 # Two remedies come up again later in the course: moving the training images at random, and
 # replacing `Flatten` by global pooling, as in exercise 01.6.
 # ### END SOLUTION

@@ -17,9 +17,9 @@
 # %% [markdown]
 # # Exercises for chapter 3: Cats against dogs
 #
-# Seven exercises, in the order of the chapter. The first needs pencil and paper, the next five a
-# few lines of NumPy each, and the last one trains two small networks. One star means that you can
-# answer straight from the chapter, three stars that you have to go beyond it.
+# Seven exercises. The first needs pencil and paper, the next five a few lines of NumPy each, and
+# the last one trains two small networks. One star means that you can answer straight from the
+# chapter, three stars that you have to go beyond it.
 #
 # Replace the three dots, or the line "your code goes here", with your answer, run the cell, and
 # then run the `check` below it: it tells you whether you are right, and often what went wrong if
@@ -200,7 +200,7 @@ if passed:
     for patience, color in ((1, "C1"), (3, "C3"), (8, "C2")):
         ended, best = stop(losses, patience)
         axis.axvline(ended, color=color, ls="--")
-        axis.text(ended, 0.9, f" {patience}", color=color)
+        axis.text(ended, losses.max(), f" {patience}", color=color)
         print(f"patience {patience}: ends after epoch {ended}, keeps epoch {best}")
     axis.set(xlabel="epoch", ylabel="validation loss")
     axis.set_title("Where three patiences end")
@@ -216,8 +216,9 @@ if passed:
 # %% [markdown]
 # ### BEGIN SOLUTION
 # Too little takes the first bump for the turn and ends while the network is still learning. Too
-# much costs only time, because the weights of the best epoch come back anyway. So when in doubt be
-# patient, and the bumpier the curve, the more patient.
+# much costs only time, if you ask for the weights of the best epoch back with
+# `restore_best_weights=True`, as the chapter does; Keras's default keeps the last ones. So when in
+# doubt be patient, and the bumpier the curve, the more patient.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -374,10 +375,11 @@ if passed:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Where a row gets brighter all the way from left to right, its mirror image gets darker all the
-# way, so its answers turn into their opposites. In this drawing that holds for most rows. Two
-# unrelated images agree by chance in about half of them. To find mirrored twins, compare each
-# fingerprint with those of the mirrored images as well.
+# In the mirror each row is read backward, so every answer moves to the other end of its row and
+# turns into its opposite. Most of this drawing's answers are 0, because it mostly gets darker from
+# left to right; in the mirror most of them are 1. Two unrelated images agree by chance in about
+# half of their answers. To find mirrored twins, compare each fingerprint with those of the mirrored
+# images as well.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -444,10 +446,9 @@ assert passed
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# So that the two differ in one thing only, the number of images.
-# The largest of the four numbers is the training accuracy on 40 drawings, which the network knows
-# by heart; the smallest is its test accuracy, no better than a coin's. With 400 drawings it knows
-# fewer of its own and gets more new ones right.
-# With the same number of *epochs* the larger training would also have had ten times as many steps,
-# and nobody could say whether the images or the steps made it better.
+# So that the two differ in one thing only, the number of images. The largest of the four numbers is
+# the training accuracy on 40 drawings, which the network knows by heart; the smallest is its test
+# accuracy, no better than a coin's. With 400 drawings it knows a smaller share of its own and gets
+# more new ones right. With the same number of *epochs* the larger training would also have had ten
+# times as many steps, and nobody could say whether the images or the steps made it better.
 # ### END SOLUTION

@@ -176,6 +176,8 @@ assert passed
 # four fifths, of the original is left.
 # That is an odd mixture: the layers have been trained with the statistics of the batches, and are
 # then used with statistics that are mostly still those of ImageNet.
+# In the chapter, where such a set was trained for six epochs, this did no harm that we could see,
+# but nobody promises that.
 # With 50,000 images three epochs are more than 2,000 batches.
 # Nothing of the original is left then, and the statistics of our images have taken its place, which
 # is fine if there are many images.
@@ -380,13 +382,14 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **In your own words:** chapter 5 says that fine-tuning pays where the task is far from the base's
-# own and where there are data to learn from. Which of the two is it here?
+# **In your own words:** chapter 5 says that fine-tuning pays where your images are far from those
+# that the base was trained on. What is far here, and are a hundred images enough to gain from it?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# The task is far: the borrowed layers have only ever had to tell 0 to 4 apart, and their last
-# dense layer kept what serves that purpose and threw away the rest.
+# The images look like the base's own, but the task is far: the borrowed layers have only ever had
+# to tell 0 to 4 apart, and their last dense layer probably kept what serves that purpose and threw
+# away much of the rest.
 # A head on it can't get back what is lost.
 # The data are few, but the images are simple and the network is small, so a hundred digits are
 # enough to gain a good deal.

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # Exercises for chapter 7: Convolution along a line
 #
-# Seven exercises, in the order of the chapter. The first three need pencil and paper, the next
+# Seven exercises, from easy to hard. The first three need pencil and paper, the next
 # three a few lines of NumPy, and the last one trains. One star means that you can answer straight
 # from the chapter, three stars that you have to go beyond it.
 #
@@ -314,8 +314,9 @@ assert passed
 # Because between the word vectors and the verdict there is only one step that isn't a weighted sum:
 # the maximum with its ReLU, which picks one window per filter and switches silent filters off.
 # Once it has picked, everything is a sum of products, and a sum can be taken apart.
-# In a deep network each layer picks again, on numbers that are mixtures already, and the parts can
-# no longer be followed back to single inputs without some convention.
+# A deep network picks again in every layer. For one given input its output can be taken apart, too,
+# but each pixel's part then hangs on thousands of picks, which a slight change of the image can
+# overturn, so the parts tell you little about what the network goes by.
 # Even here the split says what *was* added, not what would happen if a word were missing: then
 # another window might win.
 # ### END SOLUTION
@@ -411,7 +412,7 @@ assert passed
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# There would have to be many more of them. Here counted words fall far behind, because they don't
+# Probably many more of them would be needed. Here counted words fall far behind, because they don't
 # see what is negated, and pairs and convnet are level: with about 150 words, each pair occurs often
 # enough for both to learn it. Real reviews have thousands of ways to say the same thing. A convnet
 # could use what they have in common through its word vectors, but it has to learn these vectors

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Exercises for chapter 8: Architectures
 #
-# Seven exercises, in the order of the chapter. The first three need pencil and paper, or a line of
+# Seven exercises, from easy to hard. The first three need pencil and paper, or a line of
 # Python, and so does 08.6; the others build, count and train. One star means that you can answer
 # straight from the chapter, three stars that you have to go beyond it.
 #
@@ -273,7 +273,7 @@ assert passed
 # ★★☆ · about 10 minutes
 #
 # The fully convolutional classifier of the chapter shrinks an image by a factor of 8 in each
-# direction, by three steps of stride 2 with same padding.
+# direction, in three steps that each halve it.
 # Then it pools over windows of 4x4 positions with stride 1, without padding.
 # What are the `rows` and the `columns` of its answer for an image of 96 rows and 192 columns?
 #
@@ -375,6 +375,6 @@ assert passed
 # It can't tell the images apart at its start.
 # Each layer makes the features of different images a little more alike, and after 33 of them they
 # differ by almost nothing.
-# So the gradients of all images point in the same direction, and all that the network learns is how
-# frequent the classes are.
+# So two images with the same label give almost the same gradients, whatever they show, and all that
+# the network learns is how frequent the classes are.
 # ### END SOLUTION

@@ -396,6 +396,6 @@ EXERCISES = {
                 ),
             ),
         ),
-        "for digits the middle of the base is the best place to borrow from",
+        "for digits the middle of the base is the best place to borrow from here",
     ),
 }
