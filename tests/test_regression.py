@@ -71,6 +71,13 @@ def test_a_repeat_on_real_data_enters_the_ledger(stored: Little, workers: list[s
     assert ledger_of(stored)["01"]["failed"] == [4]
 
 
+def test_a_long_training_is_no_hanging_test(little: Little) -> None:
+    little.write(CHAPTER.replace('print("the end")', "import time\ntime.sleep(4)"))
+    assert little.course("run", "--store").returncode == 0
+    answer = little.pytest("notebooks", "--timeout", "2")
+    assert answer.returncode == 0, answer.stdout
+
+
 def test_code_that_was_edited_during_a_run_gets_no_credit_for_it(little: Little) -> None:
     edit_a_helper = (
         "from pathlib import Path\n"

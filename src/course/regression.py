@@ -83,9 +83,12 @@ class CourseNotebook(IPyNbFile):
     def collect(self) -> Any:
         """Make one item per code cell."""
         for cell in super().collect():
-            yield CourseCell.from_parent(
+            made = CourseCell.from_parent(
                 self, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
             )
+            # A training may outlast any test. nbval's own limit, which is longer, interrupts it.
+            made.add_marker(pytest.mark.timeout(0))
+            yield made
 
     def setup(self) -> None:
         """Start the kernel, and let waiting for it end when it dies."""
