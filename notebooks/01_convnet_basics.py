@@ -351,8 +351,7 @@ for name, curve in shift_curves.items():
 #
 # Curves are averages, so here is a single digit, four pixels to the right of where it was
 # written. Which of the three networks still read a seven? In JupyterLab you can run the cell and
-# move the digit yourself, with a slider. (Do it before you go on: later cells use the same names
-# for other things, and then the slider no longer works.)
+# move the digit yourself, with a slider.
 
 # %% tags=["measured", "hide-input"]
 seven = val_images[np.flatnonzero(val_labels == 7)[:1]]

@@ -1,6 +1,7 @@
 """Pictures with sliders: still for Papermill, moving in a kernel that JupyterLab started."""
 
 import sys
+from typing import Any
 
 import matplotlib.pyplot as plt
 import nbclient
@@ -33,6 +34,22 @@ def test_in_jupyterlab_a_slider_stands_above_the_picture(monkeypatch: pytest.Mon
     slider, picture = executed()
     assert "application/vnd.jupyter.widget-view+json" in slider.data
     assert picture.data["text/plain"] == "A kernel of 3 by 3."
+
+
+def test_a_slider_keeps_what_names_stood_for_when_it_was_made() -> None:
+    notebook: dict[str, Any] = {"__builtins__": __builtins__}
+    exec(
+        "seven, models, twice = 7, {'linear': 1}, lambda x: 2 * x\n"
+        "def helper(x):\n    return twice(x) + seven\n"
+        "def drawn(size=3, *, more=0):\n    return [helper(size) + more for _ in models]",
+        notebook,
+    )
+    kept = sliders._kept(notebook["drawn"])
+    assert kept(4, more=1) == [16]
+    exec("seven = helper = twice = None\nmodels['dense'] = 2", notebook)
+    assert kept() == [13]
+    with pytest.raises(TypeError):
+        notebook["drawn"]()
 
 
 def test_without_ipywidgets_the_picture_stands_still(

@@ -1,8 +1,10 @@
 """Pictures with sliders in JupyterLab, which stand still wherever nobody can move them."""
 
+import copy
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FunctionType
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -16,7 +18,8 @@ def explore(draw: Callable[..., tuple[Figure, str]], **choices: Sequence[Any]) -
     """Draw a picture, with a slider per argument where the notebook is open in JupyterLab.
 
     Papermill, nbval and the book see the picture of the default arguments; so does a reader
-    without ipywidgets.
+    without ipywidgets. The sliders go on working when later cells reuse the names that the
+    function reads, because it keeps what they stand for now.
 
     Args:
         draw: returns a figure and its alt text. Each argument has a default, with which the
@@ -40,6 +43,8 @@ def explore(draw: Callable[..., tuple[Figure, str]], **choices: Sequence[Any]) -
                 f"{list(choices.get(name, ()))}."
             )
     sliders = _sliders(start, choices) if LAB in os.environ else {}
+    if sliders and isinstance(draw, FunctionType):
+        draw = _kept(draw)
     handle = outputs.put(*plots.drawn(*draw(**start)), changing=True)
 
     def redraw(_: Any) -> None:
@@ -49,6 +54,40 @@ def explore(draw: Callable[..., tuple[Figure, str]], **choices: Sequence[Any]) -
 
     for slider in sliders.values():
         slider.observe(redraw, names="value")
+
+
+def _kept(function: FunctionType) -> FunctionType:
+    """Copy a notebook's function with the variables and functions of the notebook that it reads."""
+    notebook = function.__globals__
+
+    def copied(each: FunctionType) -> FunctionType:
+        made = FunctionType(
+            each.__code__, variables, each.__name__, each.__defaults__, each.__closure__
+        )
+        made.__kwdefaults__ = each.__kwdefaults__
+        return made
+
+    variables: dict[str, Any] = {"__builtins__": notebook["__builtins__"]}
+    waiting = [function]
+    while waiting:
+        for name in _names(waiting.pop().__code__):
+            if name in variables or name not in notebook:
+                continue
+            value = notebook[name]
+            if isinstance(value, FunctionType) and value.__globals__ is notebook:
+                waiting.append(value)
+                value = copied(value)
+            # A later cell may add to a container, not only give its name to something else.
+            variables[name] = copy.copy(value) if isinstance(value, dict | list | set) else value
+    return copied(function)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """List the names that code reads, comprehensions and inner functions included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def _sliders(start: dict[str, Any], choices: dict[str, Sequence[Any]]) -> dict[str, Any]:
