@@ -46,8 +46,8 @@ book: environment-dev npm ## build the site from the stored notebooks (MathJax c
 	$(BIN)/course book build
 
 book-serve: book ## build the site and open it on this machine alone
-	$(BIN)/python -m webbrowser http://127.0.0.1:8000/ || true
-	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/book/html
+	@(sleep 1; $(BIN)/python -m webbrowser http://127.0.0.1:8000/ || true) & \
+		exec $(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory build/book/html
 
 gpu: environment-gpu ## the whole course on this machine's GPU, compared with results/
 	.venv-gpu/bin/course gpu $$CHAPTERS --profile "$${PROFILE:-full}" --seeds "$${SEEDS:-1}"
@@ -68,7 +68,7 @@ lock: environment-dev ## renew the locks from pyproject.toml, then see that thei
 		--output-file requirements-gpu.lock pyproject.toml
 	.ci/wheels
 
-wheels: environment-dev ## every pin of requirements.lock has a wheel for each system and Python
+wheels: environment-dev ## every pin of a lock has a wheel for each system and Python of that lock
 	.ci/wheels
 
 clean: ## forget the environments and the runs; downloads stay

@@ -55,7 +55,7 @@ def test_the_whole_course_runs_on_both_backends(tmp_path: Path) -> None:
     assert "pytest  tests " in tested[0]
     assert "pytest  notebooks --nbval " in tested[1]
     newest = (tmp_path / ".venv-canary" / "newest.txt").read_text(encoding="utf-8").split()
-    assert {"tensorflow", "jax", "keras", "pytest"} <= set(newest)
+    assert {"tensorflow", "jax", "keras", "pytest", "distributed"} <= set(newest)
     assert not any(sign in name for name in newest for sign in "<>=[")
 
 

@@ -162,6 +162,22 @@ def test_an_environment_whose_python_is_gone_is_made_again(
     assert installer.steps[0] == "venv"
 
 
+def test_an_environment_that_was_moved_is_made_again(
+    tool: ModuleType, installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The programs in it begin with the path of the Python with which they were installed."""
+    tool.main([])
+    elsewhere = tool.ROOT.with_name("the same course")
+    tool.ROOT.rename(elsewhere)
+    monkeypatch.setattr(tool, "ROOT", elsewhere)
+    installer.steps.clear()
+    assert tool.main([]) == 0
+    assert installer.steps[0] == "venv"
+    installer.steps.clear()
+    assert tool.main([]) == 0
+    assert installer.steps == []
+
+
 @pytest.mark.parametrize("step", ["uv itself", "uv requirements.lock"])
 def test_pip_takes_over_where_uv_cannot(
     tool: ModuleType, installer: Installer, step: str, capsys: pytest.CaptureFixture[str]

@@ -81,13 +81,18 @@ def digest(name: str) -> str:
 
 
 def made_from(folder: Path) -> dict[str, str]:
-    """Return the hashes of what a whole environment was made from; nothing of a half-made one."""
+    """Return the hashes of what a whole environment was made from.
+
+    Of one that is half made, or that was moved since, this is nothing: its programs name the
+    folder in which they were installed.
+    """
     try:
         found = json.loads((folder / ".ready").read_text(encoding="utf-8"))
         works = subprocess.run([python_of(folder), "-c", ""], capture_output=True)
     except (OSError, ValueError):
         return {}
-    return found if works.returncode == 0 and isinstance(found, dict) else {}
+    whole = works.returncode == 0 and isinstance(found, dict) and found.get("folder") == str(folder)
+    return found if whole else {}
 
 
 def is_ready(folder: Path, lock: str) -> bool:
@@ -221,7 +226,8 @@ def install(folder: Path, lock: str) -> None:
     course = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
     if not call([python, "-m", "pip", "install", *course], log):
         raise Stop(f"The course itself cannot be installed:\n{end_of(log)}")
-    made = {**found, lock: digest(lock), "pyproject.toml": digest("pyproject.toml")}
+    made = {"folder": str(folder), "pyproject.toml": digest("pyproject.toml")}
+    made = {**found, **made, lock: digest(lock)}
     if lock == "requirements-dev.lock":
         made["requirements.lock"] = digest("requirements.lock")
     unfinished = folder / ".ready.new"

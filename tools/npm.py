@@ -13,7 +13,7 @@ from environment import ROOT, Stop, alone, call, digest, end_of, exit_code
 
 FOLDER = ROOT / "node_modules"
 READY = FOLDER / ".ready"
-OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 
 def is_ready() -> bool:
