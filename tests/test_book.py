@@ -75,7 +75,7 @@ def test_outputs_are_stored_with_tensorflow_alone(little: Little) -> None:
     little.environment["KERAS_BACKEND"] = "jax"
     answer = little.course("run", "01", "--store")
     assert answer.returncode == 2
-    assert "--store keeps what TensorFlow computed, and KERAS_BACKEND is jax" in answer.stderr
+    assert "--store keeps what TensorFlow computed, but KERAS_BACKEND is jax" in answer.stderr
     assert not (little.root / "runs").exists()
 
 

@@ -134,6 +134,7 @@ def test_bad_parameters_are_one_sentence(
         ('notebook = "01_little"\n', "", "chapter 01: notebook is missing or isn't of type str"),
         ("budget.quick = {seconds = 30, ", "budget.quick = {", "budget.quick must give seconds"),
         ("data = []", "data = []\nmakes = 3", "makes must be a list of names"),
+        ("data = []", 'data = []\nmakes = ["a"]\nuses = ["a"]', "chapter 01 needs a model that"),
         ("data = []", 'data = []\nuses = "thing"', "uses must be a list of names"),
         ("data = []", "data = []\ndata_options = 5", "data_options must give a list of tables"),
         ("data = []", "data = 3", "chapter 01: data is missing or isn't of type list"),

@@ -93,6 +93,15 @@ def test_a_block_that_is_never_closed_is_named_by_its_line(copied: Chapter, name
     assert fault.startswith("notebooks/solutions/01_convnet_basics.py, ")
 
 
+@pytest.mark.parametrize("line", ["# {}", "pass  {}", "{}!"])
+def test_a_mark_that_would_hide_nothing_is_named_by_its_line(copied: Chapter, line: str) -> None:
+    mark = "### BEGIN SOLUTION"
+    edit(copied, f"    {mark}\n", f"    {line.format(mark)}\n")
+    said = "\n".join(exercises.faults(copied))
+    assert "a mark must stand alone in its line" in said
+    assert f"line {line_of(copied, '    ' + line.format(mark))}: " in said
+
+
 def test_a_block_in_words_that_is_never_closed_is_named_by_its_line(copied: Chapter) -> None:
     edit(copied, "# ### END SOLUTION\n", "#\n")
     [fault] = exercises.faults(copied)

@@ -56,7 +56,7 @@ def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
     little.write(CHAPTER.replace('print("the end")', "import time\ntime.sleep(60)"))
     answer = little.course("run", "--profile", "sample")
     assert answer.returncode == 1
-    assert "GPU memory: 5,243 MB, and its budget is 2,000" in answer.stderr
+    assert "GPU memory: 5,243 MB, but its budget is 2,000" in answer.stderr
     facts = json.loads(
         (little.root / "runs" / "01_little-sample" / "001" / "run.json").read_text(encoding="utf-8")
     )

@@ -56,6 +56,17 @@ def test_a_stored_run_by_the_present_code_is_a_repeat() -> None:
     assert ledger.due([chapter]) == []
 
 
+def test_what_was_stored_after_a_failed_repeat_of_other_cells_is_not_due() -> None:
+    chapter = THREE[0]
+    notebook = ledger.read_notebook(chapter.notebook)
+    notebook.metadata["course"] |= digests(notebook, chapter.data)
+    failed = replace(present(chapter), outcome="failed", failed=(3,))
+    ledger.write({chapter.number: failed})
+    assert ledger.due([chapter]) == [chapter]
+    ledger.write({chapter.number: replace(failed, cells="older")})
+    assert ledger.due([chapter]) == []
+
+
 def test_the_longest_overdue_comes_first() -> None:
     old = replace(present(THREE[0]), helpers="older")
     ledger.write({"02": replace(old, date="2026-01-03"), "04": replace(old, date="2026-01-02")})

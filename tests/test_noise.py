@@ -124,6 +124,8 @@ def test_a_text_whose_number_of_lines_varies_still_has_to_be_made_of_known_words
     varying = replace(NOISE, texts={(3, 0): (PRINTED[0], PRINTED[0] + "\nSaved.")})
     assert varying.text(3, 0, PRINTED[0], "The bag wins with 87.90 %.") is None
     assert varying.text(3, 0, PRINTED[0], "") == "the text is missing"
+    for was, now in (("# of errors 5", "# of faults 6"), ("item # costs 5", "item 4 costs 5")):
+        assert "stored" in (NOISE.text(0, 0, was, now) or "")
     said = varying.text(3, 0, PRINTED[0], "The net wins with 87.66 %.\nnan everywhere")
     assert said == "no seed prints a line such as 'nan everywhere'"
 

@@ -146,6 +146,27 @@ def test_a_run_of_other_source_is_not_stored(stored: Pair) -> None:
     assert stored.notebook.read_bytes() == before
 
 
+def test_a_comment_that_was_written_during_a_run_keeps_nothing_from_being_stored(
+    stored: Pair,
+) -> None:
+    executed = read_notebook(stored.notebook)
+    stored.write(CHAPTER.replace("2 + 2", "2 + 2  # four"))
+    pairing.store(stored.chapter, executed)
+    assert "2 + 2  # four" in stored.notebook.read_text(encoding="utf-8")
+
+
+def test_code_that_was_saved_to_both_files_without_running_is_no_code_of_the_outputs(
+    stored: Pair, course: Course
+) -> None:
+    stored.write(CHAPTER.replace("2 + 2", "2 + 3"))
+    stored.edit(lambda nb: [c.update(source=c.source.replace("2 + 2", "2 + 3")) for c in nb.cells])
+    for _ in range(2):
+        status, said = course("check")
+        assert status == 1
+        assert "made by different code" in said
+        course("sync")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -479,6 +500,16 @@ def test_what_is_said_of_claims_and_kept_runs_is_drawn_again_without_training(
     assert [cell.outputs for cell in others] == [cell.outputs for cell in trained]
     assert course("check")[0] == 0
     assert "drawn again" not in course("sync", "01")[1]
+
+
+def test_records_changed_by_hand_are_not_drawn_as_if_they_had_been_measured(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, course: Callable[..., tuple[int, str]]
+) -> None:
+    with_ledger = store_with_ledger(pair, monkeypatch, LEDGER_CELL)
+    with_ledger.edit(lambda nb: nb.metadata["course"].update(ledger="that of another day"))
+    with_ledger.edit(lambda nb: nb.cells[3].outputs[0].update(text="a third is 0.334"))
+    assert "drawn again" not in course("sync", "01")[1]
+    assert "changed by hand" in course("check")[1]
 
 
 def test_a_ledger_cell_that_needs_a_training_is_named(

@@ -210,7 +210,7 @@ def test_unreadable_pictures_are_named_and_the_others_classified(
         "phone.HEIC was skipped: a HEIC file, which must be exported as JPEG first",
         "text.jpg was skipped: not a picture",
     ]
-    assert answer.stderr.endswith("course: 5 of 6 files could not be read\n")
+    assert answer.stderr.endswith("course: 5 files of 6 could not be read\n")
     (folder / "good.jpg").unlink()
     answer = course(model, folder)
     assert answer.returncode == 2

@@ -109,6 +109,11 @@ def test_a_repeat_on_another_backend_is_not_entered(
         assert len(entered) == times
 
 
+def test_a_repeat_that_compared_nothing_is_not_entered(stored: Little) -> None:
+    assert stored.pytest("notebooks", "--nbval-lax").returncode == 0
+    assert ledger_of(stored) == {}
+
+
 def test_no_repeat_is_entered_unless_every_cell_ran_on_real_data(stored: Little) -> None:
     assert stored.pytest("notebooks", "--course-profile", "sample").returncode == 0
     assert stored.pytest("notebooks/01_little.ipynb::Cell 0").returncode == 0

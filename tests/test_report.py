@@ -234,7 +234,16 @@ def test_what_was_not_run_again_is_1(little: Little, here: Here) -> None:
     make_attempt(little.root / "before", "02_little-sample", chapter="02", notebook="02_little")
     answer = here("report", "before", "after")
     assert answer.returncode == 1
-    assert "did not succeed: 02_little, sample: no run" in answer.stdout
+    assert "did not succeed: 02_little-sample: no run" in answer.stdout
+
+
+def test_a_seed_that_was_not_run_again_is_1(little: Little, here: Here) -> None:
+    for place, seeds in (("before", (0, 1)), ("after", (0,))):
+        for seed in seeds:
+            make_attempt(little.root / place, f"01_little-sample-seed={seed}")
+    answer = here("report", "before", "after")
+    assert answer.returncode == 1
+    assert "did not succeed: 01_little-sample-seed=1: no run" in answer.stdout
 
 
 def test_a_chapter_that_the_course_no_longer_has_can_be_reported(

@@ -82,7 +82,7 @@ def test_a_run_with_a_name_is_one_that_succeeded(little: Little) -> None:
     assert little.course("run", "--profile", "sample", "--seeds", "2").returncode == 0
     answer = little.course("book", "keep", "runs", *name)
     assert answer.returncode == 2
-    assert "--name keeps one run, and runs has 2" in answer.stderr
+    assert "--name keeps one run, but runs has 2" in answer.stderr
     assert little.course("book", "keep", "runs/01_little-sample", *name).returncode == 0
     answer = little.course("book", "keep", "runs/01_little-sample", *name[:3], "little.speed")
     assert "has no record little.speed: it has little.test_accuracy" in answer.stderr
@@ -183,4 +183,4 @@ def test_runs_of_an_earlier_course_are_kept_or_refused_in_words(stored: Little, 
         path.write_text(json.dumps(run | facts), encoding="utf-8")
         answer = here("book", "keep", str(path.parent))
         assert answer.returncode == code, answer.stderr
-    assert "The run is of chapter 99, and the course has 01" in answer.stderr
+    assert "The run is of chapter 99, but the course has 01" in answer.stderr

@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,29 @@ def chapters() -> dict[str, Chapter]:
     for number, table in listed.items():
         if fault := _fault(number, table):
             raise CourseError(f"notebooks/course.toml, chapter {number}: {fault}.")
-    return {number: _chapter(number, table) for number, table in listed.items()}
+    found = {number: _chapter(number, table) for number, table in listed.items()}
+    if circle := _circle(found.values()):
+        raise CourseError(
+            f"notebooks/course.toml: {circle} needs a model that can't be made before it runs."
+        )
+    return found
+
+
+def _circle(found: Iterable[Chapter]) -> str:
+    """Return a chapter that uses, perhaps through others, a model that it makes; or nothing."""
+    makers = {model: each for each in found for model in each.makes}
+    for first in makers.values():
+        seen: set[str] = set()
+        waiting = [first]
+        while waiting:
+            for model in waiting.pop().uses:
+                maker = makers.get(model)
+                if maker is first:
+                    return f"chapter {first.number}"
+                if maker is not None and maker.number not in seen:
+                    seen.add(maker.number)
+                    waiting.append(maker)
+    return ""
 
 
 def _chapter(number: str, table: dict[str, Any]) -> Chapter:

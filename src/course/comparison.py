@@ -119,7 +119,7 @@ def compare(before: Summary, after: Summary) -> Comparison:
     failed = [
         failure(run) for run in after.runs if run.run in good_before and run.status != "succeeded"
     ]
-    failed += [f"{name}: no run" for name in sorted(old.keys() - new.keys()) if old[name].seeds]
+    failed += [f"{name}: no run" for name in sorted(good_before - {run.run for run in after.runs})]
     return Comparison(
         records=tuple(_difference(*pair, tests) for pair in pairs),
         missing=tuple(missing),

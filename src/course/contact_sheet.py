@@ -39,7 +39,7 @@ def percent(probability: float) -> str:
     >>> percent(0.98349), percent(0.99999)
     ('98.3 %', '> 99.9 %')
     """
-    if probability > 0.9995:
+    if probability >= 0.9995:
         return "> 99.9 %"
     return "< 0.1 %" if probability < 0.0005 else f"{100 * probability:.1f} %"
 

@@ -286,7 +286,9 @@ def prune(with_downloads: bool) -> None:
             try:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             except OSError as error:
-                raise CourseError(f"{path} cannot be deleted: {error.strerror}.") from error
+                raise CourseError(
+                    f"{path} cannot be deleted: {error.strerror or error}."
+                ) from error
             freed += size
             print(f"deleted {path.relative_to(cache)}: {size / 1e6:,.1f} MB")
     print(f"{freed / 1e6:,.1f} MB freed")

@@ -53,7 +53,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         reason = "CUDA_VISIBLE_DEVICES hides all of them"
         if not machine.installed_cards():
             reason = "NVIDIA's driver lists none (asked through nvidia-ml-py, in the extra gpu)"
-        raise CourseError(f"There is no GPU here: this job needs {WANTED}, and {reason}.")
+        raise CourseError(f"There is no GPU here: this job needs {WANTED}, but {reason}.")
     backend = machine.ask_backend()
     if not backend.devices:
         built = f", built for CUDA {backend.cuda}," if backend.cuda else ""
@@ -69,7 +69,7 @@ def check_device(wanted: list[Chapter], profile: str) -> tuple[machine.Card, ...
         if smallest.megabytes < needed:
             raise CourseError(
                 f"Chapter {chapter.number} needs {needed:,} MB of GPU memory on profile {profile}, "
-                f"and {smallest.name} has {smallest.megabytes:,.0f}: use a larger card, or name "
+                f"but {smallest.name} has {smallest.megabytes:,.0f} MB: use a larger card, or name "
                 "the chapters that fit."
             )
     return cards

@@ -60,7 +60,7 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
     """
     if run["chapter"] not in chapters():
         raise CourseError(
-            f"The run is of chapter {run['chapter']}, and the course has {', '.join(chapters())}: "
+            f"The run is of chapter {run['chapter']}, but the course has {', '.join(chapters())}: "
             "name the folder of a run of one of these."
         )
     if not run.get("helpers"):
@@ -70,6 +70,11 @@ def account(run: dict[str, Any], notebook: NotebookNode, file: str) -> KeptRun:
         )
     code = _without_injection(notebook)
     tagged = [cell.source for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    if not tagged:
+        raise CourseError(
+            f"The notebook of the run of chapter {run['chapter']} has no parameters: repeat "
+            f"it with `course run {run['chapter']}`."
+        )
     listed = parse_parameters("\n".join(tagged), run["notebook"])
     parameters = {name: each.default for name, each in listed.items()} | run["parameters"]
     curves, texts = [], []
@@ -185,7 +190,7 @@ def keep_named(folder: Path, name: str, records: list[str]) -> Path:
     runs = read_attempts(folder)
     if len(runs) > 1:
         raise CourseError(
-            f"--name keeps one run, and {folder} has {len(runs)}: name the folder of one, such as "
+            f"--name keeps one run, but {folder} has {len(runs)}: name the folder of one, such as "
             f"{folder / runs[0].run.folder}."
         )
     if runs[0].status != "succeeded":

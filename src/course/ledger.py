@@ -98,8 +98,9 @@ def due(wanted: Iterable[Chapter]) -> list[Chapter]:
         good = last is not None and last.outcome == PASSED
         known = [(stored.get("cells"), stored.get("helpers"))]
         known += [(last.cells, last.helpers)] if last and good else []
-        failed = last is not None and not good and last.helpers == present["helpers"]
-        if failed or (present["cells"], present["helpers"]) not in known:
+        now = (present["cells"], present["helpers"])
+        failed = last is not None and not good and (last.cells, last.helpers) == now
+        if failed or now not in known:
             found.append(chapter)
     return sorted(found, key=lambda chapter: _date(entries.get(chapter.number)))
 

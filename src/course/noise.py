@@ -40,6 +40,7 @@ WIDE = {"fraction": 0.15} | dict.fromkeys(OFFSETS, math.log(5))  # for a single 
 WIDE_SHARE = 1.0  # the same for other numbers, relative to their size
 
 Values = tuple[float, ...]
+PLACE = "0"  # stands for a number in a line; whatever else looks like one is a number, too
 _TOKEN = re.compile(rf"{NUMBER.pattern}|\w+|[^\w\s]")
 
 
@@ -137,14 +138,14 @@ def _measure(point: str) -> str:
 
 
 def words(text: str) -> tuple[list[str], list[str]]:
-    """Split a line into tokens with "#" for each number, and its numbers.
+    """Split a line into tokens with ``PLACE`` for each number, and its numbers.
 
     >>> words("about 6, now 5 %")
-    (['about', '#', ',', 'now', '#'], ['6', '5 %'])
+    (['about', '0', ',', 'now', '0'], ['6', '5 %'])
     """
     tokens = [token.group() for token in _TOKEN.finditer(text)]
     numbers = [token for token in tokens if NUMBER.fullmatch(token)]
-    return ["#" if NUMBER.fullmatch(token) else token for token in tokens], numbers
+    return [PLACE if NUMBER.fullmatch(token) else token for token in tokens], numbers
 
 
 def _vocabulary(sources: Iterable[str]) -> frozenset[str]:
@@ -226,8 +227,8 @@ class Noise:
                 return self._numbers(numbers, now, alike, stored)
         varying = {word for template, _ in lines for word in set(old) ^ set(template)}
         before, after = iter(was), iter(now)
-        figures = [next(before) if word == "#" else "" for word in old]
-        others = [next(after) if word == "#" else "" for word in new]
+        figures = [next(before) if word == PLACE else "" for word in old]
+        others = [next(after) if word == PLACE else "" for word in new]
         pairs: list[tuple[str, str]] = []
         for action, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if action == "equal":
@@ -236,7 +237,7 @@ class Noise:
             gone, come = set(old[a:b]), set(new[c:d])
             if gone & varying:  # a name in whose place the seeds already differ
                 continue
-            if not gone | come <= self.vocabulary | varying | {"#"}:
+            if not gone | come <= self.vocabulary | varying | {PLACE}:
                 return f"stored {stored!r}, now {fresh!r}"
         # A changed verdict doesn't excuse changed figures beside it.
         return self._numbers([left for left, _ in pairs], [right for _, right in pairs], [], stored)
@@ -245,7 +246,7 @@ class Noise:
         """Return the first line with a word that neither the seeds nor the code ever say."""
         said = {word for lines in (old, *kept) for line in lines for word in words(line)[0]}
         for line in new:
-            if not set(words(line)[0]) <= said | self.vocabulary | {"#"}:
+            if not set(words(line)[0]) <= said | self.vocabulary | {PLACE}:
                 return f"no seed prints a line such as {line!r}"
         return None
 

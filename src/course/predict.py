@@ -231,11 +231,15 @@ def predict(model_path: Path, folder: Path, sheet: Path | None) -> int:
         picture.thumbnail((TILE, TILE))
         answers.append(Answer(path.name, probabilities, picture))
     if not answers:
-        raise CourseError(f"None of the {len(found)} files in {folder} could be read.")
+        none = "The only file" if len(found) == 1 else f"None of the {len(found)} files"
+        could = "could not" if len(found) == 1 else "could"
+        raise CourseError(f"{none} in {folder} {could} be read.")
     _print_table(answers, names)
     contact_sheet.write(contact_sheet.draw(answers[:LONGEST_SHEET], names), target)
     kept = f", the first {LONGEST_SHEET} of them" if len(answers) > LONGEST_SHEET else ""
     print(f"{counted(len(answers), 'photograph')} classified; contact sheet{kept}: {target}")
     if skipped:
-        print(f"course: {skipped} of {len(found)} files could not be read", file=sys.stderr)
+        print(
+            f"course: {counted(skipped, 'file')} of {len(found)} could not be read", file=sys.stderr
+        )
     return 1 if skipped else 0

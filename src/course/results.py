@@ -150,6 +150,11 @@ def _read(path: Path) -> KeptRun:
             "printed": tuple(Printed(**text) for text in content["printed"]),
         }
         run = KeptRun(file=file, **content)
+        numbers = [run.seed, *(record.value for record in run.records)]
+        if not all(isinstance(each, int | float) for each in numbers):
+            raise TypeError("a seed or the value of a record isn't a number")
+        if not isinstance(run.chapter, str):
+            raise TypeError("chapter isn't a text")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(
             f"results/{file} isn't a kept run ({error!r}): make it again with `course book keep`."

@@ -72,7 +72,7 @@ def claim_folder(out: Path) -> None:
             if (out / part).exists():
                 shutil.rmtree(out / part)
     except OSError as error:
-        raise CourseError(f"{out} cannot be written: {error.strerror}.") from error
+        raise CourseError(f"{out} cannot be written: {error.strerror or error}.") from error
 
 
 def assemble(context: Context, source: Path) -> None:

@@ -65,7 +65,7 @@ def read() -> Gallery | None:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         strips = tuple(Strip(**strip) for strip in table.pop("strip"))
         return Gallery(**table, strips=strips)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(
             f"{path} isn't the table of a gallery ({error}): draw it again with "
             "`course book gallery`."

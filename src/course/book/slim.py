@@ -109,7 +109,7 @@ def _shrink(path: Path) -> Path:
 
 def replace(path: Path, pattern: str, by: str) -> None:
     """Replace a pattern in a text file of the site, byte for byte elsewhere."""
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
     changed = re.sub(pattern, by, text)
     if changed != text:
-        path.write_text(changed, encoding="utf-8", errors="surrogateescape")
+        path.write_bytes(changed.encode("utf-8", "surrogateescape"))

@@ -75,7 +75,7 @@ def sync(wanted: list[str]) -> int:
     for chapter in chosen:
         renewed = renew_source(chapter, records)
         lost = sync_pair(chapter)
-        kept = "all outputs hold" if lost == 0 else f"{lost} code cells must run again"
+        kept = "all outputs hold" if lost == 0 else f"{counted(lost, 'code cell')} must run again"
         numbers = ", bound numbers renewed" if renewed else ""
         tables = ", claims and kept runs drawn again" if lost == 0 and redraw(chapter) else ""
         print(f"notebooks/{chapter.notebook.name}: {kept}{numbers}{tables}")

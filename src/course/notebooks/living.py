@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 
 from course import prose
 from course.catalogue import Chapter, chapters, source
+from course.errors import CourseError
 from course.notebooks.files import read_notebook, write_text
 from course.results import kept_runs
 from helpers.places import ROOT
@@ -104,9 +105,17 @@ def cell_faults(cells: Iterable[NotebookNode], name: str, records: Records) -> I
 def page_faults(records: Records) -> Iterator[str]:
     """Find every sentence in ``docs`` and the README that disagrees with the records."""
     for path in pages():
-        text = path.read_text(encoding="utf-8")
+        text = _page(path)
         for fault in prose.faults(text, records.values, records.lacking):
             yield f"{path.relative_to(ROOT).as_posix()}, {fault}"
+
+
+def _page(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        name = path.relative_to(ROOT).as_posix()
+        raise CourseError(f"{name} cannot be read ({error}): save it as UTF-8.") from error
 
 
 def renew_source(chapter: Chapter, records: Records) -> bool:
@@ -117,7 +126,9 @@ def renew_source(chapter: Chapter, records: Records) -> bool:
     """
     text = source(chapter)
     marks = list(_CELL.finditer(text))
-    parts = [text[: marks[0].end()] if marks else text]
+    if not marks:
+        return False
+    parts = [text[: marks[0].end()]]
     for mark, after in zip(marks, [*marks[1:], None], strict=True):
         body = text[mark.end() : after.start() if after else len(text)]
         if "[markdown]" in mark[0]:
@@ -147,7 +158,7 @@ def renew_pages(records: Records) -> list[Path]:
     """
     changed = []
     for path in pages():
-        text = path.read_text(encoding="utf-8")
+        text = _page(path)
         new = prose.renewed(text, records.values)
         if new != text:
             write_text(path, new)

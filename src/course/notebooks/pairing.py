@@ -10,11 +10,9 @@ from course.catalogue import Chapter, source
 from course.errors import CourseError
 from course.notebooks.digests import (
     cell_digest,
-    code_digests,
     digests,
     ledger_cells,
     ledger_digest,
-    outputs_digest,
 )
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 
@@ -87,21 +85,16 @@ def sync_pair(chapter: Chapter) -> int:
     notebook = described(chapter)
     old = read_notebook(chapter.notebook) if chapter.notebook.exists() else None
     old_code = [] if old is None else code_cells(old)
-    holds, kept = True, 0
+    holds = True
     code = code_cells(notebook)
     for place, cell in enumerate(code):
         before = old_code[place] if place < len(old_code) else None
         holds = holds and before is not None and _same_code(before.source, cell.source)
         if holds and before is not None:
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
-            kept += 1
     if old is not None and "course" in old.metadata:
+        # Of the code that made the outputs, which need not be the present one.
         notebook.metadata["course"] = dict(old.metadata["course"])
-        if kept == len(old_code) == len(code):
-            unchanged = outputs_digest(old) == old.metadata["course"].get("outputs")
-            if unchanged:
-                present = code_digests([cell.source for cell in code], chapter.data)
-                notebook.metadata["course"]["cells"] = present["cells"]
     write_notebook(notebook, chapter.notebook)
     return sum(cell.execution_count is None and bool(cell.source.strip()) for cell in code)
 
@@ -144,7 +137,9 @@ def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
     """
     notebook = described(chapter)
     ran, code = code_cells(executed), code_cells(notebook)
-    if [cell.source for cell in ran] != [cell.source for cell in code]:
+    if len(ran) != len(code) or not all(
+        _same_code(done.source, cell.source) for done, cell in zip(ran, code, strict=True)
+    ):
         raise CourseError(
             f"notebooks/{chapter.source.name} changed while it ran, so nothing was stored: "
             "run it again."

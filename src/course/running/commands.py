@@ -102,7 +102,7 @@ def _check_store(options: argparse.Namespace) -> None:
         )
     if (backend := machine.environment().backend) != "tensorflow":
         raise CourseError(
-            f"--store keeps what TensorFlow computed, and KERAS_BACKEND is {backend}: unset it."
+            f"--store keeps what TensorFlow computed, but KERAS_BACKEND is {backend}: unset it."
         )
 
 

@@ -110,10 +110,10 @@ def _broken_limit(run: Run, held: int, limit: float) -> tuple[str, Failure] | No
     """Return the status and reason of a run that exceeds one of its limits."""
     room = run.budget.gpu_megabytes or math.inf
     if held > run.budget.megabytes * 1e6:
-        text = f"{held / 1e6:,.0f} MB, and its budget is {run.budget.megabytes:,.0f} MB"
+        text = f"{held / 1e6:,.0f} MB, but its budget is {run.budget.megabytes:,.0f} MB"
         return "over-budget", Failure(None, "Memory", text)
     if run.gpu_peak_bytes > room * 1e6:
-        text = f"{run.gpu_peak_bytes / 1e6:,.0f} MB, and its budget is {room:,.0f} MB"
+        text = f"{run.gpu_peak_bytes / 1e6:,.0f} MB, but its budget is {room:,.0f} MB"
         return "over-budget", Failure(None, "GPU memory", text)
     if run.duration_seconds > limit:
         return "timed-out", Failure(None, "Timeout", f"still running after {limit:.0f} s")
