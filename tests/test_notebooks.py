@@ -150,9 +150,9 @@ def test_a_comment_that_was_written_during_a_run_keeps_nothing_from_being_stored
     stored: Pair,
 ) -> None:
     executed = read_notebook(stored.notebook)
-    stored.write(CHAPTER.replace("2 + 2", "2 + 2  # four"))
+    stored.write(CHAPTER.replace('print("the end")', 'print("the end")  # at last'))
     pairing.store(stored.chapter, executed)
-    assert "2 + 2  # four" in stored.notebook.read_text(encoding="utf-8")
+    assert "# at last" in stored.notebook.read_text(encoding="utf-8")
 
 
 def test_code_that_was_saved_to_both_files_without_running_is_no_code_of_the_outputs(
