@@ -124,6 +124,9 @@ def test_a_text_whose_number_of_lines_varies_still_has_to_be_made_of_known_words
     varying = replace(NOISE, texts={(3, 0): (PRINTED[0], PRINTED[0] + "\nSaved.")})
     assert varying.text(3, 0, PRINTED[0], "The bag wins with 87.90 %.") is None
     assert varying.text(3, 0, PRINTED[0], "") == "the text is missing"
+    was = "50 epochs as published: about 51 minutes"
+    assert NOISE.text(0, 0, was, was.replace("51", "80")) is None
+    assert "was 50 and is now 500" in (NOISE.text(0, 0, was, was.replace("50", "500")) or "")
     for was, now in (("# of errors 5", "# of faults 6"), ("item # costs 5", "item 4 costs 5")):
         assert "stored" in (NOISE.text(0, 0, was, now) or "")
     said = varying.text(3, 0, PRINTED[0], "The net wins with 87.66 %.\nnan everywhere")

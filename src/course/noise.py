@@ -40,6 +40,7 @@ WIDE = {"fraction": 0.15} | dict.fromkeys(OFFSETS, math.log(5))  # for a single 
 WIDE_SHARE = 1.0  # the same for other numbers, relative to their size
 
 Values = tuple[float, ...]
+_TIMES = {"ms", "s", "second", "seconds", "minute", "minutes", "hour", "hours"}
 PLACE = "0"  # stands for a number in a line; whatever else looks like one is a number, too
 _TOKEN = re.compile(rf"{NUMBER.pattern}|\w+|[^\w\s]")
 
@@ -138,13 +139,17 @@ def _measure(point: str) -> str:
 
 
 def words(text: str) -> tuple[list[str], list[str]]:
-    """Split a line into tokens with ``PLACE`` for each number, and its numbers.
+    """Split a line into tokens with ``PLACE`` for each number, and its numbers; "" is a time.
 
-    >>> words("about 6, now 5 %")
-    (['about', '0', ',', 'now', '0'], ['6', '5 %'])
+    >>> words("about 6, now 5 % in 2 minutes")
+    (['about', '0', ',', 'now', '0', 'in', '0', 'minutes'], ['6', '5 %', ''])
     """
     tokens = [token.group() for token in _TOKEN.finditer(text)]
-    numbers = [token for token in tokens if NUMBER.fullmatch(token)]
+    numbers = [
+        "" if after in _TIMES else token
+        for token, after in zip(tokens, [*tokens[1:], ""], strict=False)
+        if NUMBER.fullmatch(token)
+    ]
     return [PLACE if NUMBER.fullmatch(token) else token for token in tokens], numbers
 
 
@@ -254,6 +259,8 @@ class Noise:
         self, was: Sequence[str], now: Sequence[str], alike: list[list[str]], line: str
     ) -> str | None:
         for place, (left, right) in enumerate(zip(was, now, strict=True)):
+            if not left:  # a time, which no machine repeats
+                continue
             (before, whole), (after, _) = value_of(left), value_of(right)
             kind = "fraction" if left.endswith("%") else "count" if whole else ""
             values = tuple(value_of(numbers[place])[0] for numbers in alike)
