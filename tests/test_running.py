@@ -135,7 +135,7 @@ def test_a_run_over_its_memory_is_ended(little: Little) -> None:
     answer = little.course("run", "--profile", "sample")
     assert answer.returncode == 1
     assert "over-budget in cell 5: Memory: " in answer.stderr
-    assert "and its budget is 800 MB" in answer.stderr
+    assert "but its budget is 800 MB" in answer.stderr
     facts = run_json(little.root / "runs" / "01_little-sample" / "001")
     assert facts["status"] == "over-budget"
     assert facts["peak_memory_bytes"] > 800e6
