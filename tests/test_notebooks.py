@@ -155,7 +155,7 @@ def test_a_comment_that_was_written_during_a_run_keeps_nothing_from_being_stored
     assert "# at last" in stored.notebook.read_text(encoding="utf-8")
 
 
-def test_code_that_was_saved_to_both_files_without_running_is_no_code_of_the_outputs(
+def test_code_saved_to_both_files_without_running_did_not_make_the_outputs(
     stored: Pair, course: Course
 ) -> None:
     stored.write(CHAPTER.replace("2 + 2", "2 + 3"))

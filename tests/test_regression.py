@@ -71,7 +71,7 @@ def test_a_repeat_on_real_data_enters_the_ledger(stored: Little, workers: list[s
     assert ledger_of(stored)["01"]["failed"] == [4]
 
 
-def test_a_long_training_is_no_hanging_test(little: Little) -> None:
+def test_a_long_training_is_not_taken_for_a_hanging_test(little: Little) -> None:
     little.write(CHAPTER.replace('print("the end")', "import time\ntime.sleep(4)"))
     assert little.course("run", "--store").returncode == 0
     answer = little.pytest("notebooks", "--timeout", "2")

@@ -56,13 +56,12 @@ def has_exercises(chapter: Chapter) -> bool:
 
 def _mark_faults(text: str, where: str) -> Iterator[str]:
     """Yield one sentence for each mark in a ``.py`` that has no partner in its cell."""
-    partners = dict((SOLUTION, HIDDEN))
+    partners, marks = dict((SOLUTION, HIDDEN)), (*SOLUTION, *HIDDEN)
     begun, begun_at, words = "", 0, False
     for line, content in enumerate([*text.splitlines(), "# %%"], start=1):
         if _CELL.match(content):
             words = "[markdown]" in content
         mark = (content.removeprefix("# ") if words else content).strip()
-        marks = (*SOLUTION, *HIDDEN)
         if mark not in marks and any(each in content for each in marks):
             yield (
                 f"{where}, line {line}: a mark must stand alone in its line, or what it hides "

@@ -107,7 +107,7 @@ def convolution_parameters(
         The number of trainable parameters.
 
     Raises:
-        TypeError: a number is not whole, or the window is no sequence.
+        TypeError: a number is not whole, or the window isn't a sequence.
         ValueError: a number is below 1.
 
     >>> convolution_parameters((5, 5), 3, 20)

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from course.catalogue import Chapter, chapters, defaults
-from course.notebooks.digests import cells_digest, outputs_digest
+from course.notebooks.digests import cells_digest, outputs_hold
 from course.notebooks.files import read_notebook
 from course.results import BACKEND, KeptRun, Record, kept_runs
 from helpers.claims import Evidence
@@ -205,7 +205,7 @@ def record_faults(context: Context) -> list[str]:
         number, notebook = stored.chapter.number, stored.notebook
         if not stored.executed or "course" not in notebook.metadata:
             continue
-        if notebook.metadata["course"].get("outputs") == outputs_digest(notebook):
+        if outputs_hold(notebook):
             continue
         name = f"notebooks/{stored.chapter.notebook.name}"
         usual = defaults(number, "quick")[1]

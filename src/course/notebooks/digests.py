@@ -175,6 +175,11 @@ def outputs_digest(notebook: NotebookNode) -> str:
     return digest_of([cell.get("outputs", []) for cell in code_cells(notebook)])
 
 
+def outputs_hold(notebook: NotebookNode) -> bool:
+    """Return whether the outputs of a stored notebook are those that its run left."""
+    return bool(notebook.metadata["course"].get("outputs") == outputs_digest(notebook))
+
+
 def digests(notebook: NotebookNode, data: Iterable[str]) -> dict[str, str]:
     """Return what ``code_digests`` does for a notebook's cells, and ``outputs``."""
     sources = [cell.source for cell in code_cells(notebook)]

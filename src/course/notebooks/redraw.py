@@ -13,7 +13,13 @@ from nbformat import NotebookNode, v4
 
 from course.catalogue import Chapter
 from course.errors import CourseError
-from course.notebooks.digests import LEDGER, ledger_cells, ledger_digest, outputs_digest
+from course.notebooks.digests import (
+    LEDGER,
+    ledger_cells,
+    ledger_digest,
+    outputs_digest,
+    outputs_hold,
+)
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 from course.notebooks.kernel import execute
 from course.notebooks.pairing import settle
@@ -41,7 +47,7 @@ def redraw(chapter: Chapter) -> bool:
     wanted = ledger_cells(notebook)
     if not is_stale(chapter, notebook) or not all(cell.outputs for cell in wanted):
         return False
-    if notebook.metadata["course"].get("outputs") != outputs_digest(notebook):
+    if not outputs_hold(notebook):
         return False  # changed by hand: drawn again, the records would pass for measured ones
     drawn = v4.new_notebook(cells=[*map(v4.new_code_cell, _prelude(notebook))])
     drawn.cells += [v4.new_code_cell(cell.source) for cell in wanted]
