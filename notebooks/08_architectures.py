@@ -560,7 +560,7 @@ plots.show(
 # %% [markdown]
 # ### Early and late
 #
-# Three passes over a part of the data show who *starts* fast. Is it also the one who ends best?
+# Three passes over a part of the data show which network *starts* fast. Does it also end best?
 # With `long_epochs` above zero the next cell trains the same networks on all 45,000 images, with
 # mirrored and slightly shifted copies, until the learning rate has come down to zero and nothing
 # improves any more. That takes hours, so by default it does nothing. But we ran it once, and kept
