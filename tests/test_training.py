@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -112,6 +113,94 @@ def test_the_seconds_of_every_epoch_are_stored() -> None:
     assert all(len(values) == 3 for values in body["history"].values())
     assert len(body["seconds"]) == 3
     assert all(second > 0 for second in body["seconds"])
+
+
+def test_a_training_that_diverges_leaves_valid_json() -> None:
+    shown: list[dict[str, Any]] = []
+    model = small_model()
+    model.compile(keras.optimizers.SGD(1e30), "mean_squared_error")
+    x, y = np.full((8, 4), 1e20, "float32"), np.zeros(8, "float32")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Line, "end", lambda self, data: shown.append(data))
+        model.fit(training.batches(x, y, 4), callbacks=[training.Progress()], verbose=0)
+    assert shown[-1][HISTORY]["history"]["loss"] == [None]
+    json.dumps(shown[-1], allow_nan=False)
+
+
+class Counted(keras.callbacks.Callback):
+    """Counts how often Python runs the training step of a model, which is when it is traced."""
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.traces = 0
+        step = self.model.train_step
+
+        def counted(*batch: Any) -> Any:
+            self.traces += 1
+            return step(*batch)
+
+        self.model.train_step = counted
+        self.model.make_train_function(force=True)
+
+
+@pytest.mark.parametrize(
+    ("activation", "units", "loss", "one_hot"),
+    [
+        ("softmax", 3, "sparse_categorical_crossentropy", False),
+        ("softmax", 3, "categorical_crossentropy", True),
+        ("sigmoid", 1, "binary_crossentropy", False),
+    ],
+)
+def test_a_step_is_traced_once_and_the_numbers_stay(
+    activation: str, units: int, loss: str, one_hot: bool
+) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
+    y = np.arange(40) % max(2, units)
+    targets = np.eye(3)[y] if one_hot else y
+    histories, traces = [], []
+    for watch in ([], [training.Progress()]):
+        training.start(0)
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(8),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(units, activation=activation),
+            ]
+        )
+        model.compile("adam", loss, metrics=["accuracy"])
+        counted = Counted()
+        histories.append(
+            model.fit(
+                training.batches(x, targets, 16, seed=0),
+                validation_data=training.batches(x, targets, 16),
+                callbacks=[counted, *watch],
+                epochs=2,
+                verbose=0,
+            ).history
+        )
+        traces.append(counted.traces)
+    assert traces == [2, 1]
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("known", ["unknown width", "no targets"])
+def test_any_data_can_be_trained_on(known: str) -> None:
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    rows: tuple[np.ndarray, ...] = (np.zeros((2, 4), "float32"), np.zeros((2, 1), "float32"))
+    spec = (tf.TensorSpec((None, 4)), tf.TensorSpec((None, None)))
+    if known == "no targets":
+        model.add(keras.layers.ActivityRegularization(l2=1.0))  # a loss without targets
+        model.compile("sgd")
+        rows, spec = rows[:1], spec[:1]
+    else:
+        model.compile("sgd", "mean_squared_error", metrics=["mean_absolute_error"])
+    data = tf.data.Dataset.from_generator(lambda: iter([rows] * 4), output_signature=spec)
+    history = model.fit(data, epochs=1, callbacks=[training.Progress()], verbose=0).history
+    assert math.isfinite(history["loss"][0])
 
 
 def test_a_gradient_keeps_what_else_the_function_returns() -> None:

@@ -121,14 +121,14 @@ def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
     return pools
 
 
-def _points(history: dict[str, list[float]]) -> dict[str, float]:
+def _points(history: dict[str, list[float | None]]) -> dict[str, float]:
     """Return the last values of learning curves, and the first losses, each in words.
 
     First losses vary least between seeds, so they tell most of a wrong rate or preprocessing.
     """
     last = {f"last {measure}": values[-1] for measure, values in history.items()}
     first = {f"first {m}": values[0] for m, values in history.items() if "loss" in m}
-    return last | first
+    return {point: math.nan if value is None else value for point, value in (last | first).items()}
 
 
 def _measure(point: str) -> str:

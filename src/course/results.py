@@ -48,7 +48,7 @@ class Curve:
 
     cell: int
     model: str
-    history: dict[str, list[float]]
+    history: dict[str, list[float | None]]
     examples: int
     seconds: list[float]
 

@@ -7,6 +7,7 @@ process ids, so they would change the stored outputs of a notebook with every ru
 """
 
 import contextlib
+import gc
 import math
 import os
 import sys
@@ -58,6 +59,11 @@ with _quiet_error_stream():
     else:
         import torch
 
+# What Keras and its backend have just made stays until the end. Without this line every collection
+# of garbage would look through it, which takes half a second each time a chapter forgets a model.
+gc.collect()
+gc.freeze()
+
 # Batches are shuffled before they reach Keras, which says so at every fit.
 warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
 
@@ -72,6 +78,7 @@ __all__ = [
     "set_precision",
     "set_seed",
     "toolkit",
+    "trace_once",
 ]
 
 
@@ -217,6 +224,41 @@ def compiled(function: Callable[..., Any], model: Any) -> Callable[..., Any]:
             return function(*inputs)
 
     return lambda *inputs: with_weights([weight.value for weight in model.variables], *inputs)
+
+
+def trace_once(model: Any) -> None:
+    """Keep TensorFlow from tracing the training step of a model twice.
+
+    It traces a step, and if the step made variables it traces it again, as it will be without
+    making them. For a small network that takes longer than a short training. So the variables of
+    the optimizer and of the measures are made before the first step, for which the measures are
+    shown zeros in the shape of a batch, and are then reset. Nothing else changes. JAX and PyTorch
+    make all variables first.
+
+    Args:
+        model: compiled, with its training function made, as in ``on_train_begin`` of a callback.
+            One that isn't built, or that has several outputs or targets, is left alone.
+    """
+    outputs: Any = getattr(model, "outputs", None) or ()
+    if keras.backend.backend() != "tensorflow" or not model.built or len(outputs) != 1:
+        return
+    step = model.train_function
+
+    def first_step(iterator: Any) -> Any:
+        model.train_function = step
+        model.optimizer.build(model.trainable_variables)
+        targets = iterator.element_spec[1:2]
+        if targets and isinstance(targets[0], tf.TensorSpec):
+            model.compute_metrics(None, *map(_zeros, (*targets, outputs[0])))
+            model.reset_metrics()
+        return step(iterator)
+
+    model.train_function = first_step
+
+
+def _zeros(like: Any) -> Any:
+    """Make zeros of a shape and dtype, with 1 where the shape has no number."""
+    return tf.zeros([size or 1 for size in like.shape], like.dtype)
 
 
 # Arrays of at most so many bytes move to the device once; of larger ones each batch does.

@@ -375,9 +375,11 @@ def _parsed(kind: type[Entry], table: dict[str, Any], where: str) -> Entry:
                 raise TableError(f"{where}: {name} is missing.")
             continue
         value, (wanted, called) = table[name], _TYPES[field.type]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and field.type is not bool):
-            raise TableError(f"{where}: {name} must be {called}, not {value!r}.")
-        if isinstance(value, list) and not all(isinstance(each, str) for each in value):
+        if (
+            not isinstance(value, wanted)
+            or (isinstance(value, bool) and field.type is not bool)
+            or (isinstance(value, list) and not all(isinstance(each, str) for each in value))
+        ):
             raise TableError(f"{where}: {name} must be {called}, not {value!r}.")
     lists = {name: tuple(value) for name, value in table.items() if isinstance(value, list)}
     return kind(**{**table, **lists})

@@ -142,6 +142,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Begin the line."""
+        backend.trace_once(self.model)
         self.began = self.shown = self.epoch_began = time.monotonic()
         self.epoch = self.steps_done = 0
         self.curves: History = {}
@@ -180,10 +181,9 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Leave the line for the reader, and the curves for programs."""
-        rounded = {name: [round(v, 6) for v in values] for name, values in self.curves.items()}
         body = {
             "model": self.model.name,
-            "history": rounded,
+            "history": {name: list(map(_as_json, vs)) for name, vs in self.curves.items()},
             "examples": backend.examples_in(self.params["steps"]),
             "seconds": self.seconds,
         }
@@ -206,6 +206,11 @@ class Progress(keras.callbacks.Callback):
         if not self.timed:
             self.timed = True
             self.seconds.append(round(time.monotonic() - self.epoch_began, 3))
+
+
+def _as_json(value: float) -> float | None:
+    """Round a measure; JSON has no number for that of a training that diverged."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def _is_accuracy(name: str) -> bool:
