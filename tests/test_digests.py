@@ -139,3 +139,34 @@ def test_a_helper_with_a_syntax_error_is_named(helpers: Path) -> None:
     (helpers / "shapes.py").write_text("SIDES = 3\nSIDES = = 4\n", encoding="utf-8")
     with pytest.raises(CourseError, match=r"^src/helpers/shapes\.py isn't valid.*, line 2\.$"):
         used("import helpers.drawing")
+
+
+SHOWN = """\
+figure = draw()
+plots.show(
+    figure,
+    "Eine Linie, "
+    "die fällt.",
+)  # the loss"""
+
+
+def test_an_alt_text_of_a_cell_counts_for_nothing() -> None:
+    assert changed(SHOWN, SHOWN.replace("die fällt", "die steigt")) == set()
+    assert changed(SHOWN, 'figure = draw()\nplots.show(figure, "Another")') == set()
+    assert changed(SHOWN, SHOWN.replace("draw()", "draw(2)")) == {"cells"}
+    assert changed(SHOWN, SHOWN.replace("figure,", "other,")) == {"cells"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'plots.show(figure, f"A line to {lowest}.")',
+        'plots.show(figure, text := "A line.")',
+        'for figure in figures:\n    plots.show(figure, "A line.")',
+        'def show():\n    plots.show(figure, "A line.")',
+        'other.show(figure, "A line.")',
+        'plots.show(figure, "A line.", "A line.")',
+    ],
+)
+def test_an_alt_text_that_is_put_together_or_repeated_is_code(code: str) -> None:
+    assert changed(code, code.replace("A line", "A curve")) == {"cells"}

@@ -215,6 +215,64 @@ def test_comments_and_prose_keep_all_outputs(stored: Pair, course: Course) -> No
     assert course("check")[0] == 0
 
 
+DRAWN = CHAPTER + '\n# %%\nplots.show(figure, "A line that rises.")\n'
+
+
+def drawn(executed: NotebookNode) -> None:
+    """Add what ``plots.show`` leaves below the last cell."""
+    alt = "A line that rises."
+    svg = f'<svg role="img"><title>{alt}</title><path/></svg>'
+    data = {"image/svg+xml": svg, "image/png": "iVBORw0KGgo=", "text/plain": alt}
+    about = {kind: {"alt": alt} for kind in data if kind != "text/plain"}
+    output = nbformat.v4.new_output("display_data", data, metadata=about)
+    executed.cells[-1].outputs.append(output)
+
+
+def test_an_alt_text_is_corrected_without_a_run(pair: Pair, course: Course) -> None:
+    pair.store(DRAWN, drawn)
+    assert course("check")[0] == 0
+    pair.write(DRAWN.replace("rises", "falls & rises"))
+    assert course("sync")[0] == 0
+    assert course("check") == (
+        0,
+        "1 chapter: pairs in sync, outputs of the present code, prose true\n",
+    )
+    output = read_notebook(pair.notebook).cells[-1].outputs[0]
+    assert output.data["text/plain"] == "A line that falls & rises."
+    assert {about["alt"] for about in output.metadata.values()} == {"A line that falls & rises."}
+    assert "<title>A line that falls &amp; rises.</title><path/>" in output.data["image/svg+xml"]
+
+
+def test_an_alt_text_saved_by_jupyterlab_reaches_the_picture(pair: Pair, course: Course) -> None:
+    """Saving writes the code to both files, and leaves the outputs as they are."""
+    pair.store(DRAWN, drawn)
+    pair.write(DRAWN.replace("rises", "falls"))
+
+    def save(notebook: NotebookNode) -> None:
+        notebook.cells[-1].source = notebook.cells[-1].source.replace("rises", "falls")
+
+    pair.edit(save)
+    status, said = course("check")
+    assert status == 1
+    assert "its picture has an older alt text than the code; run `course sync`" in said
+    assert course("sync")[0] == 0
+    assert course("check")[0] == 0
+
+
+def test_a_new_alt_text_vouches_for_no_picture_changed_by_hand(pair: Pair, course: Course) -> None:
+    pair.store(DRAWN, drawn)
+
+    def paint(notebook: NotebookNode) -> None:
+        notebook.cells[-1].outputs[0].data["image/png"] = "iVBORw0KGgoAAA=="
+
+    pair.edit(paint)
+    pair.write(DRAWN.replace("rises", "falls"))
+    assert course("sync")[0] == 0
+    status, said = course("check")
+    assert status == 1
+    assert "its outputs were changed by hand" in said
+
+
 def test_outputs_from_a_changed_cell_on_are_dropped(stored: Pair, course: Course) -> None:
     stored.write(CHAPTER.replace("2 + 2", "1 + 3"))
     for _ in range(2):

@@ -17,6 +17,7 @@ from nbformat import NotebookNode, v4
 
 from course.catalogue import NOTEBOOKS, Chapter
 from course.errors import CourseError
+from course.notebooks.alt_texts import renew
 from course.notebooks.check import LONGEST_LINE
 from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
@@ -178,6 +179,7 @@ def sync(chapter: Chapter) -> None:
     if old is not None and cells_digest(old.cells) == cells_digest(notebook.cells):
         for cell, before in zip(code_cells(notebook), code_cells(old), strict=True):
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
+            renew(cell)
         if "course" in old.metadata:
             notebook.metadata["course"] = old.metadata["course"]
     write_notebook(notebook, path)

@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from course import glossary, prose
 from course.catalogue import Chapter
 from course.errors import CourseError
+from course.notebooks.alt_texts import are_old
 from course.notebooks.digests import LEDGER, digests
 from course.notebooks.files import read_notebook, records_of
 from course.notebooks.living import Records, cell_faults
@@ -61,6 +62,8 @@ def _cell_faults(cell: NotebookNode, place: str) -> Iterator[str]:
         yield from _code_faults(cell, place)
         for output in cell.get("outputs", []):
             yield from _output_faults(output, place)
+        if are_old(cell):
+            yield f"{place}: its picture has an older alt text than the code; run `course sync`."
 
 
 def _code_faults(cell: NotebookNode, place: str) -> Iterator[str]:

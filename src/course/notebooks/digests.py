@@ -1,8 +1,9 @@
 """Digests of what a chapter's outputs depend on, and of the outputs themselves.
 
-Comments and docstrings count for nothing. Helper modules count if a chapter imports them, directly
-or through one another, in whatever way Python allows it; the modules that prepare a data set count
-as well, although no import shows them: ``data/datasets.toml`` names them.
+Comments, docstrings and the alt texts of pictures count for nothing. Helper modules count if a
+chapter imports them, directly or through one another, in whatever way Python allows it; the modules
+that prepare a data set count as well, although no import shows them: ``data/datasets.toml`` names
+them.
 """
 
 import ast
@@ -18,6 +19,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course.errors import CourseError
+from course.notebooks.alt_texts import without_alt_texts
 from course.notebooks.files import code_cells
 from helpers import claims, kept
 from helpers.digests import code_digest
@@ -40,7 +42,7 @@ def cell_digest(source: str) -> str:
         CourseError: it isn't valid Python.
     """
     try:
-        return code_digest(source)
+        return code_digest(without_alt_texts(source))
     except (SyntaxError, ValueError) as error:
         line = (getattr(error, "text", None) or source).strip().partition("\n")[0]
         raise CourseError(

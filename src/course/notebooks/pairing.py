@@ -8,11 +8,14 @@ from nbformat import NotebookNode
 
 from course.catalogue import Chapter, source
 from course.errors import CourseError
+from course.notebooks.alt_texts import renew
 from course.notebooks.digests import (
     cell_digest,
     digests,
     ledger_cells,
     ledger_digest,
+    outputs_digest,
+    outputs_hold,
 )
 from course.notebooks.files import code_cells, read_notebook, write_notebook
 
@@ -77,7 +80,8 @@ def sync_pair(chapter: Chapter) -> int:
     """Bring the ``.ipynb`` in line with the ``.py``, keeping the outputs that still belong to it.
 
     A code cell keeps its outputs while its own code and that of all code cells before it are
-    unchanged, because a later cell may use anything that an earlier one made.
+    unchanged, because a later cell may use anything that an earlier one made. Its pictures get the
+    alt texts that the code has now.
 
     Returns:
         The number of code cells that must run: they lost their outputs or never ran.
@@ -85,6 +89,7 @@ def sync_pair(chapter: Chapter) -> int:
     notebook = described(chapter)
     old = read_notebook(chapter.notebook) if chapter.notebook.exists() else None
     old_code = [] if old is None else code_cells(old)
+    of_the_run = old is not None and "course" in old.metadata and outputs_hold(old)
     holds = True
     code = code_cells(notebook)
     for place, cell in enumerate(code):
@@ -92,9 +97,12 @@ def sync_pair(chapter: Chapter) -> int:
         holds = holds and before is not None and _same_code(before.source, cell.source)
         if holds and before is not None:
             cell.outputs, cell.execution_count = before.outputs, before.execution_count
+            renew(cell)
     if old is not None and "course" in old.metadata:
         # Of the code that made the outputs, which need not be the present one.
         notebook.metadata["course"] = dict(old.metadata["course"])
+        if of_the_run and holds and len(code) == len(old_code):
+            notebook.metadata["course"]["outputs"] = outputs_digest(notebook)
     write_notebook(notebook, chapter.notebook)
     return sum(cell.execution_count is None and bool(cell.source.strip()) for cell in code)
 
@@ -147,6 +155,7 @@ def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
     for cell, done in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
         settle(cell.outputs)
+        renew(cell)
     notebook.metadata["course"] = digests(notebook, chapter.data)
     if helpers:
         notebook.metadata["course"]["helpers"] = helpers
