@@ -128,3 +128,39 @@ def test_learning_curves_label_every_line() -> None:
 def test_no_pictures_is_said() -> None:
     with pytest.raises(ValueError, match="no pictures"):
         plots.image_grid([], None, "none")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_labels_are_apart_in_order_and_near_their_places(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    places = random.random(random.integers(1, 13))
+    found = plots.spread(places, 0.075)
+    order = np.argsort(places)
+    assert (np.diff(found[order]) >= 0.075 - 1e-9).all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    alone = np.abs(places[:, None] - places).min(
+        1, where=~np.eye(len(places), dtype=bool), initial=1
+    )
+    free = (alone > 12 * 0.075) & (places > 0.01) & (places < 0.99)
+    assert found[free] == pytest.approx(places[free])
+
+
+def test_a_crowd_of_names_at_the_top_leaves_the_name_at_the_bottom_where_it_is() -> None:
+    """All names once moved down together, so that each stood at another line's end."""
+    found = plots.spread([0.1, 0.95, 0.96, 0.97, 0.98], 0.075)
+    assert found[0] == pytest.approx(0.1)
+    assert found[4] == pytest.approx(1)
+    assert np.diff(found[1:]) == pytest.approx([0.075] * 3)
+
+
+def test_thin_lines_keep_their_colors_in_few_colors() -> None:
+    figure, axis = plt.subplots(figsize=(7, 4))
+    for number in range(7):
+        axis.plot([0, 1], [number, number + 0.3], color=f"C{number}", linewidth=1)
+    text, _ = plots.drawn(figure, "Seven lines.")
+    picture = Image.open(io.BytesIO(base64.b64decode(text["image/png"]))).convert("RGB")
+    shown = np.asarray(picture).reshape(-1, 3).astype(int)
+    for color in plots.COLORS:
+        wanted = [int(color[place : place + 2], 16) for place in (1, 3, 5)]
+        assert np.abs(shown - wanted).max(axis=1).min() <= 12, color

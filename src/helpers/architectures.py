@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from helpers.plots import label_ends
+from helpers.plots import label_ends, spread
 
 _INPUT, _LAYER, _JOIN = "#eef1f4", "#cfe5f3", "#f3dbe7"
 _WIDE, _TALL = 2.2, 1.1  # distance between neighbors, in inches
@@ -101,7 +102,7 @@ def draw_with_runs(
 
     Args:
         axis: where to draw; its scale and limits must be final, or they follow from the data.
-        x: where the values are, shape (N,).
+        x: where the values are, whole numbers of shape (N,).
         runs: for each variant, by its name, values of shape (runs, N).
         colors: for each variant.
 
@@ -117,34 +118,8 @@ def draw_with_runs(
             axis.plot(x, run, ".", color=colors[name], alpha=0.3)
         mean = np.exp(np.mean(np.log(values), 0)) if logarithmic else np.mean(values, 0)
         lines += axis.plot(x, mean, color=colors[name])
-    if logarithmic:
-        ends = [float(np.log(np.asarray(line.get_ydata())[-1])) for line in lines]
-        low, high = np.log(axis.get_ylim())
-        heights = np.exp(_spread(ends, low, high))
-        for line, name, height in zip(lines, runs, heights, strict=True):
-            style: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
-            color = line.get_color()
-            axis.annotate(name, (x[-1], height), (8, 0), va="center", color=color, **style)
-    else:
-        label_ends(axis, lines, list(runs))
-
-
-def _spread(places: Sequence[float], low: float, high: float) -> np.ndarray:
-    """Move the places of labels upward until they are apart, and down again from the upper limit.
-
-    >>> [round(float(place), 2) for place in _spread([0.95, 0.5, 0.52, 0.99], 0, 1)]
-    [0.92, 0.5, 0.58, 1.0]
-    """
-    least = min(0.08, 1 / max(1, len(places) - 1)) * (high - low)
-    order = np.argsort(places)
-    found = np.array(places, dtype=float)
-    for before, after in pairwise(order):
-        found[after] = max(found[after], found[before] + least)
-    ceiling = high
-    for number in order[::-1]:
-        found[number] = min(found[number], ceiling)
-        ceiling = found[number] - least
-    return found
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    label_ends(axis, lines, list(runs))
 
 
 def draw_costs(
@@ -176,7 +151,9 @@ def draw_costs(
         longest = max(places.values())
         axis.set(xlabel=label, xlim=(0, 1.75 * longest))
         axis.margins(y=0.15)
-        heights = _spread([accuracies[name] for name in places], *axis.get_ylim())
+        low, high = axis.get_ylim()
+        heights = [(accuracies[name] - low) / (high - low) for name in places]
+        heights = low + spread(heights, 0.08) * (high - low)
         line: dict[str, Any] = {"arrowstyle": "-", "color": "#999999", "lw": 0.7, "shrinkB": 4}
         style: dict[str, Any] = {"va": "center", "fontsize": 9}
         style["arrowprops"] = {**line, "relpos": (0, 0.5)}
@@ -218,9 +195,12 @@ def draw_class_map(
     axes[1].set_title("the class at each position")
     side = round(len(truth) ** 0.5)
     step = (len(answers) - 1) / max(1, side - 1)
+    on_white: dict[str, Any] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
     for number, name in enumerate(truth):
         row, column = divmod(number, side)
-        axes[1].text(column * step, row * step, name, ha="center", va="center", fontsize=8)
+        where = "left" if column == 0 else "right" if column == side - 1 else "center"
+        place = column * step + {"left": -0.4, "center": 0, "right": 0.4}[where]
+        axes[1].text(place, row * step, name, ha=where, va="center", fontsize=8, bbox=on_white)
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])

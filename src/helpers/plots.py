@@ -11,7 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from PIL import Image
+from scipy.optimize import isotonic_regression
 
 from helpers import svg
 from helpers.outputs import as_text, put
@@ -114,7 +116,9 @@ def _small_png(figure: Figure) -> str:
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=_SCREEN, bbox_inches="tight")
     file = io.BytesIO()
-    picture = Image.open(held).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    # Other ways of choosing few colors give two thin lines a common one.
+    most = Image.Quantize.MAXCOVERAGE
+    picture = Image.open(held).convert("RGB").quantize(128, most, dither=Image.Dither.NONE)
     picture.save(file, "png", optimize=True)
     return as_text(file.getvalue())
 
@@ -204,11 +208,36 @@ def image_grid(
     return figure
 
 
-def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> None:
-    """Write the name of each line at its right end, apart from one another.
+def spread(places: Sequence[float] | np.ndarray, apart: float) -> np.ndarray:
+    """Move places between 0 and 1 until they are apart, by as little as possible in all.
 
     Args:
-        axis: where the lines are; its limits must be final.
+        places: where labels belong, shape (N,), in any order.
+        apart: least distance of two labels; less if so many don't fit.
+
+    Returns:
+        Where to put the labels, shape (N,).
+
+    >>> spread([0.5, 0.9, 0.52], apart=0.1).round(2).tolist()
+    [0.46, 0.9, 0.56]
+    >>> spread([0.99, 1.0], apart=0.1).round(2).tolist()
+    [0.9, 1.0]
+    """
+    order = np.argsort(places)
+    steps = min(apart, 1 / max(1, len(order) - 1)) * np.arange(len(order))
+    found = np.zeros(len(order))
+    if len(order):
+        # Places that are apart rise by a step each, so less these steps they never fall.
+        nearest = isotonic_regression(np.asarray(places, float)[order] - steps).x
+        found[order] = np.clip(nearest, 0, 1 - steps[-1]) + steps
+    return found
+
+
+def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> None:
+    """Write the name of each line at its right end, as near to it as the other names allow.
+
+    Args:
+        axis: where the lines are; its scale and limits must be final.
         lines: drawn lines, each with at least one point.
         names: one per line.
 
@@ -220,28 +249,21 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
     >>> show(figure, "The lines end close together, their names apart.")
     The lines end close together, their names apart.
     """
-    low, high = axis.get_ylim()
-    apart = 0.075 * (high - low)
-    ends = sorted(
-        (
-            (float(np.asarray(line.get_ydata())[-1]), line, name)
-            for line, name in zip(lines, names, strict=True)
-        ),
-        key=lambda each: each[0],
-    )
-    heights = [end for end, _, _ in ends]
-    for number in range(1, len(heights)):
-        heights[number] = max(heights[number], heights[number - 1] + apart)
-    excess = max(0.0, heights[-1] - high) if heights else 0.0
-    for height, (_, line, name) in zip(heights, ends, strict=True):
+    axis.get_xlim(), axis.get_ylim()  # asking for the limits settles them
+    to_axis = axis.transScale + axis.transLimits
+    ends = [to_axis.transform(np.asarray(line.get_xydata())[-1]) for line in lines]
+    heights = spread([end[1] for end in ends], 0.075)
+    for end, height, line, name in zip(ends, heights, lines, names, strict=True):
         axis.annotate(
             name,
-            (float(np.asarray(line.get_xdata())[-1]), height - excess),
+            (float(end[0]), height),
+            xycoords="axes fraction",
             xytext=(8, 0),
             textcoords="offset points",
             va="center",
             color=line.get_color(),
             annotation_clip=False,
+            path_effects=[withStroke(linewidth=3, foreground="white")],  # other lines may pass
         )
 
 
