@@ -175,8 +175,9 @@ figure.colorbar(drawn, ax=axes, label="weight", shrink=0.8)
 figure.suptitle(f"What a linear classifier looks for ({mnist.label})")
 plots.show(
     figure,
-    "Ten blurred templates in red and blue. That of the zero is a red ring with a blue "
-    "center; the others are fainter ghosts of their digits.",
+    "Ten grainy templates in red and blue. That of the zero is the clearest, a red "
+    "ring with a blue center; the others only hint at their digits, though some have "
+    "stronger colors.",
 )
 
 # %% [markdown]
@@ -625,9 +626,10 @@ for number, maps in enumerate(feature_maps, start=1):
         titles.append(f"layer {number}, map {channel}")
 plots.show(
     plots.image_grid(tiles, titles, f"A seven, layer by layer ({mnist.label})", 8),
-    "Three rows of eight feature maps. In the first row the seven is clear, with one "
-    "part of its outline bright; in the second it is coarser; in the third there are "
-    "nine cells.",
+    "Three rows of eight feature maps. In the first row the seven is clear: bright on "
+    "black in some maps, dark on gray with one side of its outline bright in others. "
+    "The maps of the second row are coarser and show pieces of the stroke; those of "
+    "the third have three by three cells, and no seven can be made out.",
 )
 
 # %% [markdown]
@@ -1340,8 +1342,10 @@ print(list(histories["LeNet"]))
 # %% tags=["measured", "hide-input"]
 plots.show(
     plots.learning_curves(histories, f"Three networks learn to read ({mnist.label})"),
-    "Loss and accuracy over the epochs for the dense net, the convnet and LeNet. Both "
-    "convolutional networks end above the dense net in validation accuracy.",
+    "Loss and accuracy over the epochs for the dense net, the convnet and LeNet. "
+    "After the first epoch each does better on the validation images than in "
+    "training; at the end its two curves have nearly met. Both convolutional networks "
+    "end above the dense net.",
 )
 
 # %% [markdown]

@@ -93,7 +93,9 @@ val_images, val_labels = (np.asarray(array) for array in small_pets.validation)
 shown = [pets.classes[label] for label in labels[:16]]
 plots.show(
     plots.image_grid(photographs[:16], shown, f"Training images ({pets.label})"),
-    "Sixteen small pictures of cats and dogs in many poses, with their labels.",
+    "Sixteen small pictures of cats and dogs, with their labels. The animals differ "
+    "in size, color and pose; some are in a person's arms or in a cage, and some "
+    "pictures are dark.",
 )
 
 # %% [markdown]
@@ -401,9 +403,10 @@ plots.show(
         {"dense": dense_history, "naive convnet": naive_history},
         f"The naive convnet, and a dense net ({pets.label})",
     ),
-    "Loss and accuracy over the epochs. The convnet's training loss falls steadily; "
-    "its validation loss falls, turns and rises steeply, while its validation accuracy "
-    "climbs to a plateau.",
+    "Loss and accuracy over the epochs for the naive convnet and a dense net. The "
+    "convnet's training loss falls nearly to zero; its validation loss falls, turns "
+    "and rises steeply, while its validation accuracy climbs to a plateau above that "
+    "of the dense net. The dense net's validation loss hardly changes.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -883,9 +886,10 @@ figure.suptitle(f"One remedy at a time, and all three ({small} pixels, {pets.lab
 plots.show(
     figure,
     "Two panels with one dot per seed, the mean, and a bar of two standard errors to "
-    "either side. After the short training the naive network is compared with the one "
-    "with all three remedies, which is far ahead. After the long one all five are "
-    "compared: dropout alone is last, and all three together are a little ahead.",
+    "either side. After the short training the mean of the network with all three "
+    "remedies is well above that of the naive one. After the long one all five are "
+    "compared: dropout alone is last, and batch normalization alone and all three "
+    "together lie close to each other at the top.",
 )
 
 
@@ -981,9 +985,9 @@ for length, trained in (("short", briefly), ("long", runs)):
 curves = {name: runs[name][0][1] for name in ("naive", "augmentation", "all three")}
 plots.show(
     plots.learning_curves(curves, f"The same number of epochs each ({pets.label})"),
-    "Loss and accuracy over the epochs for three networks, first seed. The naive one's "
-    "training curves run ahead of its validation curves; those of the others stay "
-    "close.",
+    "Loss and accuracy over the epochs for three networks, first seed. Toward the end "
+    "the naive one's training curves run ahead of its validation curves, while those "
+    "of the other two lie close together.",
 )
 
 # %% [markdown]
@@ -1401,7 +1405,11 @@ for name in ("naive", "augmented"):
     record(f"{slug}.best_validation", max(history["val_accuracy"]), "fraction")
 plots.show(
     plots.learning_curves(published_curves, "The book's recipe (kept runs, real data)"),
-    "Loss and accuracy over the epochs of the book's naive and augmented networks.",
+    "Loss and accuracy over the epochs of the book's two networks. The naive one's "
+    "training loss falls all the way; its validation loss turns early, rises, and "
+    "jumps in the last epoch, where its validation accuracy drops. The augmented "
+    "one's training and validation curves stay together for a hundred epochs, apart "
+    "from leaps of the validation curve.",
 )
 
 # %% [markdown]

@@ -332,8 +332,8 @@ axis.set_title(f"Features of single photographs ({pets.label})")
 figure.colorbar(drawn, ax=axis, label="strength")
 plots.show(
     figure,
-    "A table of blue fields, twelve rows for cats above twelve rows for dogs, forty "
-    "columns for features. The upper left and the lower right quarter are dark.",
+    "A table of blue fields: twelve cats above twelve dogs, twenty features for a cat "
+    "beside twenty for a dog. The upper left is dark, the lower right paler.",
 )
 
 # %% [markdown]
@@ -376,9 +376,11 @@ for row in questions:
         titles.extend(pets.classes[k] for k in train_labels[found[row]])
 plots.show(
     plots.image_grid(gallery, titles, f"Who is closest? ({pets.label})", 6, 1.4),
-    "Two photographs, a cat and a dog, each twice, followed by the five nearest "
-    "training images. Nearest by pixels share colors and backgrounds; nearest by "
-    "features show the same kind of animal, often in a similar pose.",
+    "Two photographs, a kitten and a Dalmatian, each at the left of two rows, "
+    "followed by the five nearest training images. Those nearest by pixels share a "
+    "large bright area, and most of the Dalmatian's are cats. Those nearest by "
+    "features show the same kind of animal, and some of the Dalmatian's are spotted, "
+    "too.",
 )
 
 # %% [markdown]
@@ -500,8 +502,8 @@ axis.annotate("chapter 3", (2000, chapter_3 - 0.045), color="C6", ha="right")
 plots.show(
     figure,
     "Accuracy against the number of training images, logarithmic. The probe starts "
-    "above nine tenths with ten images and rises slowly; the convnet from scratch is "
-    "far below it with 100 images and with 500, and so is chapter 3's with 2,000.",
+    "above nine tenths with ten. The convnet from scratch is far below, and even "
+    "chapter 3's with 2,000 stays below the probe with ten.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1039,10 +1041,11 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plots.show(
     figure,
     "Three panels, validation accuracy of linear probes against the depth of the "
-    "features. For cats and dogs the trained base rises to the end and stays far above "
-    "raw pixels and random weights. For CIFAR-10 it rises too, but less high. For "
-    "digits it is on a plateau from the middle on, and falls at the end to the level "
-    "of raw pixels.",
+    "features. For cats and dogs the trained base starts level with random weights, "
+    "rises far above them and is best just before the end; for CIFAR-10 it does the "
+    "same, but falls off more. For digits it reaches a plateau in the second half and "
+    "falls back to the level of raw pixels, which random weights nearly reach as "
+    "well.",
 )
 
 # %% tags=["measured", "hide-input"]

@@ -1225,8 +1225,8 @@ plots.show(
         columns=4,
         scale=2.0,
     ),
-    "Eight test photographs of cats and dogs that the classifier finds hardest, each "
-    "with its label and the classifier's answer.",
+    "Eight test photographs with their label and the classifier's answer, which is "
+    "wrong each time: cats taken for dogs, and dogs taken for cats.",
 )
 
 # %% [markdown]

@@ -351,7 +351,9 @@ axis.set_title(f"What the suspect needs ({drawings.label})")
 plots.show(
     figure,
     "Bars for eight variants of the same drawings. Without ears or tongue nearly all "
-    "answers stay right; with recolored nose and eyes most are wrong.",
+    "answers stay right; without a nose, or with only the nose or only the eyes "
+    "recolored, fewer do. With nose and eyes recolored together, about as many are "
+    "right as a coin would get right.",
 )
 
 # %% tags=["hide-input"]
@@ -364,8 +366,9 @@ plots.show(
         columns=6,
         scale=0.85,
     ),
-    "Six drawings and the same six with recolored noses and eyes: cats with black "
-    "noses and dark eyes, dogs with pink noses and bright eyes.",
+    "Six drawings and, below them, the same six with recolored noses and eyes: cats "
+    "with black noses and dark eyes, and dogs with the pink or brown noses and the "
+    "colorful eyes of cats.",
 )
 
 # %% [markdown]
@@ -453,9 +456,9 @@ figure.legend(loc="outside lower center", ncols=2)
 axis.set_title(f"The shortcut is to blame ({drawings.label})")
 plots.show(
     figure,
-    "Dots for nine variants of the drawings. Networks trained with the shortcut "
-    "collapse when nose and eyes are recolored; those trained without it lose little "
-    "there, about as much as without ears or eyes.",
+    "Dots for nine variants of the drawings, one per training. Networks trained with "
+    "the shortcut fall to about one half when nose and eyes are recolored. Those "
+    "trained without it lose little there; on average they lose most without eyes.",
 )
 
 # %% [markdown]
@@ -729,8 +732,8 @@ figure = explain_plots.heat_maps(
 )
 plots.show(
     figure,
-    "Four photographs that the network got wrong, each with the heat map of its "
-    "answer and of the best class of the right animal, on a common scale.",
+    "Four misread cats, each with the map of its answer above that of the best cat "
+    "class. The first answer's heat is below the cats, that of the others on them.",
 )
 
 # %% [markdown]
@@ -994,8 +997,9 @@ plots.show(
     figure,
     "Four photographs, each with the maps of Grad-CAM, occlusion, integrated "
     "gradients and SmoothGrad, averaged over small squares. Grad-CAM and the two fine "
-    "maps lie on the animal; occlusion does in two photographs, and in the other two "
-    "it is hottest in the lower corners.",
+    "maps lie on the animal. Occlusion does in the two middle photographs, but it is "
+    "hottest in the lower right corner of the first and near both lower corners of "
+    "the last.",
 )
 
 # %% [markdown]
@@ -1174,8 +1178,9 @@ axis.set_title(f"Do the maps fall with the network? ({honest_data.label})")
 plots.show(
     figure,
     "Correlation of the maps of a broken network with those of the intact one, "
-    "against the number of shuffled layers. Grad-CAM falls below zero at once and "
-    "rises again; the other two fall slowly. At the end all three are above zero.",
+    "against the number of shuffled layers. Shuffling the last layer alone hurts "
+    "Grad-CAM's maps most; integrated gradients and SmoothGrad fall step by step. "
+    "With every layer shuffled, all three are still above zero.",
 )
 
 # %% [markdown]

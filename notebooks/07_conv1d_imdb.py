@@ -215,8 +215,8 @@ axis.axvline(0, color="0.4", linewidth=0.8)
 axis.set(xlabel="weight (above zero: positive)", title=f"What words say ({imdb.label})")
 plots.show(
     figure,
-    "Bars for the twelve words with the most negative weights and the twelve with the "
-    "most positive weights, of the two thousand most frequent words.",
+    "Bars for the twelve most negative weights, worst, bad and waste among them, and "
+    "for the twelve most positive, great, excellent, 7 and 8 among them.",
 )
 
 # %% [markdown]
@@ -299,7 +299,8 @@ plots.label_ends(axis, axis.lines, list(curves))
 plots.show(
     figure,
     "Validation accuracy against the number of training reviews, for words alone and "
-    "for words with pairs. Both rise; the gap between them widens to the right.",
+    "for words with pairs. Both start at nearly the same height and rise; pairs pull "
+    "ahead, and their lead grows to the right.",
 )
 for name, curve in curves.items():
     for step, value in enumerate(curve, start=1):
@@ -948,9 +949,9 @@ axis.margins(x=0.1, y=0.25)
 axis.invert_yaxis()
 plots.show(
     figure,
-    "Test accuracy of four judges, one dot per training, and a cross for the same "
-    "reviews with their words shuffled. The counter of words has dot and cross in the "
-    "same place; the counter of pairs is ahead when the words are in order.",
+    "Test accuracy of four judges, a dot per training and a cross for shuffled words. "
+    "The counter of words has both in one place; the other crosses lie well below. In "
+    "order, the counter of pairs is clearly ahead.",
 )
 
 # %% [markdown]
@@ -1100,8 +1101,9 @@ axis.grid(False)
 figure.colorbar(drawn, label="probability of positive")
 plots.show(
     figure,
-    "A table of six sentences by four judges, blue where a judge calls the sentence "
-    "positive and red where it calls it negative.",
+    "Six sentences by four judges, the bluer the more positive. All call the two with "
+    "“bad” negative. Of those with “good”, words alone call all positive, and pairs "
+    "call “not good” and “not good at all” negative; the textCNN's cells stay pale.",
 )
 for phrase, row in zip(phrases, table, strict=True):
     for name, value in zip(judges, row, strict=True):

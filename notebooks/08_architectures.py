@@ -471,7 +471,9 @@ figure = architectures.draw_dots(
 plots.show(
     figure,
     "Validation accuracy of the six networks, one dot per seed and a line for the "
-    "mean. The plain net is far below the others.",
+    "mean. The plain net is far below the others. Batch norm and the separable net "
+    "come next, close together, then the bottleneck; shortcuts and squeeze-and- "
+    "excitation are on top.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -489,7 +491,9 @@ first_runs = {name.replace("_", " "): runs[0] for name, runs in curves.items()}
 plots.show(
     plots.learning_curves(first_runs, f"The first seed of each ({cifar10.label})"),
     "Loss and accuracy after each epoch for the six networks, on training and "
-    "validation images. The plain net is behind from the first epoch on.",
+    "validation images. In accuracy the plain net is behind from the first epoch on. "
+    "In the last epoch the training curves of the other nets are ahead of their "
+    "validation curves; that of the plain net isn't.",
 )
 
 # %% [markdown]
@@ -533,9 +537,9 @@ plots.show(
         f"Two ways to count the cost ({cifar10.label})",
     ),
     "Two panels with the six networks, their names tied to their dots. Left, accuracy "
-    "against multiply-adds: the separable net is the cheapest by far. Right, against "
-    "the seconds of the training: it takes about as long as the others, and the "
-    "bottleneck net longest.",
+    "against multiply-adds: the separable net is the cheapest by far. Right, accuracy "
+    "against the seconds of an epoch: the separable net takes nearly as long as most "
+    "others, and the bottleneck net by far the longest.",
 )
 
 # %% [markdown]
@@ -936,8 +940,9 @@ axis.set_xticks(weighted)
 axis.set_title(f"Growing depth ({cifar10.label})")
 plots.show(
     figure,
-    "Training loss of a shallow and of a deep network, one dot per seed. With batch "
-    "norm alone the loss climbs steeply with depth; with shortcuts it stays far below.",
+    "Training loss of a shallow and of a deep network, one dot per seed and a line "
+    "through the means. With batch norm alone the loss climbs steeply with depth. "
+    "With shortcuts as well it climbs only a little, but it doesn't fall.",
 )
 
 # %% [markdown]
@@ -1080,7 +1085,8 @@ for name, scores in window_scores.items():
 plots.show(
     figure,
     "Validation accuracy with one 5x5 window, two of 3x3, one 7x7 and three of 3x3, "
-    "one dot per seed.",
+    "one dot per seed and a line for the mean. Each stack of small windows is on "
+    "average a little ahead of the large window with the same receptive field.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1719,8 +1725,9 @@ plots.show(
         f"One pass over a mosaic of sixteen images ({cifar10.label})",
     ),
     "A mosaic of sixteen small photographs, and beside it a map of 13 by 13 colored "
-    "squares, the class that the network sees at each position; the true classes are "
-    "written at the places of the photographs.",
+    "squares, the class that the network sees at each position. The true classes are "
+    "written at the places of the photographs; at many of them the color is that of "
+    "another class.",
 )
 one_pass = macs(make_net(shortcuts, size=128))
 windows = answers.shape[0] * answers.shape[1]
