@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from PIL import Image
 from scipy.optimize import isotonic_regression
 
@@ -253,6 +252,8 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
     to_axis = axis.transScale + axis.transLimits
     ends = [to_axis.transform(np.asarray(line.get_xydata())[-1]) for line in lines]
     heights = spread([end[1] for end in ends], 0.075)
+    # A line may end early, and others go on behind its name.
+    on_white: dict[str, Any] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
     for end, height, line, name in zip(ends, heights, lines, names, strict=True):
         axis.annotate(
             name,
@@ -263,7 +264,7 @@ def label_ends(axis: Axes, lines: Sequence[Line2D], names: Sequence[str]) -> Non
             va="center",
             color=line.get_color(),
             annotation_clip=False,
-            path_effects=[withStroke(linewidth=3, foreground="white")],  # other lines may pass
+            bbox=on_white,
         )
 
 
