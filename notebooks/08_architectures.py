@@ -498,11 +498,11 @@ plots.show(
 
 # %% [markdown]
 # You can see each step in the dots. The plain network reaches 31 %<!--
-# architectures.plain.validation_accuracy -->. Batch norm brings it to 41 %<!--
+# architectures.plain.validation_accuracy -->. Batch norm brings it to 42 %<!--
 # architectures.batch_norm.validation_accuracy -->, the largest step of all.<!--
 # architectures.batch_norm.validation_accuracy - architectures.plain.validation_accuracy >
 # architectures.shortcuts.validation_accuracy - architectures.batch_norm.validation_accuracy -->
-# With shortcuts it is 47 %<!-- architectures.shortcuts.validation_accuracy -->. The dots of these
+# With shortcuts it is 48 %<!-- architectures.shortcuts.validation_accuracy -->. The dots of these
 # three don't overlap: the worst run with batch norm beats the best plain one, and the worst run
 # with shortcuts beats the best without.<!-- architectures.batch_norm.lowest >
 # architectures.plain.highest and architectures.shortcuts.lowest >
@@ -515,7 +515,7 @@ plots.show(
 # architectures.squeeze_excitation.lowest < architectures.shortcuts.highest --> Separable
 # convolutions fall back to 42 %<!-- architectures.separable.validation_accuracy -->, but they work
 # with a fifth of the weights.<!-- architectures.separable.validation_accuracy <
-# architectures.shortcuts.validation_accuracy --> And the bottleneck, at 44 %<!--
+# architectures.shortcuts.validation_accuracy --> And the bottleneck, at 45 %<!--
 # architectures.bottleneck.validation_accuracy -->, doesn't pay here,<!--
 # architectures.bottleneck.validation_accuracy < architectures.shortcuts.validation_accuracy -->
 # although it has about as many MACs as the residual network, and more layers. Bottlenecks and
@@ -538,14 +538,14 @@ plots.show(
     ),
     "Two panels with the six networks, their names tied to their dots. Left, accuracy "
     "against multiply-adds: the separable net is the cheapest by far. Right, accuracy "
-    "against the seconds of an epoch: the separable net takes nearly as long as most "
-    "others, and the bottleneck net by far the longest.",
+    "against the seconds of an epoch: the separable net takes about as long as the "
+    "one with ordinary convolutions, and the bottleneck net longest.",
 )
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest.
-# But its pass over the training images takes 1.9 s<!-- architectures.separable.seconds -->,
-# against 2.3 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
+# But its pass over the training images takes 1.8 s<!-- architectures.separable.seconds -->,
+# against 1.6 s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions,
 # although it computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> And the bottleneck network, with about the same MACs, is
 # the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
@@ -556,8 +556,8 @@ plots.show(
 # memory most of the time. Batch norm, ReLU and addition do hardly any arithmetic, but each of
 # them reads and writes whole maps, and the wide maps of the bottleneck are four times as large.
 # Even batch norm, which has no MACs, lengthens a pass from
-# 1.5 s<!-- architectures.plain.seconds --> to
-# 2.4 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
+# 1.2 s<!-- architectures.plain.seconds --> to
+# 1.6 s<!-- architectures.batch_norm.seconds -->.<!-- architectures.batch_norm.seconds > 1.2 *
 # architectures.plain.seconds --> On a phone, or with other libraries, the balance is different:
 # time your network on the machine that will run it.
 
@@ -649,7 +649,7 @@ else:
 # kept.architectures_longer.architectures.long.separable.test_accuracy,
 # kept.architectures_longer.architectures.long.plain.test_accuracy) -->
 #
-# Compare that with the short training. There, shortcuts were 6 points<!--
+# Compare that with the short training. There, shortcuts were 7 points<!--
 # architectures.shortcuts.test_accuracy - architectures.batch_norm.test_accuracy --> ahead of batch
 # norm alone on the test images; now it is 1.1 points<!--
 # kept.architectures_longer.architectures.long.shortcuts.test_accuracy -
@@ -947,7 +947,7 @@ plots.show(
 
 # %% [markdown]
 # With batch norm alone, 10 layers reach a training loss of 1.71<!--
-# architectures.depth.plain_shallow.training_loss -->, and 34 layers have only reached 2.19<!--
+# architectures.depth.plain_shallow.training_loss -->, and 34 layers have only reached 2.23<!--
 # architectures.depth.plain_deep.training_loss -->, in all three runs higher than the worst shallow
 # one.<!-- architectures.depth.plain_deep.lowest > architectures.depth.plain_shallow.highest -->
 # With shortcuts the numbers are 1.61<!-- architectures.depth.residual_shallow.training_loss --> and
@@ -1100,12 +1100,12 @@ for large, small in (("5 x 5", "two 3 x 3"), ("7 x 7", "three 3 x 3")):
 
 # %% [markdown]
 # Two layers of 3 x 3 reach 43.2 %<!-- architectures.windows.two_3x3.accuracy -->, one of 5 x 5
-# reaches 41.3 %<!-- architectures.windows.5x5.accuracy -->. Three layers of 3 x 3 reach 44.9 %<!--
-# architectures.windows.three_3x3.accuracy -->, one of 7 x 7 44.0 %<!--
+# reaches 41.4 %<!-- architectures.windows.5x5.accuracy -->. Three layers of 3 x 3 reach 45.5 %<!--
+# architectures.windows.three_3x3.accuracy -->, one of 7 x 7 44.1 %<!--
 # architectures.windows.7x7.accuracy -->. For equal seeds the gain lies between 1.6 points<!--
-# architectures.windows.smallest_gain_over_5x5 --> and 2.2 points<!--
-# architectures.windows.largest_gain_over_5x5 --> over 5 x 5, and between 0.7 points<!--
-# architectures.windows.smallest_gain_over_7x7 --> and 1.4 points<!--
+# architectures.windows.smallest_gain_over_5x5 --> and 1.9 points<!--
+# architectures.windows.largest_gain_over_5x5 --> over 5 x 5, and between 1.0 points<!--
+# architectures.windows.smallest_gain_over_7x7 --> and 2.2 points<!--
 # architectures.windows.largest_gain_over_7x7 --> over 7 x 7. In this run the stack wins all six
 # comparisons, each by little.<!-- min(architectures.windows.smallest_gain_over_5x5,
 # architectures.windows.smallest_gain_over_7x7) > 0 and
@@ -1454,8 +1454,8 @@ tables.show_table(header, lines, "Six networks, built and called here")
 #   than twice the parameters of ResNet-50 and less than a third of its MACs.<!--
 #   architectures.alexnet.parameters > 2 * architectures.resnet50.parameters and
 #   architectures.alexnet.multiplications < 0.33 * architectures.resnet50.multiplications -->
-# * *The time* follows neither. VGG-16 takes 0.35 s<!-- architectures.vgg16.call_seconds --> per
-#   image and ResNet-50 0.33 s<!-- architectures.resnet50.call_seconds -->, although it has about a
+# * *The time* follows neither. VGG-16 takes 0.59 s<!-- architectures.vgg16.call_seconds --> per
+#   image and ResNet-50 0.36 s<!-- architectures.resnet50.call_seconds -->, although it has about a
 #   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
 #   architectures.resnet50.call_seconds --> (In two more runs ResNet-50 took 0.21 s<!--
 #   kept.08-quick-seed=1.architectures.resnet50.call_seconds --> and 0.23 s<!--
@@ -1736,7 +1736,7 @@ record("architectures.sliding.saving", windows * costs["shortcuts"]["macs"] / on
 
 # %% [markdown]
 # The names are written where the window covers exactly one photograph, so there the color should be
-# that of the name. Don't be surprised where it isn't: this small network gets only 47 %<!--
+# that of the name. Don't be surprised where it isn't: this small network gets only 48 %<!--
 # architectures.shortcuts.validation_accuracy --> of the validation images right. Between two
 # photographs the window sees a part of each, as it never did in training, and the answer need not
 # be either of the two: in our stored map a large area is called *horse*, although only two of the
@@ -1819,19 +1819,19 @@ for (better, worse), values in apart.items():
 
 # %% [markdown]
 # On new images, too, the plain network is last, at 30 %<!-- architectures.plain.test_accuracy -->.
-# Batch norm reaches 41 %<!-- architectures.batch_norm.test_accuracy -->, shortcuts 47 %<!--
+# Batch norm reaches 41 %<!-- architectures.batch_norm.test_accuracy -->, shortcuts 48 %<!--
 # architectures.shortcuts.test_accuracy -->, separable convolutions 42 %<!--
 # architectures.separable.test_accuracy -->.<!-- architectures.plain.test_accuracy <
 # min(architectures.batch_norm.test_accuracy, architectures.separable.test_accuracy) --> Batch norm
-# is at least 10<!-- architectures.batch_norm.least_ahead_of_plain --> standard deviations ahead of
-# plain for every seed, and shortcuts are about 8<!--
+# is at least 11<!-- architectures.batch_norm.least_ahead_of_plain --> standard deviations ahead of
+# plain for every seed, and shortcuts are about 9<!--
 # architectures.shortcuts.least_ahead_of_batch_norm --> or more ahead of batch norm alone. Both
 # steps are real.<!-- architectures.batch_norm.least_ahead_of_plain > 2 and
 # architectures.shortcuts.least_ahead_of_batch_norm > 2 -->
 #
 # Squeeze-and-excitation gets 49 %<!-- architectures.squeeze_excitation.test_accuracy -->. But its
 # lead over the network with shortcuts isn't above two standard deviations for every seed (the
-# smallest is 1.9<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts -->), so by our rule
+# smallest is 0.9<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts -->), so by our rule
 # it is a hint.<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts < 2 and
 # architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> The bottleneck and the separable
 # network are clearly behind the one with ordinary convolutions.<!--
