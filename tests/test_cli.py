@@ -284,3 +284,20 @@ def test_a_batch_without_its_data_says_what_was_skipped(
     assert answer.returncode == 1
     assert answer.stdout.endswith("skipped: 01_little-quick\n")
     assert "course: chapter 01 skipped: The mirror" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("profile", "asked", "seeds"),
+    [
+        ("quick", [], [0, 3, 6]),
+        ("sample", [], [0, 1, 2]),
+        ("quick", ["seeds=5", "seed=1"], [1, 6, 11]),
+        ("quick", ["seeds=1,2"], [0, 2, 4, 0, 2, 4]),
+    ],
+)
+def test_runs_with_several_seeds_share_no_training(
+    profile: str, asked: list[str], seeds: list[int]
+) -> None:
+    """A chapter trains with seeds counted up from its own, as many as its parameter ``seeds``."""
+    planned = plan.plan([catalogue.chapters()["01"]], [profile], asked, 3)
+    assert [run.parameters.get("seed", 0) for run in planned] == seeds

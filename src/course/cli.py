@@ -28,7 +28,9 @@ def _add_gpu(commands: Subcommands) -> None:
     parser = commands.add_parser("gpu", help="run the course on this machine's GPU and judge it")
     parser.add_argument("chapters", nargs="*", help="numbers or names; all if none is given")
     parser.add_argument("--profile", choices=PROFILES, default="full")
-    parser.add_argument("--seeds", type=running.positive, metavar="N", help="N consecutive seeds")
+    parser.add_argument(
+        "--seeds", type=running.positive, metavar="N", help="N seeds, as course run has"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs") / "gpu", help="folder of the runs")
     parser.set_defaults(act=_gpu)
 

@@ -158,7 +158,7 @@ def run(named: list[str], profile: str, seeds: int | None, out: Path) -> int:
     Args:
         named: numbers or names of the chapters; all if none is given.
         profile: "sample", "quick" or "full".
-        seeds: how many consecutive seeds, or None for one.
+        seeds: how many seeds, or None for one.
         out: folder of the runs.
 
     Returns:

@@ -64,7 +64,9 @@ def add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         metavar="NAME=VALUE[,VALUE]",
         help="change a parameter; several values give one run each",
     )
-    parser.add_argument("--seeds", type=positive, metavar="N", help="run N consecutive seeds")
+    parser.add_argument(
+        "--seeds", type=positive, metavar="N", help="run N seeds that share no training"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--dry-run", action="store_true", help="show the plan, run nothing")
     parser.add_argument("--fresh", action="store_true", help="run again what has already succeeded")

@@ -35,7 +35,9 @@ def plan(
         wanted: the chapters.
         profiles: "sample", "quick" or "full".
         asked: ``NAME=VALUE`` or ``NAME=VALUE,VALUE`` each.
-        seeds: how many seeds in a row, or None for the one that the parameters name.
+        seeds: how many seeds, or None for the one that the parameters name. A chapter that trains
+            each variant with several seeds, counted up from its own, gets seeds so far apart that
+            no two runs share one.
 
     Raises:
         CourseError: a chapter, profile, name or value is not valid, before anything starts.
@@ -45,12 +47,11 @@ def plan(
             settings(chapter, profile)
     backend = machine.environment().backend
     grids = {chapter.number: asked_values(chapter, asked) for chapter in wanted}
-    if seeds is not None:
-        for chapter in wanted:
-            grids[chapter.number]["seed"] = _seeds(chapter, grids[chapter.number], seeds)
     runs: dict[str, Run] = {}
     for chapter, profile in itertools.product(wanted, dict.fromkeys(profiles)):
-        grid = grids[chapter.number]
+        grid = dict(grids[chapter.number])
+        if seeds is not None:
+            grid["seed"] = _seeds(chapter, profile, grid, seeds)
         for values in itertools.product(*grid.values()):
             run = _run(chapter, profile, backend, dict(zip(grid, values, strict=True)))
             runs.setdefault(run.folder, run)
@@ -58,19 +59,21 @@ def plan(
     return sorted(runs.values(), key=functools.partial(_depth, runs))
 
 
-def _seeds(chapter: Chapter, grid: dict[str, list[Any]], number: int) -> list[int]:
+def _seeds(chapter: Chapter, profile: str, grid: dict[str, list[Any]], number: int) -> list[int]:
     if number < 1:
         raise CourseError(f"--seeds must be at least 1, not {number}.")
     known = parameters(chapter)["seed"]
     given = grid.get("seed", [known.default])
     if len(given) > 1:
         raise CourseError("Give either --seeds or several values with -p seed=, not both.")
-    if given[0] + number - 1 > known.high:
+    used = grid.get("seeds", [defaults(chapter.number, profile)[1].get("seeds", 1)])
+    found = [given[0] + place * max(used) for place in range(number)]
+    if found[-1] > known.high:
         raise CourseError(
             f"Chapter {chapter.number}: --seeds {number} from {given[0]} goes beyond the highest "
             f"seed, {known.high:.0f}."
         )
-    return list(range(given[0], given[0] + number))
+    return found
 
 
 def _run(chapter: Chapter, profile: str, backend: str, asked: dict[str, Any]) -> Run:
