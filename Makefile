@@ -23,7 +23,7 @@ test: export OMP_NUM_THREADS = 1
 test: export TF_NUM_INTRAOP_THREADS = 1
 test: export TF_NUM_INTEROP_THREADS = 1
 test: environment-dev npm ## all tests, and the notebooks on sample data held to their stored outputs
-	$(BIN)/pytest src/helpers --doctest-modules -n 2 --quiet # the examples in docstrings
+	$(BIN)/pytest src --doctest-modules -n 2 --quiet # the examples in docstrings
 	$(BIN)/pytest tests -n 2 --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report term:skip-covered --durations 15 # the longest test begins early
 	$(BIN)/pytest notebooks --nbval --course-profile sample -n 2 --dist loadfile # without coverage
