@@ -305,10 +305,10 @@ distances = range(7)
 
 
 def shifted_accuracy(model, images, labels, distance):
-    found = []
+    accuracies = []
     for down, right in ((distance, 0), (-distance, 0), (0, distance), (0, -distance)):
-        found.append(accuracy(model, shift(images, down, right), labels))
-    return np.mean(found)
+        accuracies.append(accuracy(model, shift(images, down, right), labels))
+    return np.mean(accuracies)
 
 
 sampled = slice(0, 2000)  # two thousand digits are enough for a curve
@@ -521,6 +521,7 @@ for axis, panel, title in zip(axes, panels, titles, strict=True):
     axis.set_title(f"{title}\n{panel.shape[0]} x {panel.shape[1]}")
     axis.set_axis_off()
 figure.colorbar(drawn, ax=axes, label="weight or response", shrink=0.8)
+figure.suptitle(f"Two kernels and what they find in a digit ({mnist.label})")
 plots.show(
     figure,
     "A handwritten seven; a kernel for vertical edges, whose map shows the left side "
@@ -591,12 +592,13 @@ convolutions = [layer for layer in convnet.layers if isinstance(layer, layers.Co
 learned = as_array(convolutions[0].kernel)[:, :, 0, :]
 limit = np.abs(learned).max()
 columns = learned.shape[-1] // 2
-figure, axes = plt.subplots(2, columns, figsize=(11, 1.9), layout="constrained")
+figure, axes = plt.subplots(2, columns, figsize=(11, 2.3), layout="constrained")
 for number, axis in enumerate(axes.flat):
     drawn = axis.imshow(learned[..., number], cmap="RdBu_r", vmin=-limit, vmax=limit)
     axis.set_title(f"{number}", fontsize=8)
     axis.set_axis_off()
 figure.colorbar(drawn, ax=axes, label="weight")
+figure.suptitle(f"What the first layer has learned ({mnist.label})")
 plots.show(
     figure,
     "Thirty-two grids of 3x3 weights in red and blue, two rows of sixteen. Many are "
@@ -943,6 +945,7 @@ for depth, (axis, seen) in enumerate(zip(axes, fields, strict=True), start=1):
     kind = "pooling" if depth % 2 == 0 else "convolution"
     axis.set_title(f"after {kind}\n{size} x {size}")
     axis.set(xticks=[], yticks=[])
+figure.suptitle("Pixels of a 28 x 28 image that one unit can see")
 plots.show(
     figure,
     "Five 28x28 squares with a green field near the middle that grows from 3x3 to 4x4, "
@@ -1108,9 +1111,10 @@ record("basics.four_pairs_on_150.last_maps", last_map[3], "count")
 without_pooling = keras.Sequential(
     [
         keras.Input((28, 28, 1)),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.Conv2D(64, 3, activation="relu"),
-        layers.Conv2D(128, 3, activation="relu"),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(filters, 3, activation="relu"),
+        layers.Conv2D(2 * filters, 3, activation="relu"),
+        layers.Conv2D(4 * filters, 3, activation="relu"),
         layers.Flatten(),
         layers.Dense(10, activation="softmax"),
     ]
@@ -1209,15 +1213,17 @@ for name, make_variant in variants.items():
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained", sharey=True)
 panels = {"digits in place": in_place, "digits shifted by four pixels": after_shift}
 for axis, (title, results) in zip(axes, panels.items(), strict=True):
-    for place, values in enumerate(results.values()):
+    for place, (name, values) in enumerate(results.items()):
         places = [place] * len(values)
-        axis.plot(values, places, "o", color=COLORS["convnet"], alpha=0.7)
+        color = COLORS["dense" if name == "dense net" else "convnet"]
+        axis.plot(values, places, "o", color=color, alpha=0.7)
         axis.text(np.mean(values), place - 0.25, f"{np.mean(values):.1%}", ha="center")
     axis.set_yticks(range(len(results)), results)
     axis.set(title=title, xlabel="validation accuracy")
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.margins(x=0.1, y=0.15)
 axes[0].invert_yaxis()
+figure.suptitle(f"One change at a time ({mnist.label})")
 plots.show(
     figure,
     "Two panels with one dot per seed for a dense net and five variants of a small "
@@ -1367,12 +1373,12 @@ plots.show(
 test_images, test_labels = mnist.test
 right, moved_right = {}, {}
 for name, model in models.items():
-    for digits, found in (
+    for digits, answers in (
         (test_images, right),
         (shift(test_images, 0, -4), moved_right),
     ):
         probabilities = model.predict(training.batches(digits, None, 256), verbose=0)
-        found[name] = probabilities.argmax(axis=1) == test_labels
+        answers[name] = probabilities.argmax(axis=1) == test_labels
 
 # %% tags=["measured", "hide-input"]
 for name, correct in right.items():

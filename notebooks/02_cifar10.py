@@ -347,22 +347,23 @@ dots = {
 
 
 def draw_luck(axis):
-    axis.hist(luck, bins=np.arange(-4.25, 4.5, 0.5), color="#bbbbbb")
-    for border in (-2, 2):
-        axis.axvline(border, color="black", linestyle=":")
+    share = np.full(len(luck), 1 / len(luck))
+    axis.hist(luck, np.arange(-4.25, 4.5, 0.5), weights=share, color="#bbbbbb")
+    axis.vlines((-2, 2), *axis.get_ylim(), color="black", linestyle=":")
     top = axis.get_ylim()[1]
     for text, (variant, color, height) in dots.items():
         values = ratios(rungs[variant], rungs["dense"])
         axis.plot(values, [height * top] * seeds, "o", color=color, markersize=9)
-        place = (max(values.max(), 2), height * top)
+        place = max(values.max(), 2), height * top
         axis.annotate(text, place, (10, -8), textcoords="offset points", color=color)
+    axis.set_xlim(-5, 1.45 * axis.get_xlim()[1])  # room for the words
 
 
 # %% tags=["measured", "hide-input", "gallery"]
 figure, axis = plt.subplots(figsize=(7.4, 3.4), layout="constrained")
 draw_luck(axis)
-axis.margins(x=0.2)
-axis.set(xlabel="standard deviations", ylabel="of 10,000 coin players", yticks=[])
+axis.set(xlabel="standard deviations", ylabel="share of 10,000 coin players")
+axis.yaxis.set_major_formatter("{x:.0%}")
 axis.set_title(f"Gray: what luck does. Dots: three trainings ({cifar.label})")
 plots.show(
     figure,
@@ -839,8 +840,10 @@ rows = len(changed_trucks)
 figure, axes = plt.subplots(rows, 1, figsize=(7.4, 6.6), layout="constrained")
 for axis, (name, changed) in zip(axes, changed_trucks.items(), strict=True):
     tiles = np.clip(as_array(ops.convert_to_tensor(changed)), 0, 255).astype("uint8")
-    axis.imshow(np.concatenate([truck, *tiles], axis=1))
-    axis.axvline(31.5, color="white", linewidth=4)
+    gaps = (0, 0), (1, 1), (0, 0)  # a white column on either side of a copy
+    framed = [np.pad(tile, gaps, constant_values=255) for tile in (truck, *tiles)]
+    axis.imshow(np.concatenate(framed, axis=1))
+    axis.axvline(33.5, color="white", linewidth=6)
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     axis.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -1228,41 +1231,35 @@ step_seconds["flip at test time"] = step_seconds["label smoothing"]
 
 
 # %% tags=["measured", "hide-input"]
-def draw_steps(axis):
-    points = {name: (step_seconds[name], right.mean()) for name, right in steps.items()}
-    axis.plot(*zip(*points.values(), strict=True), "D-", color="C3", alpha=0.6)
-    for name, right in steps.items():
-        seconds = [step_seconds[name]] * seeds
-        axis.plot(seconds, right.mean(axis=1), "o", color="C5", alpha=0.5)
-    # The labels stand in a column of their own, in the order of their points.
-    longest = max(step_seconds.values())
-    places = np.linspace(*axis.get_ylim(), len(points) + 2)[1:-1]
-    rising = sorted(points, key=lambda name: points[name][1])
-    for name, place in zip(rising, places, strict=True):
-        axis.annotate(
-            f"{list(points).index(name)}. {name}: {points[name][1]:.1%}",
-            points[name],
-            (1.15 * longest, place),
-            va="center",
-            arrowprops={"arrowstyle": "-", "color": "#999999", "relpos": (0, 0.5)},
-        )
-    axis.set_xlim(0, 1.9 * longest)
+def draw_steps(axes):
+    places = np.arange(len(steps))[::-1]
+    for place, right in zip(places, steps.values(), strict=True):
+        values = right.mean(axis=1)
+        axes[0].plot(values, [place] * seeds, "o", color="C5", alpha=0.6)
+        axes[0].plot(values.mean(), place, "D", color="C3")
+        words, place = f"{values.mean():.1%}", (values.max(), place)
+        axes[0].annotate(words, place, (8, 0), textcoords="offset points", va="center")
+    bars = axes[1].barh(places, list(step_seconds.values()), 0.5, color="C0")
+    axes[1].bar_label(bars, fmt="{:.0f}", padding=4)
+    axes[0].set_yticks(places, [f"{n}. {name}" for n, name in enumerate(steps)])
+    axes[0].margins(x=0.2)
+    axes[1].margins(x=0.15)
 
 
 # %% tags=["measured", "hide-input", "gallery"]
-figure, axis = plt.subplots(figsize=(8, 4.4), layout="constrained")
-draw_steps(axis)
-axis.set(xlabel="seconds of training", ylabel="validation accuracy")
-axis.set_title(f"One change at a time ({cifar.label})")
-axis.locator_params(axis="y", steps=[1, 2, 5, 10])
-axis.yaxis.set_major_formatter("{x:.0%}")
+panels = {"figsize": (9, 4), "width_ratios": (2, 1), "sharey": True}
+figure, axes = plt.subplots(1, 2, layout="constrained", **panels)
+draw_steps(axes)
+axes[0].set(xlabel="validation accuracy", title="one dot per seed, and the mean")
+axes[1].set(xlabel="seconds of training", title="median of the seeds")
+axes[0].xaxis.set_major_formatter("{x:.0%}")
+figure.suptitle(f"One change at a time ({cifar.label})")
 plots.show(
     figure,
-    "Accuracy against seconds of training for seven recipes joined by a line, with "
-    "small dots for the three seeds of each. From the published recipe at the bottom "
-    "the line climbs with one cycle and with early pooling, which also saves time, "
-    "and most with batch normalization. From there on the points lie close together "
-    "at the top.",
+    "Seven recipes, one below the other. Left, their accuracies: from the published "
+    "recipe on they rise with one cycle and with early pooling, and most with batch "
+    "normalization; from there on they lie close together. Right, their seconds: "
+    "early pooling saves some of them, and no later step takes many.",
 )
 
 # %% tags=["measured", "hide-input"]
@@ -1275,11 +1272,11 @@ for before, name in zip([None, *names[:-1]], names, strict=True):
     bought = verdict = ""
     if before is not None:
         bought = f"{100 * (steps[name].mean() - steps[before].mean()):+.1f}"
-        found = ratios(steps[name], steps[before])
-        record(f"steps.{key}.least", found.min())
-        record(f"steps.{key}.most", found.max())
-        worse = "clearly worse" if found.max() < -2 else "no"
-        verdict = "yes" if found.min() > 2 else worse
+        apart = ratios(steps[name], steps[before])
+        record(f"steps.{key}.least", apart.min())
+        record(f"steps.{key}.most", apart.max())
+        worse = "clearly worse" if apart.max() < -2 else "no"
+        verdict = "yes" if apart.min() > 2 else worse
     shown = f"{steps[name].mean():.1%}", bought, verdict, f"{step_seconds[name]:.1f}"
     rows.append((name, *shown))
 header = ("step", "validation", "points bought", "clearly better?", "seconds")

@@ -370,10 +370,10 @@ for name, distances in (("pixels", by_pixels), ("features", by_features)):
 questions = [cat_rows[3], dog_rows[3]]
 gallery, titles = [], []
 for row in questions:
-    for name, found in nearest.items():
-        gallery.extend([val_images[row], *train_images[found[row]]])
+    for name, closest in nearest.items():
+        gallery.extend([val_images[row], *train_images[closest[row]]])
         titles.append(f"nearest by {name}:")
-        titles.extend(pets.classes[k] for k in train_labels[found[row]])
+        titles.extend(pets.classes[k] for k in train_labels[closest[row]])
 plots.show(
     plots.image_grid(gallery, titles, f"Who is closest? ({pets.label})", 6, 1.4),
     "Two photographs, a kitten and a Dalmatian, each at the left of two rows, "
@@ -881,14 +881,15 @@ def wrongly_fed(scale):
 
 
 # %% tags=["measured"]
-few = slice(0, 500)
-fed = {"its own": (train_features[few], val_features)}
+picked = slice(0, 500)
+feature_sets = {"its own": (train_features[picked], val_features)}
 for name, scale in (("divided by 255", 1 / 255), ("none", 1.0)):
     wrong = wrongly_fed(scale)
-    fed[name] = outputs_of(wrong, train_images[few]), outputs_of(wrong, val_images)
+    wrongly = outputs_of(wrong, train_images[picked]), outputs_of(wrong, val_images)
+    feature_sets[name] = wrongly
 fed_right = {}
-for name, (x, x_val) in fed.items():
-    model = LogisticRegression(C=0.1, max_iter=5000).fit(x, train_labels[few])
+for name, (x, x_val) in feature_sets.items():
+    model = LogisticRegression(C=0.1, max_iter=5000).fit(x, train_labels[picked])
     fed_right[name] = model.predict(x_val) == val_labels
 
 # %% tags=["measured", "hide-input"]
@@ -1179,8 +1180,8 @@ axis.set_yticks(range(len(ladder)), [name for name, _, _ in ladder])
 axis.set(xlim=(0.5, 1.0), ylim=(len(ladder) - 0.5, -0.8), xlabel="test accuracy")
 axis.set_title(f"The ladder, with two standard errors ({pets.label})")
 axis.xaxis.set_major_formatter("{x:.0%}")
-spoken = "; ".join(f"{name}: {score:.0%}" for name, score, _ in ladder)
-plots.show(figure, f"Test accuracies with two standard errors. {spoken}.")
+spoken = "; ".join(f"{name}, {score:.0%}" for name, score, _ in ladder)
+plots.show(figure, f"Test accuracies with two standard errors: {spoken}.")
 
 
 # %% [markdown]

@@ -472,12 +472,12 @@ record("fine_tuning.rest.seconds", rest_seconds, "seconds")
 
 # %%
 def travel(before, part):
-    found = []
+    changes = []
     for layer in part.layers:
         if layer.weights and not isinstance(layer, layers.BatchNormalization):
             old, new = before[layer.name][0], layer.get_weights()[0]
-            found.append(np.linalg.norm(new - old) / np.linalg.norm(old))
-    return found
+            changes.append(np.linalg.norm(new - old) / np.linalg.norm(old))
+    return changes
 
 
 # %% tags=["measured"]
@@ -612,15 +612,16 @@ for name, runs in step_losses.items():
     mean = np.mean([losses[:shortest] for losses in runs], axis=0)
     left.plot(range(1, shortest + 1), mean, color=COLORS[name], label=name)
 left.set(yscale="log", xlabel="step", ylabel="training loss of the batch")
-left.set_title("The steps of fine-tuning, mean of the seeds")
+left.set_title("In training, mean of the seeds")
 left.legend(fontsize=8)
 draw_dots(right, step_accuracy, COLORS)
 right.set(xlabel="validation accuracy", title="Afterwards, one dot per seed")
+figure.suptitle(f"Which step does what? ({cifar.label})")
 plots.show(
     figure,
     "Left, the training losses over the steps on a logarithmic scale, one line per "
     "recipe. Right, the validation accuracies, one dot per seed, and their means: "
-    + "; ".join(f"{name} {in_words([found])}" for name, found in step_accuracy.items()),
+    + "; ".join(f"{name} {in_words([each])}" for name, each in step_accuracy.items()),
 )
 
 # %% tags=["measured", "hide-input"]
@@ -736,8 +737,7 @@ for count in depth_counts:
 for depth in depths:
     borrowed.set_weights(imagenet)
     part, inputs, val_inputs = divided(depth)
-    # The whole base is the slowest to train, so only the small set pays for it.
-    for count in depth_counts[:1] if depth == "whole base" else depth_counts:
+    for count in depth_counts:
         borrowed.set_weights(imagenet)
         head = make_head(10)
         head.set_weights(trained_heads[count])
@@ -747,8 +747,7 @@ for depth in depths:
 # %% tags=["measured", "hide-input"]
 spoken, depth_values = [], {}
 for which, count in enumerate(depth_counts):
-    tried = [(depth, count) for depth in ("frozen", *depths)]
-    values = [depth_accuracy[each] for each in tried if each in depth_accuracy]
+    values = [depth_accuracy[depth, count] for depth in ("frozen", *depths)]
     depth_values[count] = np.array(values)
     spoken.append(f"with {count:,} images {in_words(values)}")
     for number, value in enumerate(values):
@@ -770,8 +769,7 @@ plots.label_ends(axis, lines, [f"{count:,} images" for count in depth_counts])
 plots.show(
     figure,
     "Validation accuracy with standard errors, from the frozen base on the left to "
-    f"ever more layers in training on the right: {'; '.join(spoken)}. The whole base "
-    "was trained with the small set only.",
+    f"ever more layers in training on the right: {'; '.join(spoken)}.",
 )
 
 # %% [markdown]

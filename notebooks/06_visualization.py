@@ -342,10 +342,12 @@ for name, value in questioned.items():
 figure, axis = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 places = np.arange(len(questioned))[::-1]
 bars = axis.barh(places, list(questioned.values()), color="C3")
-axis.bar_label(bars, [f"{value:.0%}" for value in questioned.values()], padding=4)
 axis.axvline(0.5, color="#444444", linestyle="--", linewidth=1)
+white = {"facecolor": "white", "linewidth": 0, "pad": 0.5}
+shown = [f"{value:.1%}" for value in questioned.values()]
+axis.bar_label(bars, shown, padding=4, bbox=white)
 axis.set_yticks(places, list(questioned))
-axis.set(xlim=(0, 1.1), xlabel="share of answers that are right (dashed: a coin)")
+axis.set(xlim=(0, 1.15), xlabel="share of answers that are right (dashed: a coin)")
 axis.xaxis.set_major_formatter("{x:.0%}")
 axis.set_title(f"What the suspect needs ({drawings.label})")
 plots.show(
@@ -599,10 +601,10 @@ pointers = {
     "center": [masks[:, 32, 32]],
     "random pixel": [masks.mean(axis=(1, 2))],
 }
-rates = {name: np.mean(found) for name, found in pointers.items()}
+rates = {name: np.mean(of_pointer) for name, of_pointer in pointers.items()}
 off = {}
-for name, found in pointers.items():
-    off[name] = np.mean([each[off_center] for each in found])
+for name, of_pointer in pointers.items():
+    off[name] = np.mean([each[off_center] for each in of_pointer])
 record("gradcam.pointing_game", rates["Grad-CAM"], "fraction")
 record("gradcam.pointing_game.center", rates["center"], "fraction")
 record("gradcam.pointing_game.fixed", rates["best fixed pixel"], "fraction")
@@ -624,7 +626,7 @@ ahead = (np.sum(only_map) - np.sum(only_center)) / np.sqrt(max(1, discordant))
 record("gradcam.pointing_game.against_center", ahead)
 
 # %% tags=["measured", "hide-input"]
-figure, axis = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
 places = np.arange(len(pointers))[::-1]
 for kind, by_name, lift, color in (
     ("all drawings", rates, 0.19, "C0"),
@@ -632,7 +634,7 @@ for kind, by_name, lift, color in (
 ):
     values = list(by_name.values())
     bars = axis.barh(places + lift, values, 0.36, color=color, label=kind)
-    axis.bar_label(bars, [f"{value:.0%}" for value in values], padding=4)
+    axis.bar_label(bars, [f"{value:.0%}" for value in values], padding=4, fontsize=9)
 axis.set_yticks(places, list(pointers))
 axis.set(xlim=(0, 1.12), xlabel="hit rate")
 axis.xaxis.set_major_formatter("{x:.0%}")
@@ -838,7 +840,7 @@ record("gradcam.both.right_half.halfway", np.mean(halfway), "fraction")
 titles = []
 for cat, dog in zip(asked[0][:4], asked[1][:4], strict=True):
     names = [class_names[each].replace(" ", "\n", 1) for each in (cat, dog)]
-    titles.append("\n".join(names))
+    titles.append("\n+ ".join(names))
 last_layer = explain_models.last_spatial_layer(large)
 layers_offered = list(dict.fromkeys([*entry.activations, last_layer]))
 
@@ -1067,9 +1069,9 @@ begun = begun[np.arange(len(named)), named]
 left, shown_again = {}, {}
 for name, maps in attributions.items():
     kept = explain_checks.deletion(*question, maps, cells=size // 16)
-    found = explain_checks.deletion(*question, maps, cells=size // 16, insert=True)
+    back = explain_checks.deletion(*question, maps, cells=size // 16, insert=True)
     left[name] = kept.mean(axis=1) / begun
-    shown_again[name] = found.mean(axis=1) / begun
+    shown_again[name] = back.mean(axis=1) / begun
 
 # %% tags=["measured", "hide-input"]
 for name in attributions:
@@ -1084,16 +1086,17 @@ record("attribution.images", len(named), "count")
 # %% tags=["measured", "hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), sharey=True, layout="constrained")
 places = np.arange(len(attributions))[::-1]
-for axis, found, title in (
+for axis, shares, title in (
     (axes[0], left, "deletion: lower is better"),
     (axes[1], shown_again, "insertion: higher is better"),
 ):
-    for place, values in zip(places, found.values(), strict=True):
+    for place, values in zip(places, shares.values(), strict=True):
         error = values.std(ddof=1) / np.sqrt(len(values))
         axis.errorbar(values.mean(), place, xerr=error, fmt="o", capsize=4, color="C0")
     axis.set(xlabel="share of the probability", title=title)
     axis.xaxis.set_major_formatter("{x:.0%}")
 axes[0].set_yticks(places, list(attributions))
+figure.suptitle(f"What covering and showing the hot places does ({photos.label})")
 plots.show(
     figure,
     "Mean share of the answer's probability, with standard errors. In deletion all "
@@ -1161,8 +1164,8 @@ for layer in [layer for layer in broken.layers if layer.weights][::-1]:
     layer.set_weights(shuffled)
     for name, method in methods.items():
         maps = method(broken, sane_images, sane_labels)
-        found = explain_checks.correlation(np.abs(intact[name]), np.abs(maps))
-        agreement[name].append(found.mean())
+        alike = explain_checks.correlation(np.abs(intact[name]), np.abs(maps))
+        agreement[name].append(alike.mean())
 
 # %% tags=["measured", "hide-input"]
 figure, axis = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
@@ -1359,6 +1362,7 @@ for name, depth in (("small", small_profile), ("pretrained", large_profile)):
         values = getattr(depth, what)
         record(f"visualization.{name}.{what}.first", values[0], "fraction")
         record(f"visualization.{name}.{what}.last", values[-1], "fraction")
+    record(f"visualization.{name}.silent.early", max(depth.silent[1:5]), "fraction")
     record(f"visualization.{name}.probe.error", depth.probe_errors[-1], "fraction")
     record(f"visualization.{name}.zeros.rise", depth.zeros[-1] - depth.zeros[0])
     record(f"visualization.{name}.kept.fall", depth.kept[0] - depth.kept[-1])
@@ -1386,8 +1390,10 @@ plots.show(
 # visualization.pretrained.zeros.first --> to 90.4 %<!-- visualization.pretrained.zeros.last
 # -->.<!-- visualization.pretrained.zeros.rise > 0.3 --> The share of silent channels goes down
 # before it goes up: it is 12.6 %<!-- visualization.pretrained.silent.first --> in the first layer,
-# close to zero in the next four, and 41.6 %<!-- visualization.pretrained.silent.last --> in the
-# last. A likely reason for the end of both curves is that the last channels have to serve a
+# at most 0.0 %<!-- visualization.pretrained.silent.early --> in the next four, and 41.6 %<!--
+# visualization.pretrained.silent.last --> in the last.<!-- visualization.pretrained.silent.early <
+# visualization.pretrained.silent.first < visualization.pretrained.silent.last --> A likely reason
+# for the end of both curves is that the last channels have to serve a
 # thousand classes, most of which aren't in the image. In our small network the share of zeros
 # goes from 54.0 %<!-- visualization.small.zeros.first --> to 58.2 %<!--
 # visualization.small.zeros.last -->: with two classes there may be little to be silent about. So
@@ -1527,12 +1533,12 @@ ingredients = {
 }
 
 # %% tags=["measured", "hide-input"]
-for name, found in ingredients.items():
+for name, pattern in ingredients.items():
     key = name.removeprefix("+ ").lower()
-    record(f"visualization.ingredients.{key}", found.after.mean())
+    record(f"visualization.ingredients.{key}", pattern.after.mean())
 columns_of = {}
 for place, channel in enumerate(compared):
-    tiles = [found.pictures[place] / 255 for found in ingredients.values()]
+    tiles = [pattern.pictures[place] / 255 for pattern in ingredients.values()]
     columns_of[f"channel {channel}"] = tiles
 figure = explain_plots.picture_rows(
     columns_of,
@@ -1576,15 +1582,15 @@ for layer in (entry.patterns[1], entry.patterns[3], entry.patterns[4]):
     patches[layer] = explain_patterns.exciting_patches(
         large, layer, range(channels), searched, count=3, side=64
     )
-raised = [found.after > found.before for found in gallery.values()]
+raised = [pattern.after > pattern.before for pattern in gallery.values()]
 record("visualization.patterns.made", np.size(raised), "count")
 record("visualization.patterns.raised", np.sum(raised), "count")
 
 # %% tags=["measured", "hide-input", "gallery"]
 shown_rows = {}
-for layer, found in gallery.items():
+for layer, pattern in gallery.items():
     for channel in range(2):
-        tiles = [found.pictures[channel] / 255, *patches[layer][channel] / 255]
+        tiles = [pattern.pictures[channel] / 255, *patches[layer][channel] / 255]
         shown_rows[f"{layer}\nchannel {channel}"] = tiles
 figure = explain_plots.picture_rows(
     shown_rows,

@@ -618,10 +618,16 @@ if "architectures_longer" in kept.names():
         if name in COLORS and len(reached_then) > epochs:
             axis.plot(range(1, len(reached_then) + 1), reached_then, color=COLORS[name])
             axis.lines[-1].set_label(name.replace("_", " "))
-    axis.set(xlabel="epoch", ylabel="validation accuracy", title="The long run")
+    axis.set(xlabel="epoch", ylabel="validation accuracy")
+    axis.set_title("The long run (CIFAR-10)")
     axis.yaxis.set_major_formatter("{x:.0%}")
     plots.label_ends(axis, axis.lines, [line.get_label() for line in axis.lines])
-    plots.show(figure, "Validation accuracy against the epoch, one line per network.")
+    plots.show(
+        figure,
+        "Validation accuracy against the epoch, one line per network. All rise, and "
+        "flatten toward the end: plain stays far below the others, separable lies in "
+        "between, and the remaining four end close together.",
+    )
 else:
     print("No long run has been kept yet.")
 
@@ -746,8 +752,8 @@ for name, block in VARIANTS.items():
     for number in range(seeds):
         training.start(seed + number)
         net = make_net(block, depth_blocks)
-        found = gradient_norms(net, batch_images, batch_labels)
-        norms.setdefault(name, []).append(found)
+        norms_of_layers = gradient_norms(net, batch_images, batch_labels)
+        norms.setdefault(name, []).append(norms_of_layers)
 
 # %% tags=["measured", "hide-input"]
 SHADES = {"plain": "C0", "batch norm": "C1", "shortcuts alone": "C6", "both": "C2"}
@@ -824,12 +830,13 @@ def correlation(first, second):
 def similarity(model, x, noisy):
     activations = [layer for layer in model.layers if isinstance(layer, layers.ReLU)]
     viewer = keras.Model(model.input, [layer.output for layer in activations[::2]])
-    found = []
+    alike_at = []
     for maps in viewer(np.concatenate([x, noisy]), training=True):
         clean, disturbed = np.split(as_array(maps), 2)
         others = np.roll(clean, 1, axis=0)
-        found.append((correlation(clean, others), correlation(clean, disturbed)))
-    return np.transpose(found)  # different images, and the same ones with noise
+        two = correlation(clean, others), correlation(clean, disturbed)
+        alike_at.append(two)
+    return np.transpose(alike_at)  # different images, and the same ones with noise
 
 
 # %% tags=["measured"]
@@ -912,32 +919,33 @@ for name, runs in alike.items():
 # %% tags=["measured"]
 depths = (shallowest, depth_blocks)
 losses = {"batch norm": {}, "both": {}}
-for name, found in losses.items():
+for name, by_depth in losses.items():
     for count in depths:
         make = partial(make_net, VARIANTS[name], count)
         _, runs, _ = train(make, depth_images, epochs=2)
-        found[count] = [curve["loss"][-1] for curve in runs]
+        by_depth[count] = [curve["loss"][-1] for curve in runs]
 
 # %% tags=["measured", "hide-input"]
-for kind, found in (("plain", losses["batch norm"]), ("residual", losses["both"])):
+for kind, by_depth in (("plain", losses["batch norm"]), ("residual", losses["both"])):
     for where, count in (("shallow", depths[0]), ("deep", depths[-1])):
         name = f"architectures.depth.{kind}_{where}"
-        record(f"{name}.training_loss", np.mean(found[count]))
-        record(f"{name}.highest", max(found[count]))
-        record(f"{name}.lowest", min(found[count]))
+        record(f"{name}.training_loss", np.mean(by_depth[count]))
+        record(f"{name}.highest", max(by_depth[count]))
+        record(f"{name}.lowest", min(by_depth[count]))
 difference = np.subtract(losses["batch norm"][depths[-1]], losses["both"][depths[-1]])
 record("architectures.depth.plain_minus_residual", np.mean(difference))
 
 # %% tags=["measured", "hide-input"]
 figure, axis = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
 weighted = [4 * count + 2 for count in depths]
-runs = {}
-for name, found in losses.items():
-    runs[name] = np.transpose([found[count] for count in depths])
-architectures.draw_with_runs(axis, weighted, runs, SHADES)
+runs, shades = {}, {}
+for name, shown_as in (("batch norm", "without shortcuts"), ("both", "with shortcuts")):
+    runs[shown_as] = np.transpose([losses[name][count] for count in depths])
+    shades[shown_as] = SHADES[name]
+architectures.draw_with_runs(axis, weighted, runs, shades)
 axis.set(xlabel="layers with weights", ylabel="training loss after two epochs")
 axis.set_xticks(weighted)
-axis.set_title(f"Growing depth ({cifar10.label})")
+axis.set_title(f"Batch norm, and growing depth ({cifar10.label})")
 plots.show(
     figure,
     "Training loss of a shallow and of a deep network, one dot per seed and a line "
@@ -1525,7 +1533,7 @@ right_animal = sum(
 
 # %% tags=["measured", "hide-input"]
 titles = [
-    "\n".join(f"{class_names[i][:17]} {chances[i]:.0%}" for i in five)
+    "\n".join(f"{class_names[i]} {chances[i]:.0%}" for i in five)
     for five, chances in zip(best_five, probabilities, strict=True)
 ]
 plots.show(
@@ -1703,14 +1711,14 @@ def fully_convolutional(weights):
 # %% tags=["measured"]
 classifier = nets["shortcuts"]
 slider = fully_convolutional(classifier.get_weights())
-few = np.asarray(val_images[:16])
-as_classifier = classifier.predict(few, verbose=0)
-as_map = slider.predict(few, verbose=0)
+sixteen = np.asarray(val_images[:16])
+as_classifier = classifier.predict(sixteen, verbose=0)
+as_map = slider.predict(sixteen, verbose=0)
 np.testing.assert_allclose(as_map[:, 0, 0], as_classifier, atol=tolerance)
-rows = [np.concatenate(few[i : i + 4], axis=1) for i in (0, 4, 8, 12)]
+rows = [np.concatenate(sixteen[i : i + 4], axis=1) for i in (0, 4, 8, 12)]
 mosaic = np.concatenate(rows)
 answers = slider.predict(mosaic[None], verbose=0)[0]
-print(f"{few.shape[1:]} -> {as_map.shape[1:]}, the answers of the classifier")
+print(f"{sixteen.shape[1:]} -> {as_map.shape[1:]}, the answers of the classifier")
 print(f"{mosaic.shape} -> {answers.shape}")
 
 # %% [markdown]

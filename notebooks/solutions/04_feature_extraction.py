@@ -123,8 +123,8 @@ if passed:
     drawn = datasets.load("cats_vs_dogs", "sample", size=64)
     images, labels = drawn.test
     net = pretrained.load("efficientnet_lite0", 64, top=True)
-    found = net.predict(training.batches(images, None, 64), verbose=0)
-    print(f"right on drawings: {np.mean(says_dog(found) == labels):.1%}")
+    answers = net.predict(training.batches(images, None, 64), verbose=0)
+    print(f"right on drawings: {np.mean(says_dog(answers) == labels):.1%}")
 
 # %% [markdown]
 # **In your own words:** why does it do worse on drawings than on photographs?

@@ -126,13 +126,15 @@ def target(claim: Claim) -> str:
     """Write what a claim says, with its tolerance, as a reader sees it.
 
     >>> target(Claim("a", "b", "01", "computed", 0.9, "about", tolerance=0.01, unit="fraction"))
-    'about 90.00 % (± 1 points)'
+    'about 90.00 % (± 1 point)'
     """
     value = written(claim.value, claim.unit) if claim.value else "0"
     text = value if claim.comparison == "equal" else f"{claim.comparison} {value}"
     if claim.tolerance:
-        scale, points = (100, " points") if claim.unit in SHARES else (1, "")
-        text += f" (± {scale * claim.tolerance:,.10g}{points})"
+        share = claim.unit in SHARES
+        number = f"{(100 if share else 1) * claim.tolerance:,.10g}"
+        points = (" point" if number == "1" else " points") if share else ""
+        text += f" (± {number}{points})"
     return text + (", our threshold" if claim.threshold == "ours" else "")
 
 
