@@ -344,8 +344,8 @@ places = np.arange(len(questioned))[::-1]
 bars = axis.barh(places, list(questioned.values()), color="C3")
 axis.axvline(0.5, color="#444444", linestyle="--", linewidth=1)
 white = {"facecolor": "white", "linewidth": 0, "pad": 0.5}
-shown = [f"{value:.1%}" for value in questioned.values()]
-axis.bar_label(bars, shown, padding=4, bbox=white)
+percent = [f"{value:.1%}" for value in questioned.values()]
+axis.bar_label(bars, percent, padding=4, bbox=white)
 axis.set_yticks(places, list(questioned))
 axis.set(xlim=(0, 1.15), xlabel="share of answers that are right (dashed: a coin)")
 axis.xaxis.set_major_formatter("{x:.0%}")
