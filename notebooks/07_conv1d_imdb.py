@@ -51,7 +51,6 @@ peak: float = 0.003  # 0.00001 to 0.1: highest learning rate of a training
 vector: int = 48  # 4 to 256: numbers per word in an embedding
 filters: int = 64  # 8 to 512: filters of each width in the text convnet
 seeds: int = 3  # 1 to 10: trainings of the text convnet for the final test
-recurrent_epochs: int = 2  # 1 to 100: passes for the recurrent net
 # What only the profiles need:
 profile: str = "quick"  # sample | quick | full: built-in data, real data, long recipes
 precision: str = "exact"  # exact | fast: results that repeat, or bfloat16 for a GPU
@@ -1097,8 +1096,8 @@ for (row, column), value in np.ndenumerate(table):
 axis.set_yticks(range(len(phrases)), [f"The film is {phrase}." for phrase in phrases])
 axis.set_xticks(range(len(judges)), judges)
 axis.xaxis.tick_top()
-axis.grid(False)
 figure.colorbar(drawn, label="probability of positive")
+axis.set_title(f"Six sentences, four judges ({imdb.label})")
 plots.show(
     figure,
     "Six sentences by four judges, the bluer the more positive. All call the two with "
@@ -1106,8 +1105,8 @@ plots.show(
     "call “not good” and “not good at all” negative; the textCNN's cells stay pale.",
 )
 for phrase, row in zip(phrases, table, strict=True):
+    phrase_slug = phrase.replace(" ", "_")
     for name, value in zip(judges, row, strict=True):
-        phrase_slug = phrase.replace(" ", "_")
         record(f"imdb.phrase.{phrase_slug}.{name.lower()}", value, "fraction")
 
 # %% [markdown]
@@ -1242,15 +1241,15 @@ rows = []
 for number in [*by_weight[-3:][::-1], *by_weight[:3]]:
     which, column = divmod(number, filters)
     width, responses = convolutions[which].kernel_size[0], maps[which][..., column]
-    found = []
+    windows = []
     for place in np.argsort(-responses, axis=None):
         review, start = np.unravel_index(place, responses.shape)
         text = " ".join(names[sample_rows[review, start : start + width]])
-        if text not in found and "[" not in text:
-            found.append(text)
-        if len(found) == 4:
+        if text not in windows and "[" not in text:
+            windows.append(text)
+        if len(windows) == 4:
             break
-    rows.append((width, f"{verdict_weights[number, 0]:+.2f}", "; ".join(found)))
+    rows.append((width, f"{verdict_weights[number, 0]:+.2f}", "; ".join(windows)))
 tables.show_table(("width", "weight in the verdict", "strongest windows"), rows)
 
 # %% [markdown]
@@ -1411,7 +1410,8 @@ def still_picture(text):
     scale = np.abs(parts).max(axis=1, keepdims=True)
     axis.imshow(parts / scale, cmap="RdBu", vmin=-2, vmax=2, aspect="auto")
     for (place, column), value in np.ndenumerate(parts):
-        axis.text(column, place, f"{value:+.2f}", ha="center", va="center")
+        number = f"{value:+.2f}".replace("-", "−")
+        axis.text(column, place, number, ha="center", va="center")
     axis.set_yticks((0, 1), ("pairs", "textCNN"))
     axis.set_xticks(range(len(written)), written)
     axis.xaxis.tick_top()
