@@ -1415,10 +1415,10 @@ for name, value in seconds.items():
 # 99<!-- mnist.convnet.errors --> wrong, with 104,202<!-- mnist.convnet.parameters -->. It makes
 # less than half as many mistakes<!-- mnist.convnet.errors < 0.5 * mnist.dense.errors --> with a
 # quarter of the parameters.<!-- mnist.convnet.parameters < 0.3 * mnist.dense.parameters --> It
-# pays in time: 29 s<!-- mnist.convnet.seconds --> of training against
-# 4.8 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
+# pays in time: 31 s<!-- mnist.convnet.seconds --> of training against
+# 4.7 s<!-- mnist.dense.seconds -->.<!-- mnist.convnet.seconds > mnist.dense.seconds --> LeNet,
 # with twelve times the parameters of the convnet,<!-- abs(mnist.lenet.parameters /
-# mnist.convnet.parameters - 12) < 0.5 --> takes 52 s<!-- mnist.lenet.seconds --> and gets
+# mnist.convnet.parameters - 12) < 0.5 --> takes 75 s<!-- mnist.lenet.seconds --> and gets
 # 81<!-- mnist.lenet.errors --> wrong.
 #
 # ### Is that a difference, or luck?

@@ -303,7 +303,7 @@ print(f"linear probe on {len(train_labels):,} images: {probed:.1%} right")
 record("features.linear_probe.validation_accuracy", probed, "fraction")
 
 # %% [markdown]
-# The probe gets 97.2 %<!-- features.linear_probe.validation_accuracy --> of the validation
+# The probe gets 97.1 %<!-- features.linear_probe.validation_accuracy --> of the validation
 # photographs right. The same eyes, asked a better question and given our labels to learn from, make
 # less than a quarter of the mistakes.<!-- 1 - features.linear_probe.validation_accuracy < 0.25 *
 # (1 - features.zero_training.validation_accuracy) -->
@@ -522,8 +522,8 @@ for count, scores in scratch.items():
 # result of this course, let it be this one: a twentieth of the data, a fraction of a second of
 # training once the features are there, instead of minutes, and far better results.<!--
 # features.draws.at_100.validation_accuracy > cats_vs_dogs.augmented.test_accuracy + 0.05 --> A
-# convnet that starts from nothing with the same 100 photographs reaches 62.1 %<!--
-# features.scratch.at_100.validation_accuracy -->, and with 500 of them 69.4 %<!--
+# convnet that starts from nothing with the same 100 photographs reaches 62.2 %<!--
+# features.scratch.at_100.validation_accuracy -->, and with 500 of them 69.8 %<!--
 # features.scratch.at_500.validation_accuracy --> (60.8 %<!--
 # kept.04-quick-seed=1.features.scratch.at_500.validation_accuracy --> and 71.0 %<!--
 # kept.04-quick-seed=2.features.scratch.at_500.validation_accuracy --> in two more runs). Even *ten*
@@ -648,7 +648,7 @@ tables.show_table(
 # features.heads.flat.validation_accuracy < features.heads.probe.validation_accuracy + 0.005 and
 # features.heads.flat.parameters > 6000 * features.heads.probe.parameters --> And the probe isn't
 # even finished after so few steps. The same kind of classifier, fitted by scikit-learn until
-# nothing improves any more (and with its weights held back by `C`), reached 97.2 %<!--
+# nothing improves any more (and with its weights held back by `C`), reached 97.1 %<!--
 # features.linear_probe.validation_accuracy -->, level with our head.<!--
 # abs(features.linear_probe.validation_accuracy - features.heads.ours.validation_accuracy) < 0.005
 # --> So on these features a hidden layer doesn't seem to be needed. In this short training it got
@@ -784,8 +784,8 @@ record("features.extraction.seconds", extraction_seconds, "seconds")
 # kept.04-quick-seed=1.features.end_to_end.validation_accuracy --> and 97.4 %<!--
 # kept.04-quick-seed=2.features.end_to_end.validation_accuracy --> with method 2.) We trained each
 # of them only once per run, because method 2 is slow, so a small effect of augmentation could hide
-# here. The time, though, differs a lot. Method 2 took 79 s<!-- features.end_to_end.seconds --> for
-# three epochs. Method 1 took 1.6 s<!-- features.once.seconds -->, after 34
+# here. The time, though, differs a lot. Method 2 took 95 s<!-- features.end_to_end.seconds --> for
+# three epochs. Method 1 took 1.9 s<!-- features.once.seconds -->, after 30
 # s<!-- features.extraction.seconds --> for extracting the features of the training and the
 # validation images, and you pay for that only once, however many heads you try.<!--
 # features.end_to_end.seconds > 5 * features.once.seconds -->
@@ -1262,7 +1262,7 @@ tables.show_table(
 # 2.3<!-- features.far.digits.ahead --> standard deviations apart.<!-- features.far.digits.ahead >
 # 2 --> That is a little more than luck on these images, but we fitted each probe once, so by the
 # rule of chapter 2 it's a hint. (Both are a few points lower than in validation, perhaps because
-# the test digits were written by other people.) For CIFAR-10 it's 73.3 %<!--
+# the test digits were written by other people.) For CIFAR-10 it's 73.4 %<!--
 # features.far.cifar10.chosen.test_accuracy --> and 72.6 %<!--
 # features.far.cifar10.last.test_accuracy -->, which is too close to call.<!--
 # abs(features.far.cifar10.ahead) < 2 --> Chapter 2's network, trained from scratch, reached 82.1
