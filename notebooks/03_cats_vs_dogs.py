@@ -341,7 +341,8 @@ print("rescaled:", rescaled.shape, f"{rescaled.min():.2f} to {rescaled.max():.2f
 record("cats_vs_dogs.jpeg.bytes", len(content), "count")
 record("cats_vs_dogs.jpeg.tensor_bytes", 4 * size * size * 3, "count")
 
-# %% [markdown] The file has 3,391<!-- cats_vs_dogs.jpeg.bytes --> bytes, the tensor of
+# %% [markdown]
+# The file has 3,391<!-- cats_vs_dogs.jpeg.bytes --> bytes, the tensor of
 # floating-point numbers 110,592<!-- cats_vs_dogs.jpeg.tensor_bytes -->. (The first three steps for
 # a whole folder with a subfolder per class are one call,
 # `keras.utils.image_dataset_from_directory("pets", image_size=(96, 96), batch_size=32)`. If you
@@ -947,7 +948,8 @@ for length, trained in (("short", briefly), ("long", runs)):
         listed = ", ".join(f"{ratio:+.1f}" for ratio in ratios)
         print(f"{length} training, {name} against naive: {listed}")
 
-# %% [markdown] **After 5 epochs** the naive network is at 58.1 %<!-- cats_vs_dogs.naive.short -->
+# %% [markdown]
+# **After 5 epochs** the naive network is at 58.1 %<!-- cats_vs_dogs.naive.short -->
 # and the one with all three remedies at 67.8 %<!-- cats_vs_dogs.all_three.short -->, clearly
 # better.<!-- cats_vs_dogs.all_three.short_least > 2 --> That was the first run. In the second, with
 # three other seeds, it was 63.6 %<!-- kept.03-quick-seed=3.cats_vs_dogs.naive.short --> against
@@ -1257,7 +1259,8 @@ for label, kind in enumerate(("cats", "dogs")):
     missed = np.sum(~right["final"][0] & (test_labels == label))
     record(f"cats_vs_dogs.augmented.missed_{kind}", missed, "count")
 
-# %% [markdown] Most of these are cats taken for dogs, among them kittens, dark cats and cats in
+# %% [markdown]
+# Most of these are cats taken for dogs, among them kittens, dark cats and cats in
 # somebody's arms. Over the whole test set the two kinds of mistakes are more even in this run. Of
 # the 500 cats the network takes 81<!-- cats_vs_dogs.augmented.missed_cats --> for dogs, of the 500
 # dogs 65<!-- cats_vs_dogs.augmented.missed_dogs --> for cats, and a difference of that size may

@@ -318,6 +318,14 @@ def test_long_cells_long_lines_and_unknown_tags_are_found(pair: Pair, course: Co
     assert "unknown tag mesured" in said
 
 
+def test_text_behind_the_marker_of_a_cell_is_found(pair: Pair, course: Course) -> None:
+    pair.write(CHAPTER + "\n# %% [markdown] Lost words\n# and seen ones.\n")
+    for command in ("check", "sync"):
+        code, said = course(command)
+        assert code != 0
+        assert "no reader sees what stands behind the marker of a cell" in said
+
+
 def test_a_second_title_is_found(pair: Pair, course: Course) -> None:
     torn = "# %% [markdown]\n# A paragraph.\n#\n# # It goes on.\n#\n# ```\n# # code\n# ```\n"
     pair.store(f"{CHAPTER}\n{torn}")

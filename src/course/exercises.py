@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import jupytext
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, v4
 
@@ -22,7 +21,7 @@ from course.notebooks.check import LONGEST_LINE
 from course.notebooks.digests import cells_digest, digest_of
 from course.notebooks.files import code_cells, read_notebook, without_outputs, write_notebook
 from course.notebooks.kernel import execute
-from course.notebooks.pairing import KEEP, paired_metadata
+from course.notebooks.pairing import KEEP, paired_metadata, parsed
 from helpers.digests import code_digest
 from helpers.exercises import exercises_of
 from helpers.places import ROOT
@@ -142,9 +141,9 @@ def read_solutions(chapter: Chapter) -> NotebookNode:
     where = f"notebooks/solutions/{path.name}"
     try:
         text = path.read_text(encoding="utf-8")
-        notebook = jupytext.reads(text, fmt="py")
     except (OSError, ValueError) as error:
         raise CourseError(f"{where} cannot be read: {error}.") from error
+    notebook = parsed(text, where)
     if unpaired := list(_mark_faults(text, where)):
         raise CourseError("\n".join(unpaired))
     notebook.metadata = paired_metadata(notebook)

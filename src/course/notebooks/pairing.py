@@ -1,6 +1,7 @@
 """The pair of a chapter: ``.ipynb`` made from ``.py``, with the outputs that still belong to it."""
 
 import copy
+import re
 from typing import Any
 
 import jupytext
@@ -24,6 +25,7 @@ CELL_METADATA = {"tags", "nbval"}
 STORED_METADATA = {*CELL_METADATA, "jupyter", "lines_to_next_cell"}
 FOLDED = {"hide-input", "parameters"}  # tags of cells whose source JupyterLab hides
 NOTEBOOK_METADATA = {"kernelspec", "language_info", "jupytext", "course"}
+_MARKER = re.compile(r"# %%( \[markdown\])?( \w+=.*)?")
 KEEP = {
     "kernelspec": {
         "display_name": "Python 3 (ipykernel)",
@@ -49,16 +51,32 @@ def stored_metadata(cell: NotebookNode) -> dict[str, Any]:
     return {key: value for key, value in cell.metadata.items() if key in STORED_METADATA and value}
 
 
+def parsed(text: str, where: str) -> NotebookNode:
+    """Return the notebook in the text of a ``.py``.
+
+    Raises:
+        CourseError: Jupytext cannot read it, or a marker is followed by text, which Jupytext would
+            take for a cell's title, and no reader would see.
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith("# %%") and not _MARKER.fullmatch(line):
+            raise CourseError(
+                f"{where}, line {number}: no reader sees what stands behind the marker of a cell; "
+                "move it to a line of its own."
+            )
+    try:
+        return jupytext.reads(text, fmt="py")
+    except ValueError as error:
+        raise CourseError(f"{where} cannot be read: {error}.") from error
+
+
 def described(chapter: Chapter) -> NotebookNode:
     """Return the notebook that a chapter's ``.py`` describes, without outputs.
 
     Raises:
         CourseError: the ``.py`` cannot be read.
     """
-    try:
-        notebook = jupytext.reads(source(chapter), fmt="py")
-    except ValueError as error:
-        raise CourseError(f"notebooks/{chapter.source.name} cannot be read: {error}.") from error
+    notebook = parsed(source(chapter), f"notebooks/{chapter.source.name}")
     notebook.metadata = paired_metadata(notebook)
     for number, cell in enumerate(notebook.cells):
         kept = {key: value for key, value in cell.metadata.items() if key in STORED_METADATA}
