@@ -30,7 +30,7 @@
 # > * read photographs from JPEG files, find near-duplicates, and build augmentation into a
 # >   model;
 # > * use early stopping, augmentation, dropout and batch normalization, and explain each;
-# > * compare remedies fairly: equal length, several seeds, one decision at a time.
+# > * compare remedies fairly: equal length, several seeds, one change at a time.
 # >
 # > **What you should know:** chapter 1 (convolution, pooling, `compile` and `fit`), and from
 # > chapter 2 how to compare two trainings.
@@ -197,14 +197,15 @@ plots.show(
 )
 
 # %% [markdown]
-# It repeats 100.0 %<!-- cats_vs_dogs.coins.train_accuracy --> of the coin tosses
-# correctly,<!-- cats_vs_dogs.coins.train_accuracy > 0.9 --> and guesses the others:
-# 50.0 %<!-- cats_vs_dogs.coins.validation_accuracy -->.<!--
-# abs(cats_vs_dogs.coins.validation_accuracy - 0.5) < 0.06 --> So a network can answer every
-# training question correctly and know nothing. It **memorizes**. In 2016 Chiyuan Zhang and his
-# colleagues did this with a million photographs and the best networks of the day, and it shook
-# many beliefs about why networks **generalize**, that is, do well on images they have never
-# seen.
+# It repeats 100.0 %<!-- cats_vs_dogs.coins.train_accuracy --> of the coin tosses correctly,<!--
+# cats_vs_dogs.coins.train_accuracy > 0.9 --> and guesses the others: 50.0 %<!--
+# cats_vs_dogs.coins.validation_accuracy -->.<!-- abs(cats_vs_dogs.coins.validation_accuracy - 0.5)
+# < 0.06 --> (For about ten epochs the training curve is flat, a little above one half: the network
+# gives every image the answer that happened to come up more often. Only then does it begin to tell
+# the images apart.) So a network can answer every training question correctly and know nothing.
+# It **memorizes**. In 2016 Chiyuan Zhang and his colleagues did this with a million photographs and
+# the best networks of the day, and it shook many beliefs about why networks **generalize**, that
+# is, do well on images they have never seen.
 #
 # Our network has 77,409<!-- cats_vs_dogs.naive.parameters --> parameters. With real labels it
 # *can* learn what makes a dog a dog, but nothing forces it to. The gap between the two curves is
@@ -281,8 +282,10 @@ plots.show(
 # two answers differ, and it is indeed the same photograph twice: four puppies, and a white dog with
 # brown ears. After them comes a long gap: the next pair differs in 19<!--
 # cats_vs_dogs.nearest_strangers --> answers, and shows two different animals.<!--
-# cats_vs_dogs.nearest_strangers > 12 --> Between the training set and the test set we found no
-# twins. (A mirrored or strongly cropped copy would escape this fingerprint.)
+# cats_vs_dogs.nearest_strangers > 12 --> (By chance about half of the 112 answers would differ.
+# These two agree in so many because both have the same white margins. So look at a pair before you
+# delete anything.) Between the training set and the test set we found no twins. (A mirrored or
+# strongly cropped copy would escape this fingerprint.)
 #
 # Two of a thousand validation images would hardly change a result here. In larger collections it is
 # a serious matter: Barz and Denzler found that about three of every hundred test images of
@@ -383,7 +386,9 @@ dense = keras.Sequential(
 dense_history = train(dense, images, labels, naive_epochs, seed)
 
 # %% [markdown]
-# And now the convnet, with real labels and without any remedy.
+# And now the convnet, with real labels and without any remedy. In the drawing, look at the end of
+# the convolutions: after four poolings each map is a single cell, so `Flatten` hands just 64
+# numbers to the dense layers.
 
 # %% tags=["hide-input"]
 plots.show(
@@ -430,10 +435,14 @@ record("cats_vs_dogs.dense.final", dense_history["val_accuracy"][-1], "fraction"
 # 100.0 %<!-- cats_vs_dogs.naive.final_training --> of its training images right. Remember the
 # coins: part of this is memory.
 #
-# Look at the loss. On the training images it falls nearly to zero, with one bump late on the way.
-# On the validation images it reaches its lowest value, 0.571<!-- cats_vs_dogs.naive.lowest_loss
-# -->, after 9<!-- cats_vs_dogs.naive.turn --> epochs, and from there it climbs to 1.34<!--
-# cats_vs_dogs.naive.last_loss -->.<!-- cats_vs_dogs.naive.last_loss > 1.5 *
+# The dense net has more than twenty times as many weights, and yet its two curves stay close
+# together in these 24 epochs. So the number of weights says how much a network *can* store, and not
+# how soon it does. From raw pixels this one learns slowly, right things and wrong ones.
+#
+# Look at the convnet's loss. On the training images it falls nearly to zero, with one bump late on
+# the way. On the validation images it reaches its lowest value, 0.571<!--
+# cats_vs_dogs.naive.lowest_loss -->, after 9<!-- cats_vs_dogs.naive.turn --> epochs, and from there
+# it climbs to 1.34<!-- cats_vs_dogs.naive.last_loss -->.<!-- cats_vs_dogs.naive.last_loss > 1.5 *
 # cats_vs_dogs.naive.lowest_loss --> This is what **overfitting** looks like.
 #
 # ## The loss turns, and the accuracy doesn't
@@ -536,12 +545,17 @@ tables.show_table(
 # abs(cats_vs_dogs.late.wrong - cats_vs_dogs.early.wrong) < 45 --> (In the second run it was 308<!--
 # kept.03-quick-seed=3.cats_vs_dogs.late.wrong --> against 287<!--
 # kept.03-quick-seed=3.cats_vs_dogs.early.wrong -->.) But an average mistake costs it 4.73<!--
-# cats_vs_dogs.late.loss_when_wrong -->, against 1.25<!-- cats_vs_dogs.early.loss_when_wrong
-# -->.<!-- cats_vs_dogs.late.loss_when_wrong > 3 * cats_vs_dogs.early.loss_when_wrong --> It is more
-# than `95 %` sure of 74 %<!-- cats_vs_dogs.late.sure --> of its answers, and 164<!--
-# cats_vs_dogs.late.sure_and_wrong --> of those are wrong. The other was that sure of only
-# 6 %<!-- cats_vs_dogs.early.sure --> of its answers, and 6<!--
-# cats_vs_dogs.early.sure_and_wrong --> of those were wrong.
+# cats_vs_dogs.late.loss_when_wrong -->, against 1.25<!--
+# cats_vs_dogs.early.loss_when_wrong -->.<!-- cats_vs_dogs.late.loss_when_wrong > 3 *
+# cats_vs_dogs.early.loss_when_wrong --> (Its right answers have become cheaper, 0.06<!--
+# cats_vs_dogs.late.loss_when_right --> instead of 0.29<!-- cats_vs_dogs.early.loss_when_right -->,
+# but that saves far less than the mistakes cost.) It is more than `95 %` sure of 74 %<!--
+# cats_vs_dogs.late.sure --> of its answers, and 164<!-- cats_vs_dogs.late.sure_and_wrong --> of
+# those are wrong. That is more than one in five,<!-- cats_vs_dogs.late.sure_and_wrong > 0.2 *
+# 1000 * cats_vs_dogs.late.sure --> where a network that means what it says would be wrong at most
+# once in twenty times. (Such a network is called *well calibrated*.) The other was that sure of
+# only 6 %<!-- cats_vs_dogs.early.sure --> of its thousand answers, and wrong in 6<!--
+# cats_vs_dogs.early.sure_and_wrong --> cases.
 #
 # So what grows after the turn isn't so much the number of mistakes as the *confidence*. There is a
 # neat way to see that it is confidence alone: take it away. We divide the number before the
@@ -568,11 +582,13 @@ record("cats_vs_dogs.cooled.temperature", min(cooled, key=cooled.get), "count")
 # have a loss of 0.55<!-- cats_vs_dogs.cooled.loss -->. That is less than half of what it was,<!--
 # cats_vs_dogs.cooled.loss < 0.5 * cats_vs_dogs.naive.last_loss --> and about as low as the lowest
 # point of the curve.<!-- abs(cats_vs_dogs.cooled.loss - cats_vs_dogs.naive.lowest_loss) < 0.05 -->
-# So the network that trained to the end didn't know less. It was only far too sure of what it knew.
-# (We picked the best of five temperatures on the very images that it is judged by, and we gave the
-# network that stopped no such choice, so the comparison flatters the longer training a little.
-# Chuan Guo and others found in 2017 that modern networks are overconfident as a rule, and that this
-# one number largely cures it.)
+# (At temperature 1 the cell prints a little less than the 1.34<!-- cats_vs_dogs.naive.last_loss -->
+# from above, because it takes no probability for lower than one in ten million.) So the network
+# that trained to the end didn't know less. It was only far too sure of what it knew. (We picked the
+# best of five temperatures on the very images that it is judged by, and we gave the network that
+# stopped no such choice, so the comparison flatters the longer training a little. Chuan Guo and
+# others found in 2017 that modern networks are overconfident as a rule, and that this one number
+# largely cures it.)
 #
 # When should you stop, then? It depends on what you need. If you use the probabilities, say to send
 # unclear cases to a person, stop by the loss. If only the answers count, you may watch
@@ -583,9 +599,9 @@ record("cats_vs_dogs.cooled.temperature", min(cooled, key=cooled.get), "count")
 # training, but keeps its best model as a file.
 #
 # Early stopping is cheap and saves time. But it only breaks off a training that has begun to go
-# wrong; it doesn't help the network to learn anything better. For that we have to make memorizing
-# *harder*. Everything that is meant to make a network do better on new images, early stopping
-# included, is called **regularization**.
+# wrong; it doesn't help the network to learn anything better. For that we have to make
+# memorizing *harder*. Everything that is meant to make a network do better on new images, even if
+# it does worse on its training images, is called **regularization**. Early stopping is part of it.
 
 # %% [markdown]
 # ## Remedy 1: augmentation
@@ -639,8 +655,9 @@ show_rows(
 
 # %% [markdown]
 # How strong should the changes be? Here are all of them at three times our strength. If you can no
-# longer tell what the animal is, the network can't learn it from that copy either. In JupyterLab
-# you can run the cell and set the strength yourself, with a slider.
+# longer tell what the animal is, the network can't learn it from that copy either. In the stored
+# run that goes for most of these five; only the second is still plainly a cat. In JupyterLab you
+# can run the cell and set the strength yourself, with a slider.
 
 
 # %% tags=["hide-input"]
@@ -794,11 +811,11 @@ show_rows(
 # %% [markdown]
 # ## Remedies 2 and 3: dropout and batch normalization
 #
-# **Dropout** tosses a coin for each input of the dense layer, for every image and anew in every
-# training step. Tails switches the input off; heads doubles it, so that the sum stays about the
-# same. (That is a rate of 0.5; other rates are possible.) No unit can rely on any single input, so
-# the network has to find several reasons for every answer. When the model predicts, nothing is
-# switched off.
+# **Dropout** tosses a coin for each input of the first dense layer, here the 64 numbers from
+# `Flatten`, for every image and anew in every training step. Tails switches the input off; heads
+# doubles it, so that the sum stays about the same. (That is a rate of 0.5; other rates are
+# possible.) No unit can rely on any single input, so the network has to find several reasons for
+# every answer. When the model predicts, nothing is switched off.
 #
 # **Batch normalization** shifts and scales each channel to mean 0 and variance 1 over the batch,
 # and then to a mean and a variance that it learns. It was invented to make training faster and
@@ -812,11 +829,12 @@ show_rows(
 #
 # ## Which remedy helps?
 #
-# Now a fair comparison: the naive convnet, each remedy on its own, and all three together. All see
-# the same images for the same number of epochs, with three seeds each. The learning rate rises to a
-# peak and falls to zero again (one cycle, as in chapters 1 and 2), so that every training ends
-# calmly. Rate and length differ from those above, so this naive network isn't the one that you know
-# already.
+# Now a fair comparison: the naive convnet, each remedy on its own, and all three together. (Chapter
+# 2 had two more, weight decay and label smoothing. We leave them out to keep the comparison short.)
+# All see the same images for the same number of epochs, with three seeds each. The learning rate
+# rises to a peak and falls to zero again (one cycle, as in chapters 1 and 2), so that every
+# training ends calmly. Rate and length differ from those above, so this naive network isn't the one
+# that you know already.
 #
 # > **Predict.** First we train only the naive network and the one with all three remedies, for 5
 # > epochs. Then we train all five, for 16. Which one is ahead after the short training, and which
@@ -920,10 +938,11 @@ for name in runs:
     record(f"cats_vs_dogs.{slug_of(name)}.gap", known - unseen, "fraction")
 
 # %% [markdown]
-# Each dot is one training, and the bar is two standard errors of the mean to either side. Is one
-# network *clearly better* than another? We use the rule of chapter 2: it must win in each of
-# three trainings, and each time by more than two standard deviations of **McNemar's test** on
-# the same images.
+# Each dot is one training, and the bar is two standard errors of the mean to either side. (From
+# only three trainings that is a rough guide: the true mean lies outside such a bar about once in
+# five times.) Is one network *clearly better* than another? We use the rule of chapter 2: it must
+# win in each of three trainings, and each time by more than two standard deviations of **McNemar's
+# test** on the same images.
 
 
 # %% tags=["measured"]
@@ -974,14 +993,16 @@ for length, trained in (("short", briefly), ("long", runs)):
 # cats_vs_dogs.batch_norm.long -->: one a little below, the other a little above, and neither in all
 # three trainings by more than luck. (In the second run augmentation alone was a little *ahead*,
 # 72.2 %<!-- kept.03-quick-seed=3.cats_vs_dogs.augmentation.long --> against 70.9 %<!--
-# kept.03-quick-seed=3.cats_vs_dogs.naive.long -->.) All three together reach 74.1 %<!--
-# cats_vs_dogs.all_three.long -->. They win in each of the three trainings, and in the second run
-# again in each of three,<!-- min(cats_vs_dogs.all_three.long_least,
-# kept.03-quick-seed=3.cats_vs_dogs.all_three.long_least) > 0 --> though not each time by two
-# standard deviations,<!-- cats_vs_dogs.all_three.long_least < 2 --> so by our rule this is a hint,
-# if a strong one. But batch normalization alone wins all six times, too.<!--
-# min(cats_vs_dogs.batch_norm.long_least, kept.03-quick-seed=3.cats_vs_dogs.batch_norm.long_least) >
-# 0 --> So we can't tell what augmentation and dropout add to it.
+# kept.03-quick-seed=3.cats_vs_dogs.naive.long -->.)
+#
+# All three together reach 74.1 %<!-- cats_vs_dogs.all_three.long -->. They win in each of the three
+# trainings, and in the second run again in each of three,<!--
+# min(cats_vs_dogs.all_three.long_least, kept.03-quick-seed=3.cats_vs_dogs.all_three.long_least) >
+# 0 --> though not each time by two standard deviations,<!-- cats_vs_dogs.all_three.long_least <
+# 2 --> so by our rule this is a hint, if a strong one. But batch normalization alone wins all six
+# times, too.<!-- min(cats_vs_dogs.batch_norm.long_least,
+# kept.03-quick-seed=3.cats_vs_dogs.batch_norm.long_least) > 0 --> So we can't tell what
+# augmentation and dropout add to it.
 
 # %% tags=["measured", "hide-input"]
 curves = {name: runs[name][0][1] for name in ("naive", "augmentation", "all three")}
@@ -993,6 +1014,9 @@ plots.show(
 )
 
 # %% [markdown]
+# (The figure shows the first seed, and its naive network was slow to start. In the other two
+# trainings it had memorized most of its images by the end.)
+#
 # So are the remedies worth it? Accuracy is only half of the answer. The other half is who still has
 # something to learn. The dashed curves can't tell us. Those of the two augmented networks are
 # measured on *changed* images, and in the network with all three remedies dropout is switched on as
@@ -1000,15 +1024,17 @@ plots.show(
 # their training images as they are.
 #
 # The network with batch normalization alone gets 100 %<!-- cats_vs_dogs.batch_norm.known --> of
-# them right, the naive one 90 %<!-- cats_vs_dogs.naive.known -->. (That is a mean of three. The
-# naive network in the figure was slow to start and pulls it down. In the second run, where none was
-# so slow, the mean is 97 %<!-- kept.03-quick-seed=3.cats_vs_dogs.naive.known -->.) The training
-# images can teach these two little more. The network with augmentation alone gets 72 %<!--
-# cats_vs_dogs.augmentation.known -->, that with dropout alone 73 %<!-- cats_vs_dogs.dropout.known
-# -->, that with all three 79 %<!-- cats_vs_dogs.all_three.known -->. So dropout alone hasn't
-# memorized; in so short a training it just hasn't learned enough. Subtract the validation accuracy,
-# and there is a *gap* of 26 points<!-- cats_vs_dogs.batch_norm.gap --> for batch normalization
-# alone, of 19 points<!-- cats_vs_dogs.naive.gap --> for the naive network, and of 5 points<!--
+# them right, the naive one 90 %<!-- cats_vs_dogs.naive.known -->. (That is a mean of three, which
+# the slow one pulls down. In the second run, where none was so slow, the mean is 97 %<!--
+# kept.03-quick-seed=3.cats_vs_dogs.naive.known -->.) The training images can teach these two little
+# more. The network with augmentation alone gets 72 %<!-- cats_vs_dogs.augmentation.known -->, that
+# with dropout alone 73 %<!-- cats_vs_dogs.dropout.known -->, that with all three 79 %<!--
+# cats_vs_dogs.all_three.known -->. So dropout alone hasn't memorized; in so short a training it
+# just hasn't learned enough. (Perhaps a rate of 0.5 is too much where only 64 numbers arrive.)
+#
+# Subtract the validation accuracy, and there is a *gap* of 26 points<!--
+# cats_vs_dogs.batch_norm.gap --> for batch normalization alone, of 19 points<!--
+# cats_vs_dogs.naive.gap --> for the naive network, and of 5 points<!--
 # cats_vs_dogs.all_three.gap --> for all three.<!-- cats_vs_dogs.all_three.gap < 0.5 *
 # cats_vs_dogs.naive.gap --> (In the second run the naive network's gap was 27 points<!--
 # kept.03-quick-seed=3.cats_vs_dogs.naive.gap -->, as wide as that of batch normalization alone, so
@@ -1019,7 +1045,7 @@ plots.show(
 # abs(cats_vs_dogs.all_three.long - cats_vs_dogs.batch_norm.long) < 0.02 --> and have memorized far
 # less. (The smallest gap, 2.3 points<!-- cats_vs_dogs.augmentation.gap -->, belongs to augmentation
 # alone, but that network has learned less so far.) The networks with all three remedies still have
-# room to improve with more training, and they'll get it.
+# room to improve. The last network of this chapter has all three, too, and gets a longer training.
 #
 # A small gap isn't a virtue in itself, by the way: a network that only guesses has none at all.
 #
@@ -1037,9 +1063,8 @@ plots.show(
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > They would be equal: a copy of this cat would tell the network no more about this cat than
-# > any other cat does. They aren't. A copy resembles its original far more than two cats
-# > resemble each other.
+# > They would be equal: a copy would resemble its original no more than any other cat does. They
+# > aren't. A copy resembles its original far more than two cats resemble each other.
 # > </details>
 
 # %% tags=["measured"]
@@ -1085,8 +1110,9 @@ record("cats_vs_dogs.correlation.other", of_others)
 # * the first convolution has larger kernels, but moves in steps of two pixels, which saves a lot of
 #   work, and there are more kernels in every layer;
 # * **global average pooling** replaces `Flatten` and the large dense layer. It averages each map to
-#   one number, so the head stays tiny although the maps are larger now (the network as a whole has
-#   more weights than before, in its convolutions);
+#   one number. (`Flatten` would hand on 36 places per map here, each with weights of its own to
+#   memorize with.) So the head stays tiny although the maps are larger now (the network as a whole
+#   has more weights than before, in its convolutions);
 # * the training lasts 64 epochs, four times as many.
 #
 # > **Predict.** The naive network's validation loss turned after 9<!-- cats_vs_dogs.naive.turn -->
@@ -1190,8 +1216,9 @@ for name, answers in right.items():
 tables.show_table(("network", "images", "test accuracy", "over the seeds"), rows)
 
 # %% [markdown]
-# Are these differences, or luck? We compare every training of one network with every training
-# of the other, and look at the smallest result.
+# Are these differences, or luck? This time we compare every training of one network with every
+# training of the other, and look at the smallest result. That is stricter than our rule, which
+# compares seed by seed.
 
 # %% tags=["measured"]
 steps_up = (("naive", "dense"), ("all three", "naive"), ("final", "all three"))
@@ -1320,7 +1347,7 @@ assert np.allclose(
 # * Batch normalization makes learning faster, and memorizing too; augmentation and dropout make
 #   memorizing harder, and learning slower. All three together left a far smaller gap than no
 #   remedy.<!-- cats_vs_dogs.all_three.gap < 0.5 * cats_vs_dogs.naive.gap --> How much accuracy they
-#   bring in so short a training, three seeds couldn't settle.
+#   bring in so short a training, two runs of three seeds each couldn't settle.
 # * Compare remedies at equal length and with several seeds, on images as they are.
 
 # %% [markdown]
@@ -1424,8 +1451,9 @@ plots.show(
 # cats_vs_dogs.published.augmented.test_accuracy -->.) So neither figure was reached here. But look
 # at the curves before you blame anyone. In its best epoch the naive network reached 78.0 %<!--
 # cats_vs_dogs.book.naive.best_validation -->, and the augmented one 79.5 %<!--
-# cats_vs_dogs.book.augmented.best_validation -->. At a constant rate RMSprop never settles, so a
-# figure "after the last epoch" depends a good deal on which epoch happens to be the last.<!--
+# cats_vs_dogs.book.augmented.best_validation -->. (A best epoch is chosen by the same images that
+# judge it, so both figures flatter.) At a constant rate RMSprop never settles, so a figure "after
+# the last epoch" depends a good deal on which epoch happens to be the last.<!--
 # min(cats_vs_dogs.book.naive.best_validation - cats_vs_dogs.published.naive.validation_accuracy,
 # cats_vs_dogs.book.augmented.best_validation -
 # cats_vs_dogs.published.augmented.validation_accuracy) > 0.03 --> That can account for the naive

@@ -203,8 +203,9 @@ plots.show(
 # don't compare the strength of two maps by their brightness.) In the first layer the six maps that
 # we show are still drawings of the animal, each as if made with another pencil: edges, and patches
 # of one color. By the last layer a map is eight by eight coarse cells, each saying "something like
-# this, roughly here". That is beautiful, and for our case it is useless: there are 64 maps in the
-# last layer, and nothing says which of them the answer depends on.
+# this, roughly here". (The bright rims of some maps probably come from the zeros of the padding.)
+# That is beautiful, and for our case it is useless: there are 64 maps in the last layer, and
+# nothing says which of them the answer depends on.
 #
 # ## Second lead: where does the answer come from?
 #
@@ -287,11 +288,12 @@ plots.show(
 )
 
 # %% [markdown]
-# The maps glow on the head, most of them around the eyes. Body and tail stay dark. That is a
-# lead, and it isn't proof: a cell of the last layer is eight pixels wide, so eyes, nose and
-# mouth of a small animal fall into one or two cells, and a map this coarse can't tell them
-# apart. Nor does it say *what* the network finds there, a shape or a color. A heat map raises a
-# suspicion. To settle it, we need an experiment.
+# The maps glow on the head, most of them around the eyes. Body and tail stay dark. That is a lead,
+# and it isn't proof. A cell of the last layer is eight pixels wide, so eyes, nose and mouth of a
+# small animal fall into one or two cells. And each cell has seen more than its own place: its
+# receptive field (chapter 1) is 38 pixels wide. So the map can't tell them apart. Nor does it
+# say *what* the network finds there, a shape or a color. A heat map raises a suspicion. To settle
+# it, we need an experiment.
 #
 # ## Questioning the parts, one by one
 #
@@ -374,10 +376,12 @@ plots.show(
 )
 
 # %% [markdown]
-# Here is the confession, on the first half of the test drawings. Take the ears away, and 99.0
-# %<!-- shortcut.with.no_ears --> of the answers are still right. Recolor the nose, and it is 90.5
-# %<!-- shortcut.with.nose_recolored -->; recolor the eyes instead, and it is 79.5
-# %<!-- shortcut.with.eyes_recolored -->. Each color can still be outvoted by the other. Recolor
+# Here is the confession, on the first half of the test drawings. Take the ears away, and 99.0 %<!--
+# shortcut.with.no_ears --> of the answers are still right. Recolor the nose, and it is 90.5 %<!--
+# shortcut.with.nose_recolored -->; recolor the eyes instead, and it is 79.5 %<!--
+# shortcut.with.eyes_recolored -->. (Without any eyes it is 96.5 %<!-- shortcut.with.no_eyes -->:
+# the wrong color does more harm than no color.<!-- shortcut.with.no_eyes >
+# shortcut.with.eyes_recolored + 0.1 -->) Each color can still be outvoted by the other. Recolor
 # both, and only 42.0 %<!-- shortcut.with.both_recolored --> are right.<!--
 # shortcut.with.both_recolored < min(shortcut.with.nose_recolored, shortcut.with.eyes_recolored) -
 # 0.2 --> The network doesn't miss the ears,<!-- shortcut.with.no_ears >
@@ -385,8 +389,8 @@ plots.show(
 # nose at all, 83.5 %<!-- shortcut.with.no_nose --> are right, fewer than with a nose of the wrong
 # color.<!-- shortcut.with.no_nose < shortcut.with.nose_recolored --> An animal without a nose is
 # something that the network has never met, and nobody can say in advance what it makes of that.
-# (This is one network. Over the three that we train below, the two come closer: 86.7
-# %<!-- shortcut.with.mean.no_nose --> and 89.3 %<!-- shortcut.with.mean.nose_recolored -->.)
+# (This is one network. Over the three that we train below, the two come closer: 86.7 %<!--
+# shortcut.with.mean.no_nose --> and 89.3 %<!-- shortcut.with.mean.nose_recolored -->.)
 #
 # Look at the drawings again, and you see why colors matter. Our cats have pink or brown noses and
 # bright eyes; our dogs have black noses and dark eyes. We never meant to teach that. But it is in
@@ -402,7 +406,9 @@ plots.show(
 # What would prove that the shortcut is to blame? Remove it from the data, leave everything else as
 # it was, and train again. We draw the same thousand animals, but every animal gets the nose and the
 # eyes of either kind, at random. One more giveaway has to go: the tongues, because only dogs show
-# one. Now the colors of noses and eyes say nothing about the class, and what is left is mostly
+# one. (Our suspect didn't need them: without tongues 99.5 %<!-- shortcut.with.no_tongue --> of its
+# answers are right, as many as before.<!-- shortcut.with.no_tongue > shortcut.with.as_drawn -
+# 0.01 -->) Now the colors of noses and eyes say nothing about the class, and what is left is mostly
 # shape. To see more than luck, we train three networks with the shortcut and three without.
 
 # %% tags=["measured"]
@@ -475,19 +481,23 @@ plots.show(
 # 0.25 --> Do they look at the ears instead? Without them the honest networks fall from 96.5 %<!--
 # shortcut.retrained.mean.as_drawn --> to 92.3 %<!-- shortcut.retrained.mean.no_ears -->; the
 # suspects hardly notice, and keep 98.2 %<!-- shortcut.with.mean.no_ears -->. It would make a nice
-# end to the story, but other seeds don't tell it: in two more runs, each with one or two networks
-# that are new, the honest networks lost 2.5 points<!--
-# kept.06-quick-seed=3.shortcut.retrained.mean.as_drawn -
+# end to the story, but other seeds don't tell it: in two more runs, each with three new networks,
+# the honest networks lost 2.5 points<!-- kept.06-quick-seed=3.shortcut.retrained.mean.as_drawn -
 # kept.06-quick-seed=3.shortcut.retrained.mean.no_ears --> and 0.8 points<!--
 # kept.06-quick-seed=6.shortcut.retrained.mean.as_drawn -
-# kept.06-quick-seed=6.shortcut.retrained.mean.no_ears -->. (Five networks in all: each run shares
-# two with the run before it.) The eyes matter more to them than the ears: without eyes they lost
-# 7.7 points<!-- shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_eyes -->, 7.5
-# points<!--
+# kept.06-quick-seed=6.shortcut.retrained.mean.no_ears -->. (Nine networks in all.) The eyes matter
+# more to them than the ears: without eyes they lost 7.7 points<!--
+# shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_eyes -->, 7.5 points<!--
 # kept.06-quick-seed=3.shortcut.retrained.mean.as_drawn -
 # kept.06-quick-seed=3.shortcut.retrained.mean.no_eyes --> and 7.5 points<!--
 # kept.06-quick-seed=6.shortcut.retrained.mean.as_drawn -
-# kept.06-quick-seed=6.shortcut.retrained.mean.no_eyes -->.
+# kept.06-quick-seed=6.shortcut.retrained.mean.no_eyes -->. But that doesn't set them apart: without
+# eyes the suspects lost 5.3 points<!-- shortcut.with.mean.as_drawn -
+# shortcut.with.mean.no_eyes -->, 8.0 points<!-- kept.06-quick-seed=3.shortcut.with.mean.as_drawn -
+# kept.06-quick-seed=3.shortcut.with.mean.no_eyes --> and 7.7 points<!--
+# kept.06-quick-seed=6.shortcut.with.mean.as_drawn -
+# kept.06-quick-seed=6.shortcut.with.mean.no_eyes -->. (A face without eyes is as new to a network
+# as one without a nose.)
 #
 # So the shapes had been there to be learned all along. The shortcut was simply easier. Case
 # closed, and did you notice what closed it? The maps told us where to look. The
@@ -654,7 +664,7 @@ plots.show(
 # points<!-- gradcam.pointing_game - gradcam.pointing_game.center -->, and for the first of our
 # three networks McNemar's test puts them 2.3<!-- gradcam.pointing_game.against_center --> standard
 # deviations ahead. Luck alone gets that far in fewer than one in twenty experiments, and with the
-# other two networks, which two more runs compared, they are 3.1<!--
+# first networks of two more runs they are 3.1<!--
 # kept.06-quick-seed=3.gradcam.pointing_game.against_center --> and 5.1<!--
 # kept.06-quick-seed=6.gradcam.pointing_game.against_center --> ahead. So by the rule of chapter 2
 # the maps are clearly better than the center,<!-- min(gradcam.pointing_game.against_center,
@@ -679,13 +689,15 @@ plots.show(
 # often as those of the honest networks.<!-- gradcam.pointing_game - gradcam.pointing_game.suspects
 # < 0.05 --> A map that finds the animal doesn't prove that the network has learned the animal.
 #
-# Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over
-# all drawings, although they know nothing. Some of that is mere luck: the animal covers
-# 34 %<!-- gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at
-# random hits it that often.<!-- gradcam.pointing_game.random_pixel <
-# gradcam.pointing_game.random_weights --> The rest may come from edges and contrast, to which even
-# random filters react and of which an animal has plenty. That is why a map must also be compared
-# with that of an untrained network before it is called an explanation.
+# Two rivals are left. The map of *another* drawing hits in 53.0 %<!--
+# gradcam.pointing_game.other -->: it knows where animals usually are, and nothing about this one.
+# Networks with random weights reach 44.1 %<!-- gradcam.pointing_game.random_weights --> over all
+# drawings, although they know nothing. Some of that is mere luck: the animal covers 34 %<!--
+# gradcam.pointing_game.random_pixel --> of a drawing on average, so a pixel drawn at random hits it
+# that often.<!-- gradcam.pointing_game.random_pixel < gradcam.pointing_game.random_weights --> The
+# rest may come from edges and contrast, to which even random filters react and of which an animal
+# has plenty. That is why a map must also be compared with that of an untrained network before it is
+# called an explanation.
 #
 # ## Photographs: nobody knows the truth
 #
@@ -883,7 +895,9 @@ sliders.explore(both_answers, layer=layers_offered)
 #
 # And the layers before? Halfway up the network the maps are finer, but their peak is in the right
 # half for only 41.7 %<!-- gradcam.both.right_half.halfway --> of the questions, no better than a
-# blind map.<!-- gradcam.both.right_half.halfway < 0.5 --> A finer map needn't be a truer one.
+# blind map.<!-- gradcam.both.right_half.halfway < 0.5 --> A likely reason: Grad-CAM gives each
+# channel one weight for the whole image. Right before the global average that is exact; in earlier
+# layers, what a channel counts for depends on the place. A finer map needn't be a truer one.
 #
 # ## Three more witnesses
 #
@@ -911,10 +925,12 @@ def occlusion(model, image, label, patch):
 
 # %% [markdown]
 # **Integrated gradients** asks each pixel for its share of the score. A single gradient says only
-# how the score would react to a tiny change. So we walk from a plain image of the mean color, the
-# *baseline*, to the real one, average the gradients along the way, and multiply by how far each
-# pixel has moved. With enough steps the shares add up to the difference between the two scores; no
-# other method here has that property.
+# how the score would react to a tiny change. So we walk from a plain image of the mean color,
+# the *baseline*, to the real one, average the gradients along the way, and multiply by how far each
+# pixel has moved. With enough steps the shares add up to the difference between the two scores. (Of
+# the other methods here only CAM comes close: before its negative values are cut, its map adds up
+# to the score less the bias.) They are shares of what sets the image apart from *this* baseline;
+# another one, black for instance, gives others.
 
 
 # %%
@@ -958,9 +974,9 @@ print("Both agree with the fast helpers.")
 # by 2.96<!-- attribution.completeness.difference --> from the plain image to the drawing.<!--
 # abs(attribution.completeness.sum - attribution.completeness.difference) < 0.5 -->
 #
-# The fourth witness is the simplest: the plain gradient of the score with respect to the pixels, a
-# **saliency map**. It is very noisy, and **SmoothGrad** averages it over copies of the image with
-# noise added.
+# The fourth witness is the simplest: the plain gradient of the score with respect to the pixels,
+# a **saliency map**. It is very noisy, so **SmoothGrad** averages it over copies of the image with
+# noise added. Of the three colors we then take the largest value, whatever its sign.
 #
 # > **Predict.** Four methods explain the same answers of the same network. Will the maps agree?
 # >
@@ -1006,11 +1022,12 @@ plots.show(
 
 # %% [markdown]
 # The units of the four maps differ, so each map is scaled to its own maximum, and the average over
-# small squares keeps the two fine ones from looking black. The maps often meet on the animal, but
-# look at occlusion in the first and the last photograph. It is hottest in the lower right corner of
-# the first and near both lower corners of the last, where the other three show little. Which of
-# them is right? Looking can't settle it. In a moment we'll put all four to a test, though it will
-# judge them over many photographs, and not on these four.
+# small squares keeps the two fine ones from looking black. (Shown is only what speaks *for* the
+# answer; what speaks against it stays dark. SmoothGrad has no sign.) The maps often meet on the
+# animal, but look at occlusion in the first and the last photograph. It is hottest in the lower
+# right corner of the first and near both lower corners of the last, where the other three show
+# little. Which of them is right? Looking can't settle it. In a moment we'll put all four to a test,
+# though it will judge them over many photographs, and not on these four.
 #
 # Go back to the images with two animals, and ask three of the witnesses yourself. Point at a
 # class, and see what speaks for it. Both classes of an image share one scale per method, so a
@@ -1037,8 +1054,10 @@ live_maps.where_it_looks(
 )
 
 # %% [markdown]
-# Where all three find a class in the same half, that is worth something: they got there in
-# different ways. Where they don't, no picture tells you whom to believe.
+# In the image that is shown first, all three put the Doberman in the right half, and that is worth
+# something: they got there in different ways. For the Siamese cat they part: occlusion is bright on
+# the cat, Grad-CAM only faint, and integrated gradients show hardly anything there. No picture
+# tells you whom to believe.
 #
 # ### Which map deserves to be believed?
 #
@@ -1140,10 +1159,11 @@ plots.show(
 #
 # ### Would a broken network draw the same map?
 #
-# Here is a test that some published methods failed. Destroy the network layer by layer, from
-# the last to the first, by shuffling the weights of each layer. An explanation of what was
-# *learned* must fall apart along with the network. A map that stays the same explains the image
-# and not the network. The test is due to Adebayo and others.
+# Here is a test that some published methods failed. We go back to the drawings, take the first
+# honest network, and destroy it layer by layer, from the last to the first, by shuffling the
+# weights of each layer. An explanation of what was *learned* must fall apart along with the
+# network. A map that stays the same explains the image and not the network. The test is due to
+# Adebayo and others.
 
 # %% tags=["measured"]
 broken = keras.models.clone_model(honest)
@@ -1189,7 +1209,8 @@ plots.show(
 # %% [markdown]
 # We ignore signs and compare how strong the maps are at each place. Shuffle only the last layer,
 # and the maps of Grad-CAM have a correlation of −0.30<!-- sanity.grad_cam.last_layer --> with those
-# of the intact network. The other two notice much less, and stay at 0.82<!--
+# of the intact network: they tend to glow where those are dark.<!-- sanity.grad_cam.last_layer <
+# 0 --> The other two notice much less, and stay at 0.82<!--
 # sanity.integrated_gradients.last_layer --> and 0.80<!-- sanity.smoothgrad.last_layer -->. But
 # which weight lands where is chance, so we ran the chapter twice more, with other shuffles, and
 # with other networks. Grad-CAM then kept 0.28<!--
@@ -1204,27 +1225,30 @@ plots.show(
 # kept.06-quick-seed=6.sanity.smoothgrad.last_layer) --> so it probably does depend most on the last
 # layer. How much, a single run can't tell, and our first one exaggerates.
 #
-# And with every layer shuffled? In this run Grad-CAM is back at
-# 0.31<!-- sanity.grad_cam.all_layers -->, in the other two it ends at 0.20<!--
+# And with every layer shuffled? In this run Grad-CAM is back at 0.31<!--
+# sanity.grad_cam.all_layers -->, in the other two it ends at 0.20<!--
 # kept.06-quick-seed=3.sanity.grad_cam.all_layers --> and 0.04<!--
 # kept.06-quick-seed=6.sanity.grad_cam.all_layers -->. Over the three runs the lowest end of
 # integrated gradients is 0.25<!-- min(sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=3.sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=6.sanity.integrated_gradients.all_layers) -->, and that of SmoothGrad 0.15<!--
 # min(sanity.smoothgrad.all_layers, kept.06-quick-seed=3.sanity.smoothgrad.all_layers,
-# kept.06-quick-seed=6.sanity.smoothgrad.all_layers) -->, though nothing that the network had
-# learned is left. So did they pass? Not cleanly. With every layer shuffled, only Grad-CAM's maps in
-# the last run lost nearly all likeness to those of the intact network.<!--
-# kept.06-quick-seed=6.sanity.grad_cam.all_layers < 0.1 and min(sanity.grad_cam.all_layers,
-# kept.06-quick-seed=3.sanity.grad_cam.all_layers, sanity.integrated_gradients.all_layers,
+# kept.06-quick-seed=6.sanity.smoothgrad.all_layers) -->, though all that is left of what the
+# network had learned is the values of its weights, without their places. So did they pass? Not
+# cleanly. With every layer shuffled, only Grad-CAM's maps in the last run lost nearly all likeness
+# to those of the intact network.<!-- kept.06-quick-seed=6.sanity.grad_cam.all_layers < 0.1 and
+# min(sanity.grad_cam.all_layers, kept.06-quick-seed=3.sanity.grad_cam.all_layers,
+# sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=3.sanity.integrated_gradients.all_layers,
 # kept.06-quick-seed=6.sanity.integrated_gradients.all_layers, sanity.smoothgrad.all_layers,
 # kept.06-quick-seed=3.sanity.smoothgrad.all_layers,
 # kept.06-quick-seed=6.sanity.smoothgrad.all_layers) > 0.1 --> In all other cases, part of the map
-# belongs to the image, and not to what the network has learned. For integrated gradients one reason
-# is the factor (image minus plain image) that it multiplies by: it outlines whatever stands out
-# from the background, whether or not the network cares. Where Grad-CAM keeps something, we have met
-# a possible reason in the pointing game: even random filters react to edges and contrast.
+# can't come from what the network has learned. It comes from the image, or from what all our
+# drawings have in common, such as an animal near the middle. (To tell these two apart we'd have to
+# compare the maps of different drawings as well, and we haven't.) For integrated gradients one
+# reason is the factor (image minus plain image) that it multiplies by: it outlines whatever stands
+# out from the background, whether or not the network cares. Where Grad-CAM keeps something, we have
+# met a possible reason in the pointing game: even random filters react to edges and contrast.
 
 # %% [markdown]
 # ## What the map doesn't show: one small step
@@ -1315,11 +1339,11 @@ plots.show(
 #   image?
 # * How much of the image can be *read back*? A linear map, the same at every position, guesses
 #   the pixels from the channels; it is fitted on some images and judged on others.
-# * How well does a **linear probe** on the channel means predict the class? A probe is a linear
-#   classifier, here a logistic regression, trained on what a layer holds. If it does well, the
-#   layer has made the class easy to read.
+# * How well does a **linear probe** (chapter 4) predict the class, here from the means of a layer's
+#   channels? If it does well, the layer has made the class easy to read.
 #
-# > **Predict.** Two of these curves should run in opposite directions. Which, and why?
+# > **Predict.** From layer to layer, two of these measures should run in opposite directions.
+# > Which, and why?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -1383,8 +1407,13 @@ plots.show(
 # visualization.pretrained.probe.last --> of the photographs that it wasn't fitted on,<!--
 # visualization.pretrained.probe.last > visualization.pretrained.probe.first + 0.2 --> without a
 # single weight of the network being trained for it, though ImageNet's breeds had prepared it well.
-# (They are two fifths of 300 photographs, too few to rule out one mistake in fifty.) That is why
-# chapter 4 worked.
+# (They are two fifths of 300 photographs, too few to rule out one mistake in fifty.) This rise is
+# why chapter 4 worked. Our small network does the same on its drawings: what can be read back falls
+# from 95.9 %<!-- visualization.small.kept.first --> to 22.7 %<!--
+# visualization.small.kept.last -->, and the probe rises from 51.9 %<!--
+# visualization.small.probe.first --> to 93.1 %<!-- visualization.small.probe.last -->.<!--
+# visualization.small.kept.last < visualization.small.kept.first - 0.3 and
+# visualization.small.probe.last > visualization.small.probe.first + 0.2 -->
 #
 # Sparsity is less simple. In the pretrained network the share of zeros rises from 26.0 %<!--
 # visualization.pretrained.zeros.first --> to 90.4 %<!-- visualization.pretrained.zeros.last
@@ -1453,13 +1482,15 @@ plots.show(
 )
 
 # %% [markdown]
-# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. Deeper
-# kernels read channels instead of colors, so we can't simply look at them. For a deep channel we
-# have to search for its favorite image. The trick is to train the image
-# instead of the weights. Start from gray noise, compute the gradient of the channel's mean
-# activation with respect to the *pixels*, take a step in its direction, and repeat: **gradient
-# ascent**. Gradients of different channels differ in length by orders of magnitude, so we
-# divide by the L2 norm, and every step has the same length.
+# Edges at several angles, contrasts of two colors, a few plain blobs: the alphabet. Deeper kernels
+# read channels instead of colors, so we can't simply look at them. For a deep channel we have to
+# search for its favorite image. The trick is to train the image instead of the weights. Start from
+# gray noise, compute the gradient of the channel's mean activation with respect to the *pixels*,
+# take a step in its direction, and repeat: **gradient ascent**. Gradients of different channels
+# differ in length by orders of magnitude, so we divide by the L2 norm, and every step has the same
+# length. (We read the channel just before its ReLU, because where a ReLU has silenced it there is
+# no slope to climb. Start from a photograph instead of noise, and much the same climb makes
+# the *DeepDream* pictures of 2015.)
 
 # %% tags=["measured"]
 climber = pretrained.load(base, 128, top=True)
@@ -1492,9 +1523,10 @@ assert helper.after[0] >= helper.before[0]  # equal where the channel is silent
 print("Three steps by hand and by the helper lead to the same image.")
 
 # %% [markdown]
-# Left to itself, gradient ascent produces noise. The noise does excite the channel, but no
-# photograph contains anything like it. Olah and others found what it takes to get images that
-# people can read, and each ingredient is a few lines:
+# Left to itself, gradient ascent produces loud grain, as the first column of the next figure shows.
+# The grain does excite the channel, but no photograph contains anything like it. Olah and others
+# brought together what it takes to get images that people can read, and each ingredient is a few
+# lines:
 #
 # 1. **Fourier space.** Describe the image as a sum of waves and climb in their strengths, with
 #    coarse waves strong and fine ones weak ("1/f"), as in photographs. Every image is still
@@ -1504,7 +1536,7 @@ print("Three steps by hand and by the helper lead to the same image.")
 # 3. **Small moves.** Before each step rotate, zoom and shift the image a little. What excites
 #    the channel must do so wherever it is, and grains of single pixels don't survive that.
 #
-# > **Predict.** Which of the three turns noise into a pattern?
+# > **Predict.** Which of the three turns the grain into a pattern?
 # >
 # > <details><summary>Think first, then open</summary>
 # >
@@ -1558,15 +1590,16 @@ plots.show(
 # length, in Fourier space those of Adam.) In these two channels (1 and 2 of one layer; others may
 # differ) Fourier space and the colors change most of what you see, and the small moves little.
 # There is an irony in the numbers. The mean activation is 8.80<!--
-# visualization.ingredients.pixels --> for the noise, 7.49<!-- visualization.ingredients.fourier -->
-# in Fourier space, 6.67<!-- visualization.ingredients.colors --> with colors and 4.34<!--
-# visualization.ingredients.moves --> for the pattern with all three ingredients: each of them costs
-# something, and the moves, which you hardly see, cost most.<!-- visualization.ingredients.pixels >
-# visualization.ingredients.fourier and visualization.ingredients.fourier >
-# visualization.ingredients.colors and visualization.ingredients.colors >
-# visualization.ingredients.moves --> The channel isn't choosy; *we* are. The ingredients restrict
-# the search to images that look like something. Such an assumption is called a **prior**, and it
-# says as much about what we want to see as about the channel.
+# visualization.ingredients.pixels --> for the climb in the pixels, 7.49<!--
+# visualization.ingredients.fourier --> in Fourier space, 6.67<!--
+# visualization.ingredients.colors --> with colors and 4.34<!-- visualization.ingredients.moves -->
+# for the pattern with all three ingredients: each of them costs something, and the moves, which you
+# hardly see, cost most.<!-- visualization.ingredients.pixels > visualization.ingredients.fourier
+# and visualization.ingredients.fourier > visualization.ingredients.colors and
+# visualization.ingredients.colors > visualization.ingredients.moves --> The channel isn't
+# choosy; *we* are. The ingredients restrict the search to images that look like something. Such an
+# assumption is called a **prior**, and it says as much about what we want to see as about the
+# channel.
 #
 # Now for several depths, without favorites: the first channels of each layer, whatever they are.
 # Beside each pattern are the three patches that excite the same channel most, out of 128
@@ -1613,8 +1646,9 @@ plots.show(
 # belong to. In the middle layer, channel 1 likes curls and whorls, and what it finds in the
 # photographs are eyes. It is tempting to call it an eye detector. But we searched only 128
 # photographs of cats and dogs, and showed the best three: that is a suspicion, and you know by now
-# what to do with one. Where pattern and photographs have little in common, the channel answers to
-# more than one thing, and a single pattern hides that.
+# what to do with one. Where pattern and photographs have little in common, either what the channel
+# likes best isn't in our photographs, or it answers to more than one thing (such channels are
+# called **polysemantic**), and a single pattern hides that.
 #
 # Finally, the classes themselves. We climb in the *score*, before the softmax, because a
 # probability can also rise when merely the other classes fall, and then the image goes nowhere.
@@ -1652,8 +1686,10 @@ plots.show(
 # call them animals. The network, which was never asked to draw, is content with fur and its
 # markings: the score rewards every place where such a texture occurs, and nothing demands one head
 # and four legs. That doesn't prove that shapes don't count in photographs: what excites a class
-# most needn't be what it meets there. But remember these two images when someone says that a
-# network "knows what a cat looks like".
+# most needn't be what it meets there. (Geirhos and others [tested
+# it](https://arxiv.org/abs/1811.12231) with images that have the shape of one thing and the texture
+# of another. Networks trained on ImageNet mostly went by the texture.) But remember these two
+# images when someone says that a network "knows what a cat looks like".
 #
 # ## What each method can tell you
 #
@@ -1662,7 +1698,8 @@ plots.show(
 # | feature maps | what a layer finds in this image | whether the answer depends on it |
 # | Grad-CAM | roughly where the evidence for a class is | which of several features there it is |
 # | occlusion | what the score needs, region by region | what several regions do together |
-# | integrated gradients | each pixel's share of the score | what would happen without it |
+# | integrated gradients | each pixel's share of the score, against a baseline | what would happen
+# without it |
 # | saliency, SmoothGrad | to which pixels the score is sensitive | what the evidence is |
 # | changing one part | whether the answer depends on it | what you didn't think of changing |
 # | linear probe | what a layer makes easy to read | whether the network uses it |
@@ -1685,7 +1722,8 @@ plots.show(
 #
 # ## What others report
 #
-# The notes that this chapter follows give no numbers, so the thresholds are ours.
+# The handwritten notes that this chapter follows (the last entry of the references) give no
+# numbers, so the thresholds are ours.
 
 # %% tags=["measured", "hide-input", "ledger"]
 claims_table("06", profile)

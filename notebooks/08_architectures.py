@@ -552,24 +552,27 @@ plots.show(
 
 # %% [markdown]
 # Compare the two panels. Measured in MACs the separable network is by far the cheapest. But its
-# pass over the training images takes 1.8 s<!-- architectures.separable.seconds -->, against 1.6
+# pass over the training images takes 1.6 s<!-- architectures.separable.seconds -->, against 2.0
 # s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions, although it
 # computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
-# architectures.shortcuts.seconds --> (Which of the two is ahead changes from run to run, so make
-# nothing of the small difference. In none of our runs was the separable network faster by a fifth,
-# let alone five times as fast.) And the bottleneck network, with about the same MACs, is the
-# slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
-# Squeeze-and-excitation adds hardly a MAC to the network with shortcuts, and yet its pass takes 2.5
-# s<!-- architectures.squeeze_excitation.seconds -->.<!-- architectures.squeeze_excitation.seconds
-# 1.1 * architectures.shortcuts.seconds -->
+# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our three runs did
+# the separable network save as much as a third.<!-- architectures.separable.seconds > 0.67 *
+# architectures.shortcuts.seconds and kept.08-quick-seed=3.architectures.separable.seconds > 0.67 *
+# kept.08-quick-seed=3.architectures.shortcuts.seconds and
+# kept.08-quick-seed=6.architectures.separable.seconds > 0.67 *
+# kept.08-quick-seed=6.architectures.shortcuts.seconds -->) And the bottleneck network, with about
+# the same MACs, is the slowest.<!-- architectures.bottleneck.seconds >
+# architectures.shortcuts.seconds --> Squeeze-and-excitation adds hardly a MAC to the network with
+# shortcuts, and yet its pass takes 2.4 s<!-- architectures.squeeze_excitation.seconds -->.<!--
+# architectures.squeeze_excitation.seconds > 1.1 * architectures.shortcuts.seconds -->
 #
 # What is going on? We haven't looked inside the processor, but the usual explanation fits. A
 # processor can multiply much faster than it can fetch numbers from memory. A depthwise convolution
 # does nine multiplications per number that it reads and writes, so it waits for memory most of the
 # time. Batch norm, ReLU and addition do hardly any arithmetic, but each of them reads and writes
 # whole maps, and the wide maps of the bottleneck are four times as large. Even batch norm, for
-# which we counted no MACs (only after training can it be folded away), lengthens a pass from 1.2
-# s<!-- architectures.plain.seconds --> to 1.6 s<!-- architectures.batch_norm.seconds -->.<!--
+# which we counted no MACs (only after training can it be folded away), lengthens a pass from 1.0
+# s<!-- architectures.plain.seconds --> to 2.0 s<!-- architectures.batch_norm.seconds -->.<!--
 # architectures.batch_norm.seconds > 1.2 * architectures.plain.seconds --> On a phone, or with other
 # libraries, the balance is different: time your network on the machine that will run it.
 
@@ -1478,8 +1481,8 @@ tables.show_table(header, lines, "Six networks, built and called here")
 #   than twice the parameters of ResNet-50 and less than a third of its MACs.<!--
 #   architectures.alexnet.parameters > 2 * architectures.resnet50.parameters and
 #   architectures.alexnet.multiplications < 0.33 * architectures.resnet50.multiplications -->
-# * *The time* follows neither. VGG-16 takes 0.59 s<!-- architectures.vgg16.call_seconds --> per
-#   image and ResNet-50 0.36 s<!-- architectures.resnet50.call_seconds -->, although it has about a
+# * *The time* follows neither. VGG-16 takes 0.45 s<!-- architectures.vgg16.call_seconds --> per
+#   image and ResNet-50 0.28 s<!-- architectures.resnet50.call_seconds -->, although it has about a
 #   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
 #   architectures.resnet50.call_seconds --> (In two more runs ResNet-50 took 0.21 s<!--
 #   kept.08-quick-seed=3.architectures.resnet50.call_seconds --> and 0.23 s<!--
@@ -1774,16 +1777,20 @@ record("architectures.sliding.alone_right", np.sum(alone == val_labels[:16]), "c
 
 # %% [markdown]
 # The names are written where the window covers exactly one photograph, so there the color should be
-# that of the name. In our stored map it is so for only four of the sixteen. One reason is that such
-# a small network gets only 48 %<!-- architectures.shortcuts.validation_accuracy --> of the
-# validation images right. Another is the receptive field. Before the pooling it is 141 pixels wide,
-# far wider than a photograph, so where the small classifier saw padding, the map sees the
-# neighboring photographs. Between two photographs the window sees a part of each, as it never did
-# in training, and the answer need not be either of the two: in our stored map a large area is
-# called *horse*, although only two of the sixteen photographs show one. One pass over the mosaic
-# gives 169<!-- architectures.sliding.positions --> answers. Cutting out each window and classifying
-# it alone would take 11<!-- architectures.sliding.saving --> times as many MACs, because
-# neighboring windows share most of their convolutions.<!-- architectures.sliding.saving > 5 -->
+# that of the name. In our stored map it is so for only 4<!-- architectures.sliding.named_right -->
+# of the sixteen. Shown the photographs one at a time, the classifier gets 7<!--
+# architectures.sliding.alone_right --> of them right, and no more than 48 %<!--
+# architectures.shortcuts.validation_accuracy --> of all validation images.<!--
+# architectures.sliding.named_right < architectures.sliding.alone_right --> So the map does a little
+# worse than the classifier does alone. That is probably due to the receptive field: before the
+# pooling it is 141 pixels wide, far wider than a photograph, so where the small classifier saw
+# padding, the map sees the neighboring photographs. Between two photographs the window sees a part
+# of each, as it never did in training, and the answer need not be either of the two: in our stored
+# map a large area is called *horse*, although only two of the sixteen photographs show one. One
+# pass over the mosaic gives 169<!-- architectures.sliding.positions --> answers. Cutting out each
+# window and classifying it alone would take 11<!-- architectures.sliding.saving --> times as many
+# MACs, because neighboring windows share most of their convolutions.<!--
+# architectures.sliding.saving > 5 -->
 #
 # This is how convnets left classification: a map of answers is the beginning of **detection** (what
 # is where?) and of **segmentation** (which pixel belongs to what?). For the latter the map is too
@@ -1961,6 +1968,10 @@ mistakes_table("08")
 #   2017, and G. Yang and others, [A mean field theory of batch
 #   normalization](https://arxiv.org/abs/1902.08129), 2019. Why signals and gradients behave as we
 #   measured.
+# * S. De and S. Smith, [Batch normalization biases residual blocks towards the identity function in
+#   deep networks](https://arxiv.org/abs/2002.10444), 2020; H. Zhang, Y. Dauphin and T. Ma, [Fixup
+#   initialization](https://arxiv.org/abs/1901.09321), 2019. Residual networks at the start, with
+#   batch norm and without.
 # * W. Luo and others, [Understanding the effective receptive
 #   field](https://arxiv.org/abs/1701.04128), 2016.
 # * F. Chollet, [Xception](https://arxiv.org/abs/1610.02357), 2016; A. Howard and others,
@@ -1968,7 +1979,9 @@ mistakes_table("08")
 #   networks](https://arxiv.org/abs/1709.01507), 2017.
 # * G. Huang and others, [Densely connected convolutional
 #   networks](https://arxiv.org/abs/1608.06993), 2016; M. Sandler and others,
-#   [MobileNetV2](https://arxiv.org/abs/1801.04381), 2018; Z. Liu and others, [A ConvNet for the
+#   [MobileNetV2](https://arxiv.org/abs/1801.04381), 2018; M. Tan and Q. Le,
+#   [EfficientNet](https://arxiv.org/abs/1905.11946), 2019; A. Dosovitskiy and others, [An image is
+#   worth 16x16 words](https://arxiv.org/abs/2010.11929), 2020; Z. Liu and others, [A ConvNet for the
 #   2020s](https://arxiv.org/abs/2201.03545), 2022.
 # * E. Shelhamer, J. Long and T. Darrell, [Fully convolutional networks for semantic
 #   segmentation](https://arxiv.org/abs/1605.06211), 2016.
