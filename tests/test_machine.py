@@ -9,7 +9,7 @@ from course import gpu, machine
 from course.catalogue import find
 from course.errors import CourseError
 from tests.conftest import Answer, Little
-from tests.support import CARD, NVML, put_in_path
+from tests.support import CARD, NVML, add_cards
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +54,12 @@ def test_a_driver_that_hangs_has_no_card(monkeypatch: pytest.MonkeyPatch) -> Non
     assert machine.used_bytes("0") is None
 
 
-def test_a_hanging_nvidia_smi_holds_up_no_command(little: Little) -> None:
-    little.environment["PATH"] = put_in_path(little.root / "bin", "nvidia-smi", "sleep 3600")
+def test_a_hanging_driver_holds_up_no_command(little: Little) -> None:
+    add_cards(little, hangs=3600)
+    source = little.root / "src" / "course" / "machine.py"
+    patient = source.read_text(encoding="utf-8")
+    assert "DRIVER_SECONDS = 10.0" in patient
+    source.write_text(patient.replace("DRIVER_SECONDS = 10.0", "DRIVER_SECONDS = 0.1"), "utf-8")
     answer = little.course("run", "--profile", "sample", "--dry-run")
     assert answer.returncode == 0, answer.stderr
 

@@ -282,6 +282,22 @@ def test_near_duplicates_across_the_splits_are_reported(tmp_path):
     assert {name.split(": ")[1] for name in pair} == {"PetImages/Dog/0.jpg", "PetImages/Dog/1.jpg"}
 
 
+def test_every_pair_of_splits_is_searched_for_near_duplicates():
+    one, full = 1, 2**64 - 1
+    fingerprints = {
+        "train": [(full, full), (0, 0)],
+        "validation": [(one, 2 ** (pictures.NEAR - 1) - 1)],
+        "test": [(one, 2**pictures.NEAR - 1), (0, 0)],
+    }
+    hashes = {split: np.array(pairs, np.uint64) for split, pairs in fingerprints.items()}
+    assert pictures.near_duplicates(hashes) == [
+        ("train", 1, "validation", 0),
+        ("train", 1, "test", 1),
+        ("validation", 0, "test", 0),
+        ("validation", 0, "test", 1),
+    ]
+
+
 # CIFAR-10 ------------------------------------------------------------------------------------
 
 

@@ -100,6 +100,26 @@ def test_a_grid_is_one_axis_with_every_title() -> None:
         plots.image_grid(np.zeros((3, 8, 8)), ["a"], "three")
 
 
+@pytest.mark.parametrize(("dtype", "whitest"), [("uint8", 255), ("float32", 1)])
+def test_a_gray_image_is_as_dark_as_its_numbers_say(dtype: str, whitest: int) -> None:
+    figure = plots.image_grid(np.full((1, 8, 8), 0.4 * whitest).astype(dtype), None, "gray")
+    [image] = figure.axes[0].images
+    assert image.get_clim() == (0, whitest)
+    assert image.get_cmap().name == "gray"
+    plt.close(figure)
+
+
+def test_images_fill_a_grid_row_by_row() -> None:
+    figure = plots.image_grid(np.zeros((5, 8, 8)), None, "five", 2)
+    extents = [image.get_extent() for image in figure.axes[0].images]
+    lefts, rights, bottoms, tops = zip(*extents, strict=True)
+    assert [left > 0 for left in lefts] == [False, True, False, True, False]
+    assert lefts[1] > rights[0]
+    assert tops[0] == tops[1] == 0
+    assert bottoms[0] < tops[2] == tops[3] < bottoms[2] < tops[4]
+    plt.close(figure)
+
+
 def test_labels_at_the_ends_of_lines_keep_apart() -> None:
     figure = plots.learning_curves({n: {"loss": [1.0, 0.5]} for n in "abc"}, "Loss", ["loss"])
     heights = sorted(label.xy[1] for label in figure.axes[0].texts)
@@ -119,6 +139,8 @@ def test_learning_curves_label_every_line() -> None:
     figure = plots.learning_curves({"net": history}, "curves")
     loss, accuracy = figure.axes
     assert [line.get_label() for line in loss.lines] == ["net, training", "net, validation"]
+    assert [line.get_linestyle() for line in loss.lines] == ["--", "-"]
+    assert [line.get_xdata().tolist() for line in loss.lines] == [[1, 2], [1, 2]]
     assert len(accuracy.lines) == 1
     assert loss.get_xlabel() == "epoch"
     assert loss.get_ylabel() == "loss"

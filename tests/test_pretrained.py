@@ -180,6 +180,12 @@ def test_parameters_are_the_published_ones(random_bases):
     assert pretrained.load("mobilenet", 160, weights="random").output_shape == (None, 5, 5, 1024)
 
 
+def test_batch_normalization_divides_as_it_did_in_training(random_bases):
+    layers = random_bases["efficientnet_lite0"].layers
+    found = {each.epsilon for each in layers if isinstance(each, keras.layers.BatchNormalization)}
+    assert found == {1e-3}
+
+
 def test_the_converted_weights_recognize_a_photograph(own_cache):
     model = pretrained.load("efficientnet_lite0", 224, top=True)
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
@@ -206,6 +212,22 @@ def test_converted_weights_are_cached_and_a_damaged_cache_is_made_again(own_cach
     for one, two, three in zip(first, again, mended, strict=True):
         np.testing.assert_array_equal(one, two)
         np.testing.assert_array_equal(one, three)
+
+
+def test_weights_converted_from_an_older_checkpoint_are_made_again(own_cache):
+    first = pretrained.load("efficientnet_lite0", 32).get_weights()
+    cached = own_cache / "efficientnet_lite0.npz"
+    facts = cached.with_suffix(".json")
+    with np.load(cached) as arrays:
+        older = {name: np.zeros_like(array) for name, array in arrays.items()}
+    np.savez(cached, allow_pickle=True, **older)
+    described = {"source": "0" * 64, "sha256": hashlib.sha256(cached.read_bytes()).hexdigest()}
+    facts.write_text(json.dumps(described))
+    for one, two in zip(
+        first, pretrained.load("efficientnet_lite0", 32).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+    assert json.loads(facts.read_text())["source"] != described["source"]
 
 
 def test_a_cut_off_description_of_converted_weights_is_made_again(own_cache):

@@ -189,14 +189,28 @@ def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> Non
     """The catalogue knows the options with which a notebook's defaults load real data."""
     chapter = chapters()[number]
     defaults = {name: parameter.default for name, parameter in parameters(chapter).items()}
-    for node in ast.walk(ast.parse(chapter.source.read_text("utf-8"))):
+    tables: dict[str, dict[str, ast.expr]] = {}
+    loaded: dict[str, list[dict[str, object]]] = {}
+    tree = ast.parse(chapter.source.read_text("utf-8"))
+    for node in chain.from_iterable(map(ast.walk, tree.body)):
         match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(keys=keys, values=given)):
+                tables[name] = {
+                    str(key.value): value
+                    for key, value in zip(keys, given, strict=True)
+                    if isinstance(key, ast.Constant)
+                }
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="datasets"), attr="load"),
-                args=[ast.Constant(value=name), ast.Name(id="profile")],
+                args=[ast.Constant(value=str(name)), ast.Name(id="profile")],
                 keywords=keywords,
             ):
-                values = {k.arg: k.value for k in keywords}
+                values: dict[str, ast.expr] = {}
+                for keyword in keywords:
+                    if keyword.arg:
+                        values[keyword.arg] = keyword.value
+                    elif isinstance(keyword.value, ast.Name):
+                        values |= tables[keyword.value.id]
                 options = {
                     key: defaults[value.id] if isinstance(value, ast.Name) else value.value
                     for key, value in values.items()
@@ -208,7 +222,11 @@ def test_the_data_of_a_chapter_are_prepared_before_it_starts(number: str) -> Non
                     isinstance(value, ast.Constant) for value in values.values()
                 )
                 if len(options) == len(values) and not fixed:
-                    assert options in chapter.data_options.get(name, [{}])
+                    loaded.setdefault(name, []).append(options)
+    assert loaded.keys() == set(chapter.data)
+    for name, found in loaded.items():
+        prepared = chapter.data_options.get(name, [{}])
+        assert sorted(found, key=repr) == sorted(prepared, key=repr)
 
 
 def test_every_notebook_is_in_the_catalogue() -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from course import keeping, results
 from course.catalogue import chapters, defaults
 from course.errors import CourseError
+from course.notebooks import living
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import records_of
 from course.results import KeptRun
@@ -165,6 +167,68 @@ def test_another_backend_adds_nothing_to_what_was_measured() -> None:
     assert number(replace(seed, cells=there)) == stored + 1
     assert number(replace(seed, cells=there, backend="jax")) == stored
     assert number(replace(seed, cells="0" * 64)) == stored
+
+
+def test_seeds_of_the_quick_run_are_those_that_differ_in_nothing_else() -> None:
+    usual = replace(QUICK, parameters=defaults("01", "quick")[1])
+    seeds = [replace(usual, parameters={**usual.parameters, "seed": seed}) for seed in (9, 3)]
+    others = [
+        replace(usual, chapter="02"),
+        replace(usual, profile="full"),
+        replace(usual, cells="0" * 64),
+        replace(usual, backend="jax"),
+        replace(usual, file="longer.json"),
+        replace(usual, parameters={**usual.parameters, "epochs": 99}),
+    ]
+    found = results.quick_seeds([seeds[0], usual, *others, seeds[1]], "01", QUICK.cells)
+    assert found == (usual, seeds[1], seeds[0])
+
+
+def test_the_newest_seeds_are_the_group_with_the_newest_run() -> None:
+    usual = replace(QUICK, parameters=defaults("01", "quick")[1])
+
+    def run(day: int, seed: int, cells: str, **changed: Any) -> KeptRun:
+        parameters = {**usual.parameters, "seed": seed}
+        started = f"2026-01-0{day}T00:00:00+00:00"
+        return replace(
+            usual, **{"parameters": parameters, "cells": cells, "started": started} | changed
+        )
+
+    newest = [run(4, 9, "a"), run(1, 3, "a")]
+    others = [
+        run(3, 3, "b"),
+        run(2, 9, "b"),
+        run(5, 3, "c", backend="jax"),
+        run(6, 3, "d", profile="full"),
+        run(7, 3, "e", file="longer.json"),
+        run(8, 3, "f", chapter="02"),
+        run(9, 3, "g", parameters={**usual.parameters, "epochs": 99}),
+    ]
+    assert results.newest_seeds([*newest, *others], "01", "quick") == (newest[1], newest[0])
+    assert results.newest_seeds(newest, "01", "sample") == ()
+
+
+def test_a_record_that_named_runs_share_needs_the_name_of_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(living, "chapters", dict)
+    for value, name in enumerate(("longer", "wider")):
+        own = [results.Record(each, value, "count") for each in ("net.shared", f"net.{name}")]
+        keeping.write(replace(QUICK, file=f"{name}.json", records=tuple(own)))
+    keeping.write(QUICK)
+    found = living.read_records()
+    assert found.values == {
+        "net.longer": 0,
+        "net.wider": 1,
+        "kept.longer.net.longer": 0,
+        "kept.longer.net.shared": 0,
+        "kept.wider.net.shared": 1,
+        "kept.wider.net.wider": 1,
+        **{f"kept.01-quick.{name}": value for name, value in QUICK.values.items()},
+    }
+    assert found.lacking("net.shared").endswith(
+        "longer and wider among them: name one, as in kept.longer.net.shared."
+    )
 
 
 def test_chapters_read_kept_runs_by_name() -> None:

@@ -127,7 +127,7 @@ def test_a_finished_training_is_not_repeated(own_cache: Path) -> None:
     assert train(Kept("little"), first) == 0
     kept = Kept("little")
     assert train(kept, again) == 2
-    assert len(kept.curves["loss"]) == 2
+    assert len(kept.curves["loss"]) == len(kept.seconds) == 2
     for expected, found in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(expected, found)
 
@@ -140,6 +140,21 @@ def test_another_recipe_does_not_continue_it(own_cache: Path) -> None:
     other.compile(keras.optimizers.RMSprop(0.1), "mean_squared_error")
     assert train(Kept("little", seed=0), other) == 0
     assert train(Kept("little", seed=0), little()) == 2
+
+
+@pytest.mark.parametrize("other", ["loss", "precision"])
+def test_another_loss_or_precision_does_not_continue_it(own_cache: Path, other: str) -> None:
+    assert train(Kept("little"), little(), 1) == 0
+    kept, model = Kept("little"), little()
+    if other == "loss":
+        model.compile("rmsprop", "mean_absolute_error")
+    usual = keras.config.dtype_policy()
+    try:
+        if other == "precision":
+            keras.config.set_dtype_policy("mixed_bfloat16")
+        assert kept.restore(model, training.batches(np.ones((8, 3)), None, 4, seed=0)) == 0
+    finally:
+        keras.config.set_dtype_policy(usual)
 
 
 def test_a_broken_file_is_named(own_cache: Path) -> None:

@@ -67,7 +67,25 @@ def test_labels_stay_with_their_texts(tmp_path: Path) -> None:
     for index, label in enumerate(arrays["train_y"]):
         text = reviews.text_of(arrays, "train", index)
         assert GOOD[f"aclImdb/train/{['neg', 'pos'][label]}/" + _name(text)].decode() == text
+        assert arrays["train_stars"][index] == int(_name(text)[2:].removesuffix(".txt"))
         assert (arrays["train_x"][index] == reviews.encode(text, vocabulary, 20)).all()
+
+
+def test_reviews_are_shuffled_in_an_order_that_does_not_depend_on_the_archive(
+    tmp_path: Path,
+) -> None:
+    files = {
+        f"aclImdb/{part}/{kind}/{number}_{stars}.txt": f"word{number} {kind}".encode()
+        for part in ("train", "test")
+        for kind, stars in (("neg", 2), ("pos", 9))
+        for number in range(20)
+    }
+    arrays, _ = reviews.prepare(archive(tmp_path, files), words=50, length=4)
+    again, _ = reviews.prepare(archive(tmp_path, dict(reversed(files.items()))), 50, 4)
+    for part in ("train", "test"):
+        assert set(arrays[f"{part}_y"][:10]) == set(arrays[f"{part}_y"][-10:]) == {0, 1}
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, again[name])
 
 
 def _name(text: str) -> str:
@@ -245,6 +263,16 @@ def test_sample_is_balanced_and_apart(sample: tuple[dict[str, np.ndarray], dict]
     assert report["texts_in_both_parts"] == 0
     assert report["train"]["cut"] == 0
     assert 0.4 < arrays["train_y"][:200].mean() < 0.6
+    assert 0.4 < (np.diff(arrays["train_y"]) == 0).mean() < 0.6
+
+
+def test_stars_of_the_sample_agree_with_its_labels(
+    sample: tuple[dict[str, np.ndarray], dict],
+) -> None:
+    for part in ("train", "test"):
+        labels, stars = sample[0][f"{part}_y"], sample[0][f"{part}_stars"]
+        assert set(stars[labels == 0]) == {1, 2, 3}
+        assert set(stars[labels == 1]) == {8, 9, 10}
 
 
 def test_word_order_matters_in_the_sample(sample: tuple[dict[str, np.ndarray], dict]) -> None:

@@ -139,18 +139,76 @@ def test_posix_calls_have_an_alternative() -> None:
     assert found == []
 
 
-def test_text_is_read_and_written_in_the_same_encoding_everywhere() -> None:
+# Modules whose function `open` returns no text.
+NO_TEXT = ("Image", "os", "tarfile")
+
+
+def without_encoding(text: str) -> list[int]:
+    """The lines of a source that open a text in whichever encoding a system prefers."""
     found = []
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="read_text" | "write_text" as name)):
+                mode, position = "", {"read_text": 0, "write_text": 1}[name]
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="open")) if (
+                owner in NO_TEXT
+            ):
+                continue
+            case ast.Call(func=ast.Attribute(attr="open")):
+                mode, position = _mode(node, 0), 2
+            case ast.Call(func=ast.Name(id="open" | "fdopen") | ast.Attribute(attr="fdopen")):
+                mode, position = _mode(node, 1), 3
+            case _:
+                continue
+        named = {each.arg for each in node.keywords}
+        a_lock = ".lock" in ast.unparse(node.func)  # nobody writes into it
+        if not ("b" in mode or "encoding" in named or len(node.args) > position or a_lock):
+            found.append(node.lineno)
+    return found
+
+
+def _mode(call: ast.Call, position: int) -> str:
+    """The mode in which a call opens a file."""
+    given = [each.value for each in call.keywords if each.arg == "mode"]
+    match [*given, *call.args[position : position + 1]]:
+        case [ast.Constant(value=str(mode)), *_]:
+            return mode
+    return ""
+
+
+def test_text_is_read_and_written_in_the_same_encoding_everywhere() -> None:
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
     for path in [*sources, *(ROOT / "notebooks").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-                continue
-            named = {each.arg for each in node.keywords}
-            position = {"read_text": 0, "write_text": 1}.get(node.func.attr)
-            if position is not None and "encoding" not in named and len(node.args) <= position:
-                found.append(f"{path.name}:{node.lineno}")
-    assert found == []
+        assert without_encoding(path.read_text(encoding="utf-8")) == [], path.name
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("path.read_text()", True),
+        ('path.read_text("utf-8")', False),
+        ("path.write_text(text)", True),
+        ('path.write_text(text, encoding="utf-8")', False),
+        ("path.open()", True),
+        ('(folder / "log.txt").open("w")', True),
+        ('path.open(mode="a", newline="")', True),
+        ('path.open("w", encoding="utf-8")', False),
+        ('path.open("rb")', False),
+        ('folder.with_name(f"{folder.name}.lock").open("w")', False),
+        ("open(name)", True),
+        ('open(name, "w")', True),
+        ('open(name, "w", encoding="utf-8")', False),
+        ('open(name, mode="wb")', False),
+        ('os.fdopen(handle, "w")', True),
+        ('fdopen(handle, "w")', True),
+        ('os.fdopen(handle, "wb")', False),
+        ("os.open(os.devnull, os.O_WRONLY)", False),
+        ("Image.open(path)", False),
+        ('tarfile.open(source, "r:*")', False),
+    ],
+)
+def test_a_text_without_an_encoding_is_noticed(call: str, found: bool) -> None:
+    assert without_encoding(call) == ([1] if found else [])
 
 
 def test_a_batch_stops_in_order_where_there_is_no_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:

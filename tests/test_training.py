@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,50 @@ def test_the_seconds_of_every_epoch_are_stored() -> None:
     assert all(len(values) == 3 for values in body["history"].values())
     assert len(body["seconds"]) == 3
     assert all(second > 0 for second in body["seconds"])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands still until a test moves it."""
+    hand = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: hand.now))
+    monkeypatch.setattr(backend, "trace_once", lambda model: None)
+    return hand
+
+
+def test_the_seconds_of_an_epoch_leave_out_its_validation(clock: SimpleNamespace) -> None:
+    watch = training.Progress()
+    watch.on_train_begin()
+    for epoch in range(2):
+        watch.on_epoch_begin(epoch)
+        clock.now += 3
+        watch.on_test_begin()
+        clock.now += 10
+        watch.on_epoch_end(epoch, {"loss": 1.0})
+    assert watch.seconds == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("measures", "said"),
+    [
+        ({"loss": 0.25, "val_loss": 0.5}, "training loss 0.250, validation 0.500"),
+        (
+            {"accuracy": 0.9128, "loss": 0.25, "val_accuracy": 0.8, "val_loss": 0.5},
+            "training accuracy 91.3 %, validation 80.0 %",
+        ),
+        ({"loss": 0.25, "binary_accuracy": 1.0}, "training accuracy 100.0 %"),
+    ],
+)
+def test_a_training_says_how_far_it_came(
+    measures: dict[str, float], said: str, clock: SimpleNamespace
+) -> None:
+    watch = training.Progress()
+    watch.set_params({"epochs": 5})
+    watch.on_train_begin()
+    for epoch in range(2):
+        watch.on_epoch_begin(epoch)
+        watch.on_epoch_end(epoch, {name: value / (2 - epoch) for name, value in measures.items()})
+    assert watch.sentence() == f"epoch 2 of 5: {said}"
 
 
 def test_a_training_that_diverges_leaves_valid_json() -> None:
