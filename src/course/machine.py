@@ -147,7 +147,9 @@ def environment() -> Environment:
 
 def _commit() -> str:
     def git(*words: str) -> str:
-        answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+        answer = subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, errors="replace"
+        )
         return answer.stdout.strip() if answer.returncode == 0 else ""
 
     try:
@@ -267,6 +269,7 @@ def ask_backend() -> Backend:
             [sys.executable, "-c", ASK],
             capture_output=True,
             text=True,
+            errors="replace",
             env={**os.environ, **CARD_VARIABLES},
             timeout=BACKEND_SECONDS,
         )

@@ -55,7 +55,7 @@ _CODE = re.compile(
 _FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 _MEASURED = re.compile(
     r"\d(?:[\d.,]*\d)?\s*(?:%|percent\b|per cent\b|percentage)"
-    r"|(?<![\d.,])(?!\d{4}s\b)\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|milliseconds?)\b(?!\w)"
+    r"|(?<![\d.,])(?!\d{4}s\b)\d(?:[\d.,]*\d)?\s*(?:s|ms|seconds?|minutes?|hours?|milliseconds?)\b(?!\w)"
     r"|\b(?:accuracy|loss|error)\s+(?:of|is|was|reaches|reached)\s+(?:about\s+)?\d*[.]\d+",
     re.IGNORECASE,
 )

@@ -132,6 +132,7 @@ def _run_sphinx(out: Path) -> Path:
         [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-d", *folders],
         capture_output=True,
         text=True,
+        errors="replace",
     )
     if answer.returncode != 0:
         raise CourseError(f"The book was not built:\n{answer.stderr.strip()}")

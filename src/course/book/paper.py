@@ -159,7 +159,7 @@ def print_page(page: Path, pdf: Path, browser: str) -> None:
             f"--print-to-pdf={pdf.resolve()}",
             page.resolve().as_uri(),
         ]
-        answer = subprocess.run(words, capture_output=True, text=True)
+        answer = subprocess.run(words, capture_output=True, text=True, errors="replace")
     if answer.returncode != 0 or not pdf.is_file():
         said = answer.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise CourseError(f"{browser} printed no PDF: {said[0]}")
