@@ -131,6 +131,11 @@ def test_a_record_of_another_unit_is_a_difference_and_both_values_are_told() -> 
     assert differences(record(0.5), record(0.75)) == ["the record a.b was 0.5 and is now 0.75"]
 
 
+def test_the_order_in_which_an_output_lists_its_kinds_does_not_matter() -> None:
+    kinds = {"text/html": "<b>a</b>", "text/plain": "a"}
+    assert differences(shown(**kinds), shown(**dict(reversed(kinds.items())))) == []
+
+
 class Clerk:
     """A judge that agrees with everything, and notes what it was asked."""
 

@@ -18,7 +18,7 @@ def test_an_animated_picture_shows_all_films_frame_by_frame(
     monkeypatch.setattr(films, "put", lambda data, metadata: shown.append((data, metadata)))
     clips = np.zeros((2, 3, 4, 5, 1), np.float32)
     clips[0, 1], clips[1, 2] = 7, 1  # Pillow joins frames that don't differ
-    clips[0, 0] = -1
+    clips[0, 0], clips[1, 1] = -1, 0.5
     films.show(clips, "A light goes on.", seconds=0.5, scale=2)
     [(data, metadata)] = shown
     assert data["text/plain"] == metadata["image/png"]["alt"] == "A light goes on."
@@ -27,7 +27,7 @@ def test_an_animated_picture_shows_all_films_frame_by_frame(
     picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
     assert (picture.n_frames, picture.size, picture.info["loop"]) == (3, (22, 8), 0)
     assert picture.info["duration"] == 500
-    for frame, left, right in ((0, 0, 0), (1, 255, 0), (2, 0, 255)):
+    for frame, left, right in ((0, 0, 0), (1, 255, 128), (2, 0, 255)):
         picture.seek(frame)
         pixels = np.asarray(picture.convert("L"))
         assert (pixels[:, :10] == left).all() and (pixels[:, 12:] == right).all()
