@@ -69,15 +69,15 @@ def test_deletion_refuses_what_does_not_fit(
 
 
 @pytest.mark.parametrize(
-    ("point", "left", "top"), [((0, 0), 0, 0), ((3, 2), 2, 1), ((5, 1), 4, 0), ((1, 3), 0, 2)]
+    ("point", "left", "top"), [((0, 0), 0, 0), ((3, 2), 2, 1), ((5, 1), 3, 0), ((1, 3), 0, 1)]
 )
 def test_a_cover_lies_around_its_point_and_stays_inside(
     point: tuple[int, int], left: int, top: int
 ) -> None:
     pictures = np.arange(48.0).reshape(1, 4, 6, 2)
-    found = explain_checks.covered(pictures, np.array([point]), 2)
+    found = explain_checks.covered(pictures, np.array([point]), 3)
     expected = np.arange(48.0).reshape(1, 4, 6, 2)
-    expected[0, top : top + 2, left : left + 2] = 23, 24
+    expected[0, top : top + 3, left : left + 3] = 23, 24
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(pictures, np.arange(48.0).reshape(1, 4, 6, 2))
 
@@ -117,6 +117,14 @@ def test_pictures_of_either_range_are_read_back_from_0_to_1(largest: int) -> Non
     kind = np.uint8 if largest == 255 else np.float32
     found = explain_depth.read_back(grays, (grays * largest).astype(kind), fitted=8, detail=8)
     np.testing.assert_allclose(found.pictures, grays[8:], atol=0.01)
+
+
+def test_what_is_read_back_stays_between_black_and_white() -> None:
+    grays = _grays(12)
+    maps = grays.copy()
+    maps[8], maps[9] = -1, 3
+    found = explain_depth.read_back(maps, grays, fitted=8, detail=8)
+    assert found.pictures.min() == 0 and found.pictures.max() == 1
 
 
 def test_the_last_pictures_of_the_fit_are_learned_from_too() -> None:
