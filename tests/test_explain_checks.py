@@ -143,16 +143,19 @@ def test_a_probe_is_trained_on_the_first_pictures_and_scored_on_the_others() -> 
     labels = np.arange(40) % 2
     pictures = np.random.default_rng(0).integers(0, 100, (40, 8, 8, 3), dtype=np.uint8)
     pictures[labels == 1] += 100
-    labels[20:30] = 1 - labels[20:30]
+    pictures[:, 0, 0] = 255  # the probe reads the mean of a channel, not its largest value
+    labels[20:35] = 1 - labels[20:35]
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1, name="copy")])
     model.set_weights([np.eye(3)[None, None], np.zeros(3)])
     found = explain_depth.depth_profile(model, pictures, labels, ["copy"], fitted=20, detail=8)
-    assert found.probe == [0.5]
-    assert np.allclose(found.probe_errors, np.sqrt(0.25 / 20))
+    assert found.probe == [0.25]
+    assert np.allclose(found.probe_errors, np.sqrt(0.25 * 0.75 / 20))
 
 
 def test_pictures_are_made_smaller_by_counting_every_pixel() -> None:
-    board = np.indices((8, 12)).sum(axis=0)[None, ..., None] % 2
-    found = explain_models.resized(board, 4, 6)
-    assert found.shape == (1, 4, 6, 1)
-    np.testing.assert_allclose(found[0, 1:-1, 1:-1], 0.5, atol=1e-6)
+    spots = np.eye(9 * 18).reshape(-1, 9, 18, 1)
+    found = explain_models.resized(spots, 3, 6)
+    assert found.shape == (9 * 18, 3, 6, 1)
+    assert (found.sum(axis=(1, 2, 3)) > 0).all()
+    same = explain_models.resized(np.ones((1, 9, 18, 1)), 3, 6)
+    np.testing.assert_allclose(same, 1, atol=1e-6)

@@ -48,7 +48,7 @@ def test_marks_are_drawn_at_x_and_y_of_their_row_and_left_out_where_negative() -
         {"one": heat, "other": heat},
         ["a", "b"],
         "heat",
-        points={"other": np.array([[4, 1], [-1, -1]])},
+        points={"other": np.array([[4, 1], [3, -1]])},
     )
     marks = [[line.get_xydata().tolist() for line in axis.lines] for axis in figure.axes[:6]]
     assert marks == [[], [], [], [], [[[4, 1]]], []]
