@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from helpers import answers_01, answers_03
@@ -121,4 +120,4 @@ def test_training_stops_as_soon_as_the_patience_has_run_out() -> None:
     assert answers_03.stop(losses, 2) == (4, 2)
     assert answers_03.stop(losses, 3) == (5, 2)
     assert answers_03.stop(losses, 4) == (5, 2)
-    assert answers_03.stop(np.array(losses[:2]), 1) == (2, 2)
+    assert answers_03.stop(losses[:2], 1) == (2, 2)

@@ -210,7 +210,9 @@ class Scripted(Broken):
 
     def __init__(self, *ends: str) -> None:
         super().__init__()
-        self.ends, self.begun, self.limits = list(ends), [], []
+        self.ends = list(ends)
+        self.begun: list[str] = []
+        self.limits: list[float] = []
 
     def submit(self, run: Run, folder: Path, limit: float) -> "Future[Run]":
         self.begun.append(f"{folder.parent.name[-1]}/{folder.name}")

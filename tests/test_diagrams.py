@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +30,7 @@ def test_a_convolution_shows_every_position_and_the_sum_of_the_marked_one() -> N
 def _marked(figure: Figure) -> list[list[str]]:
     """What is written inside each window of a diagram, which is closed."""
     plt.close(figure)
-    axis = figure.axes[0]
+    axis: Any = figure.axes[0]
     assert axis.yaxis_inverted()
     windows = [patch.get_bbox() for patch in axis.patches if not patch.get_fill()]
     return [
@@ -84,7 +86,7 @@ def test_zeros_are_added_at_the_end_first_and_pixels_that_no_window_reads_are_na
     texts = {text.get_text(): text.get_position()[0] for text in figure.axes[0].texts}
     assert _texts(figure).count("0") == 1
     assert _texts(figure).count("not\nread") == 1
-    bars = [line.get_xdata() for line in figure.axes[0].lines]
+    bars: list[Any] = [line.get_xdata() for line in figure.axes[0].lines]
     assert all(np.isclose(end - start, 1.8) for start, end in bars)
     assert np.isclose(texts["0"] + 0.4, bars[-1][1])
     assert np.isclose(texts["not\nread"] - 0.6, bars[1][1])
@@ -128,7 +130,9 @@ def test_an_arrow_that_skips_blocks_leads_from_its_source_around_the_others() ->
     figure = diagrams.network(keras.Model(inputs, layers.Add()([inputs, hidden])))
     plt.close(figure)
     tops = [text.get_position()[1] for text in figure.axes[0].texts[::2]]
-    arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    arrows: list[Any] = [
+        patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)
+    ]
     orange = to_rgba(diagrams.ORANGE)
     [around] = [arrow for arrow in arrows if arrow.get_edgecolor() == orange]
     (x0, y0), (x1, y1) = around._posA_posB

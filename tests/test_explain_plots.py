@@ -1,6 +1,7 @@
 """The pictures of heat maps, feature maps and depths show the numbers that they were given."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +32,8 @@ def test_heat_is_a_share_of_the_largest_value_of_its_map_or_of_the_picture(
     figure = explain_plots.heat_maps(pictures, heat, ["a", "b"], "heat", common=common)
     for row, largest, place in ((1, 1.0, (1, 2)), (2, second, (3, 4))):
         for column in range(2):
-            gray, share = figure.axes[2 * row + column].images
+            images: list[Any] = list(figure.axes[2 * row + column].images)
+            gray, share = images
             assert (np.asarray(gray.get_array()) == 90).all()
             drawn = np.asarray(share.get_array())
             assert drawn[place] == drawn.sum() == largest
@@ -50,7 +52,8 @@ def test_marks_are_drawn_at_x_and_y_of_their_row_and_left_out_where_negative() -
         "heat",
         points={"other": np.array([[4, 1], [3, -1]])},
     )
-    marks = [[line.get_xydata().tolist() for line in axis.lines] for axis in figure.axes[:6]]
+    axes: list[Any] = figure.axes[:6]
+    marks = [[line.get_xydata().tolist() for line in axis.lines] for axis in axes]
     assert marks == [[], [], [], [], [[[4, 1]]], []]
 
 
@@ -80,7 +83,7 @@ def test_every_channel_is_scaled_to_its_own_largest_value_and_a_silent_one_is_gr
 
 @pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.float32, 1)])
 def test_rows_of_pictures_keep_black_and_white(kind: type, white: int) -> None:
-    pictures = np.full((2, 4, 4), 0, kind)
+    pictures: Any = np.full((2, 4, 4), 0, kind)
     figure = explain_plots.picture_rows({"a": pictures, "b": pictures}, "rows", ["x", "y"])
     assert [axis.images[0].get_clim() for axis in figure.axes] == [(0, white)] * 4
     assert [axis.get_title() for axis in figure.axes] == ["x", "y", "", ""]
@@ -92,7 +95,7 @@ def test_each_curve_of_depth_has_its_own_numbers_and_error_bars() -> None:
         ("a_activation", "b"), [0.1, 0.2], [0.3, 0.4], [0.5, 0.6], [0.01, 0.02], [0.7, 0.8],
         [0.03, 0.04], {},
     )  # fmt: skip
-    axis = explain_plots.depth_curves({"net": depth}, "depth").axes[0]
+    axis: Any = explain_plots.depth_curves({"net": depth}, "depth").axes[0]
     drawn = {bars.get_label(): bars for bars in axis.containers}
     curves = {label: bars[0].get_ydata().tolist() for label, bars in drawn.items()}
     assert curves == {
