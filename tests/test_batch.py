@@ -11,6 +11,7 @@ import pytest
 from course.catalogue import Budget
 from course.errors import CourseError
 from course.running.batch import Batch
+from course.running.engine import Lost
 from course.running.progress import ProgressTable
 from course.running.run import Run
 from tests.conftest import CHAPTER, Little
@@ -202,6 +203,68 @@ def test_an_exception_of_one_run_is_the_failure_of_that_run(
     facts = run_json(tmp_path / runs[1].folder / "001")
     assert facts["error"]["error"] == type(error).__name__
     assert "Traceback" in facts["tail"][0]
+
+
+class Scripted(Broken):
+    """An engine whose runs end as a test says, attempt by attempt."""
+
+    def __init__(self, *ends: str) -> None:
+        super().__init__()
+        self.ends = list(ends)
+        self.begun: list[str] = []
+        self.limits: list[float] = []
+
+    def submit(self, run: Run, folder: Path, limit: float) -> "Future[Run]":
+        self.begun.append(f"{folder.parent.name[-1]}/{folder.name}")
+        self.limits.append(limit)
+        future: Future[Run] = Future()
+        end = self.ends.pop(0)
+        if end == "lost":
+            future.set_exception(Lost("the worker is gone"))
+        else:
+            run.status = end
+            future.set_result(run)
+        return future
+
+
+@pytest.mark.parametrize(
+    ("ends", "states", "begun"),
+    [
+        (["lost", "succeeded", "succeeded"], ["succeeded"] * 2, ["0/001", "0/002", "1/001"]),
+        (["lost", "lost", "succeeded"], ["lost", "succeeded"], ["0/001", "0/002", "1/001"]),
+        (["failed", "succeeded"], ["failed", "succeeded"], ["0/001", "1/001"]),
+    ],
+)
+def test_a_run_whose_worker_died_is_tried_once_more(
+    ends: list[str], states: list[str], begun: list[str], tmp_path: Path
+) -> None:
+    engine = Scripted(*ends)
+    engine.has_room = lambda running: running == 0  # type: ignore[method-assign]
+    runs = [planned(seed) for seed in range(2)]
+    outcomes = Batch(runs, tmp_path, engine, ProgressTable(2)).execute()
+    assert [outcomes[run.folder].state for run in runs] == states
+    assert engine.begun == begun
+
+
+@pytest.mark.parametrize(("timeout", "limit"), [(None, 4 * 30), (7.0, 7.0)])
+def test_a_run_is_ended_after_four_budgets_unless_a_time_is_given(
+    timeout: float | None, limit: float, tmp_path: Path
+) -> None:
+    engine = Scripted("succeeded")
+    Batch([planned(0)], tmp_path, engine, ProgressTable(1), timeout=timeout).execute()
+    assert engine.limits == [limit]
+
+
+@pytest.mark.parametrize("end", ["failed", "succeeded"])
+def test_a_run_waits_for_those_whose_models_it_uses(end: str, tmp_path: Path) -> None:
+    engine = Scripted(end, "succeeded")
+    user, maker = planned(0), planned(1)
+    user.after = [maker.folder]
+    outcomes = Batch([user, maker], tmp_path, engine, ProgressTable(2)).execute()
+    assert engine.begun == (["1/001"] if end == "failed" else ["1/001", "0/001"])
+    assert outcomes[user.folder].good == (end == "succeeded")
+    if end == "failed":
+        assert outcomes[user.folder].reason == f"skipped: {maker.folder} did not succeed"
 
 
 def test_a_cache_that_cannot_be_written_is_named(

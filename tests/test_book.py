@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pydata_sphinx_theme
 import pytest
 import yaml
+from PIL import Image
 
 from course.book import build, context, ledger, pages, readme, slim
 from course.catalogue import chapters
@@ -217,6 +219,24 @@ def test_only_icons_that_are_used_stay_in_the_script_of_the_theme() -> None:
     assert all(name in kept for name in ("github:[", '"circle-half-stroke":[', "sun:["))
     assert '"think-peaks":[' in script
     assert '"think-peaks":[' not in kept
+
+
+def test_photographs_are_stored_as_wide_as_a_page_and_animations_stay(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 1720, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "wide.png")
+    frames = [Image.fromarray(noise[:, place : place + 40]) for place in (0, 40)]
+    frames[0].save(tmp_path / "film.png", save_all=True, append_images=frames[1:])
+    (tmp_path / "drawing.svg").write_text("<svg/>", encoding="utf-8")
+    assert slim.shrink_pictures(tmp_path) == "wide"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "drawing.svg",
+        "film.png",
+        "wide.webp",
+    ]
+    with Image.open(tmp_path / "wide.webp") as picture:
+        assert picture.size == (860, 20)
+    (tmp_path / "wide.webp").unlink()
+    assert not re.search(slim.shrink_pictures(tmp_path), "film")
 
 
 def test_helper_pages_are_those_of_modules_that_a_reader_meets() -> None:

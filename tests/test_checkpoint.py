@@ -31,11 +31,11 @@ def tensor(key, size, shape, strides, offset=0, kind="FloatStorage"):
     return rebuild + b"(" + arguments + b"\x89" + ORDERED_DICT + b"tR"
 
 
-def written(tensors, storages, machine=MACHINE, magic=checkpoint.MAGIC_NUMBER):
+def written(tensors, storages, machine=MACHINE, magic=checkpoint.MAGIC_NUMBER, version=1001):
     """A checkpoint of assembled tensors and of the values of their storages."""
     entries = b"".join(plain(name) + codes for name, codes in tensors.items())
     state = b"\x80\x02" + ORDERED_DICT + b"(" + entries + b"u."
-    head = b"".join(pickle.dumps(part, 2) for part in (magic, 1001, machine))
+    head = b"".join(pickle.dumps(part, 2) for part in (magic, version, machine))
     content = head + state + pickle.dumps(list(storages), 2)
     for values in storages.values():
         content += struct.pack("<q", values.size) + values.tobytes()
@@ -83,7 +83,11 @@ def test_tensors_are_views_with_offset_and_strides(saved):
 
 @pytest.mark.parametrize(
     "named",
-    [b"cos\nmkdir\n", b"cbuiltins\nexec\n", b"ctorch\nHalfStorage\n", b"ccopyreg\n_reduce\n"],
+    [
+        *(b"cos\nmkdir\n", b"cbuiltins\nexec\n", b"ctorch\nHalfStorage\n", b"ccopyreg\n_reduce\n"),
+        *(b"cpathlib\nOrderedDict\n", b"cpathlib\nFloatStorage\n"),
+        *(b"cpathlib\n_rebuild_tensor_v2\n", b"ctorch._utils\nOrderedDict\n"),
+    ],
 )
 def test_a_checkpoint_that_names_anything_else_is_refused_and_not_run(saved, tmp_path, named):
     made = tmp_path / "made"
@@ -162,6 +166,19 @@ def test_damaged_bytes_never_escape_as_another_error(saved):
         (tensor("0", 6, (2, 3), (3,)), "malformed"),
         (tensor("0", 6, (2, 3), (3, 1), offset=-1), "malformed"),
         (tensor("0", 7, (2, 3), (3, 1)), "holds 6 values where 7 were declared"),
+        (tensor("0", 5, (5,), (1,)), "holds 6 values where 5 were declared"),
+        (tensor("0", 6, (2, 3), [3, 1]), "malformed"),
+        (tensor("0", 6, [2, 3], (3, 1)), "malformed"),
+        (tensor("0", 6, (True, 3), (3, 1)), "malformed"),
+        (tensor("0", 6, (2, 3), (3, 1), offset=None), "malformed"),
+        (
+            b"ctorch._utils\n_rebuild_tensor_v2\n("
+            + plain("0")
+            + plain(0)
+            + plain((6,)) * 2
+            + b"tR",
+            "malformed",
+        ),
         (tensor("1", 6, (2, 3), (3, 1)), "does not match the tensors"),
         (tensor("0", -6, (2, 3), (3, 1)), "storage reference of unknown form"),
         (plain("no tensor"), "not a mapping from names to tensors"),
@@ -177,6 +194,10 @@ def test_other_formats_are_refused(saved):
         read(saved(b"PK\x03\x04" + GOOD))
     with pytest.raises(ValueError, match="does not start as a legacy"):
         read(saved(written({}, {}, magic=1)))
+    with pytest.raises(ValueError, match="does not start as a legacy"):
+        read(saved(written({}, {}, version=1002)))
+    with pytest.raises(ValueError, match="not little-endian"):
+        read(saved(written({}, {}, machine={"protocol_version": 1001})))
     with pytest.raises(ValueError, match="not little-endian"):
         read(saved(written({}, {}, machine=MACHINE | {"little_endian": False})))
     with pytest.raises(ValueError, match="left over"):
@@ -186,3 +207,27 @@ def test_other_formats_are_refused(saved):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint .*none\.pth"):
         checkpoint.read(tmp_path / "none.pth", "0" * 64)
+
+
+def test_storages_come_in_the_order_of_their_list(saved):
+    tensors = {"first": tensor("0", 6, (6,), (1,)), "second": tensor("1", 6, (6,), (1,))}
+    found = read(saved(written(tensors, {"1": VALUES + 6, "0": VALUES})))
+    np.testing.assert_array_equal(found["first"], VALUES)
+    np.testing.assert_array_equal(found["second"], VALUES + 6)
+
+
+def test_a_storage_declared_in_two_ways_is_refused(saved):
+    tensors = {
+        "floats": tensor("0", 6, (6,), (1,)),
+        "integers": tensor("0", 6, (6,), (1,), kind="LongStorage"),
+    }
+    with pytest.raises(ValueError, match="storage 0 is declared in two ways"):
+        read(saved(written(tensors, {"0": VALUES})))
+
+
+def test_a_checkpoint_cannot_change_the_reader(saved):
+    rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    spoiled = rebuild + plain({"spoiled": True}) + b"b"
+    with pytest.raises(ValueError, match="not a mapping from names to tensors"):
+        read(saved(written({"weights": spoiled}, {})))
+    assert not vars(checkpoint._view)

@@ -7,11 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 
 import psutil
 import pytest
 
+from course.catalogue import Budget
+from course.running import cluster
+from course.running.engine import Lost
+from course.running.run import Run, to_json
 from tests.conftest import CHAPTER, Little
 from tests.support import CARD, add_cards, kernels_of, run_json, states, statuses, wait_for
 
@@ -160,6 +165,64 @@ def test_a_run_takes_the_card_that_its_worker_is_shown(workers: Workers, little:
     facts = run_json(little.root / "runs" / "01_little-sample" / "001")
     assert facts["gpu"] == "1"
     assert facts["device"]["gpus"] == [CARD]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ({}, ""),
+        ({"commit": "other"}, ""),
+        ({"keras": "2"}, "keras 2 instead of 3"),
+        ({"files of the course": "bb"}, "files of the course bb instead of aa"),
+        (
+            {"commit": "other", "files of the course": "bb"},
+            "commit other instead of this, files of the course bb instead of aa",
+        ),
+    ],
+)
+def test_another_commit_counts_only_if_its_files_differ(
+    theirs: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"keras": "3", "commit": "this", "files of the course": "aa"}
+    monkeypatch.setattr(cluster, "versions", lambda: own)
+    assert cluster._differences(own | theirs) == said
+    del own["commit"], own["files of the course"]
+    assert cluster._differences({}) == "keras missing instead of 3"
+
+
+def test_files_of_a_worker_are_placed_and_models_that_it_only_used_go(tmp_path: Path) -> None:
+    run = run_of({"made.keras": "hash"})
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "used.keras").write_text("used", encoding="utf-8")
+    answer: Future[object] = Future()
+    answer.set_result((to_json(run), {"log.txt": b"log", "models/made.keras": b"made"}))
+    assert cluster._received(answer, tmp_path).artifacts == run.artifacts
+    found = {path.name: path.read_text() for path in tmp_path.rglob("*.*")}
+    assert found == {"log.txt": "log", "made.keras": "made"}
+
+
+def run_of(artifacts: dict[str, str]) -> Run:
+    return Run(
+        chapter="01",
+        notebook="01_little",
+        profile="sample",
+        parameters={},
+        seed=0,
+        folder="01_little-sample",
+        budget=Budget(30, 800),
+        artifacts=artifacts,
+    )
+
+
+def test_a_worker_that_died_has_lost_its_run_and_other_errors_stay(tmp_path: Path) -> None:
+    for error, expected in (
+        (CancelledError(), Lost),
+        (ValueError("a fault"), ValueError),
+    ):
+        answer: Future[object] = Future()
+        answer.set_exception(error)
+        with pytest.raises(expected):
+            cluster._received(answer, tmp_path)
 
 
 def test_a_scheduler_that_does_not_answer_is_said(little: Little) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import psutil
 import pytest
@@ -262,6 +262,49 @@ def test_a_python_that_does_not_fit_is_named(
     assert f"needs Python 3.11, 3.12 or 3.13, and {sys.executable} is 3.{version[1]}" in said
     assert "make PYTHON=python3.12 run" in said
     assert installer.steps == []
+
+
+@pytest.mark.parametrize(
+    ("version", "system", "processor"),
+    [
+        ((3, 12, 1), "linux", "x86_64"),
+        ((3, 11, 1), "win32", "x86_64"),
+        ((3, 11, 1), "linux", "arm64"),
+    ],
+)
+def test_the_lock_for_graphics_cards_fits_one_python_on_one_system(
+    tool: ModuleType,
+    installer: Installer,
+    version: tuple[int, ...],
+    system: str,
+    processor: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tool.ROOT / "requirements-gpu.lock").write_text(LOCK, encoding="utf-8")
+    fitting = SimpleNamespace(version_info=(3, 11, 1), platform="linux")
+    for facts, machine in (
+        ({"platform": system, "version_info": version}, processor),
+        ({}, "x86_64"),
+    ):
+        found = SimpleNamespace(**{**vars(sys), **vars(fitting), **facts})
+        monkeypatch.setattr(tool, "sys", found)
+        monkeypatch.setattr(tool.platform, "machine", lambda machine=machine: machine)
+        if facts:
+            with pytest.raises(tool.Stop, match=f"Python 3.11 on Linux .*{version[1]} on {system}"):
+                tool.check_python("gpu")
+        else:
+            tool.check_python("gpu")
+    assert tool.main(["gpu"]) == 0
+    assert installer.steps == ["venv", "uv itself", "uv requirements-gpu.lock", "course"]
+    assert (tool.ROOT / ".venv-gpu" / ".ready").exists()
+    assert not (tool.ROOT / ".venv").exists()
+
+
+def test_a_lock_without_uv_is_named(tool: ModuleType) -> None:
+    (tool.ROOT / "requirements.lock").write_text(LOCK.replace("uv==", "uvloop=="), "utf-8")
+    with pytest.raises(tool.Stop, match="does not pin uv: renew the locks"):
+        tool.pin("requirements.lock", "uv")
 
 
 def test_an_older_python_understands_the_tool() -> None:

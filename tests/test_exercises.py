@@ -145,6 +145,27 @@ def test_changed_code_needs_another_run(copied: Chapter) -> None:
     assert any("made by different code" in fault for fault in exercises.faults(copied))
 
 
+def test_other_answers_need_another_run(
+    copied: Chapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helpers = tmp_path / "src" / "helpers"
+    helpers.mkdir(parents=True)
+    for name in ("exercises.py", "answers_01.py"):
+        shutil.copy(ROOT / "src" / "helpers" / name, helpers)
+    monkeypatch.setattr(exercises, "ROOT", tmp_path)
+    assert exercises.faults(copied) == []
+    for name, old, new in (
+        ("exercises.py", "CLOSE = 1e-4", "CLOSE = 1e-2"),
+        ("answers_01.py", "(109.5, ", "(109.4, "),
+    ):
+        text = (helpers / name).read_text(encoding="utf-8")
+        assert old in text
+        (helpers / name).write_text(text.replace(old, new), encoding="utf-8")
+        [fault] = exercises.faults(copied)
+        assert "its outputs were made by different code" in fault
+        (helpers / name).write_text(text, encoding="utf-8")
+
+
 def test_a_solution_that_fails_its_own_check_is_named(copied: Chapter) -> None:
     path = exercises.solutions_notebook(copied)
     text = path.read_text(encoding="utf-8").replace("Right: you can size", "Not yet: you can size")
@@ -196,6 +217,28 @@ def test_solutions_that_fail_and_starters_that_raise_are_named_and_nothing_is_st
         exercises.store(copied)
     assert said in str(refused.value)
     assert exercises.solutions_notebook(copied).read_bytes() == before
+
+
+def test_each_check_has_as_many_points_as_its_exercise_has_stars(copied: Chapter) -> None:
+    words = "\n# %% [markdown]\n# ### BEGIN SOLUTION\n# Because.\n# ### END SOLUTION\n"
+    text = SMALL.format(starter="...", solution=RIGHT)
+    text += text.replace("01.1", "01.2").replace("★☆☆", "★★☆") + words
+    text += text[text.index("passed =") - 6 :].partition("\n# %% [markdown]")[0]
+    exercises.solutions_source(copied).write_text(text, encoding="utf-8")
+    graded = [
+        cell.metadata["nbgrader"]
+        for cell in exercises.read_solutions(copied).cells
+        if "nbgrader" in cell.metadata
+    ]
+    assert [(each["grade_id"], each.get("points"), each["locked"]) for each in graded] == [
+        ("exercise-01-1-answer", None, False),
+        ("exercise-01-1-check", 1, True),
+        ("exercise-01-2-answer", None, False),
+        ("exercise-01-2-check", 2, True),
+        ("exercise-01-2-words", 1, False),
+        ("exercise-01-2-check-2", 2, True),
+    ]
+    assert [each["solution"] for each in graded] == [True, False, True, False, True, False]
 
 
 def test_a_small_exercise_is_stored_with_points_for_its_stars(copied: Chapter) -> None:

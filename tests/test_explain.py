@@ -1,5 +1,7 @@
 """What ``helpers.explain`` computes, on models of three kinds, against what is known."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -200,6 +202,83 @@ def test_occlusion_is_the_mean_fall_over_the_covers() -> None:
     assert np.allclose(fall[:12, :12], before - after, atol=1e-4)
 
 
+def test_occlusion_covers_every_pixel_and_explains_the_class_that_it_is_asked_for() -> None:
+    """Held to one cover after the other, on pictures that the stride doesn't divide."""
+    inputs = keras.Input((10, 17, 2))
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.ReLU(1.5)(inputs)))
+    pictures = np.random.default_rng(0).uniform(0, 2, (2, 10, 17, 2)).astype("float32")
+    pictures[..., 1] += 1  # class 1 is the likeliest
+    fall, covers = np.zeros((2, 10, 17)), np.zeros((10, 17))
+    for row in (0, 3, 4):
+        for column in (0, 3, 6, 9, 11):
+            place = np.s_[row : row + 6, column : column + 6]
+            covered = pictures.copy()
+            covered[:, *place] = pictures.mean(axis=(1, 2))[:, None, None]
+            lost = np.minimum(pictures, 1.5).mean(axis=(1, 2)) - np.minimum(covered, 1.5).mean(
+                axis=(1, 2)
+            )
+            fall[:, *place] += lost[[0, 1], [0, 1]][:, None, None]
+            covers[place] += 1
+    found = explain.occlusion(model, pictures, [0, 1], patch=6)
+    np.testing.assert_allclose(found, fall / covers, atol=1e-5)
+    for stride in (0, 7):
+        with pytest.raises(ValueError, match="the stride must not exceed it"):
+            explain.occlusion(model, pictures, patch=6, stride=stride)
+
+
+def _squares() -> keras.Model:
+    """Scores two classes by the mean squares of two channels: slopes grow along the path."""
+    inputs = keras.Input((SIZE, SIZE, 2))
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Multiply()([inputs, inputs])))
+
+
+def test_integrated_gradients_take_the_middles_of_the_path_from_each_picture_s_own_mean() -> None:
+    pictures = np.random.default_rng(0).uniform(0, 1, (3, SIZE, SIZE, 2)).astype("float32")
+    pictures[1] *= 3
+    for label in (0, 1):
+        square = pictures[..., label] ** 2
+        plain = pictures[..., label].mean(axis=(1, 2)) ** 2
+        maps = explain.integrated_gradients(_squares(), pictures, label, steps=1)
+        np.testing.assert_allclose(
+            maps.sum(axis=(1, 2)), square.mean(axis=(1, 2)) - plain, atol=1e-5
+        )
+    slopes = explain.pixel_slopes(_squares(), pictures, [0, 1, 0])
+    assert not slopes[[0, 1, 2], ..., [1, 0, 1]].any()
+
+
+def test_smooth_grad_adds_noise_in_the_range_of_pixels_from_its_seed() -> None:
+    picture = np.full((1, SIZE, SIZE, 2), 100.0)
+    first, again, other = (
+        explain.smooth_grad(_squares(), picture, 0, samples=2, noise=0.1, seed=seed) * SIZE**2 / 2
+        for seed in (1, 1, 2)
+    )
+    assert np.isclose(first.std(), 25.5 / np.sqrt(2), rtol=0.1)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    with pytest.raises(ValueError, match="not negative"):
+        explain.smooth_grad(_squares(), picture, 0, noise=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("last", "undone"),
+    [
+        (lambda: [layers.Dense(3, use_bias=False), layers.Softmax()], True),
+        (lambda: [layers.Dense(3, "softmax", use_bias=False)], True),
+        (lambda: [layers.Dense(3, use_bias=False)], True),
+        (lambda: [layers.Dense(3, use_bias=False), layers.Activation("relu")], False),
+        (lambda: [layers.Dense(3, "relu", use_bias=False)], False),
+    ],
+)
+def test_only_a_softmax_or_sigmoid_is_taken_off(
+    last: Callable[[], list[keras.Layer]], undone: bool
+) -> None:
+    model = keras.Sequential([keras.Input((2, 2, 1)), layers.Flatten(), *last()])
+    kernel = np.array([[1.0, -2.0, 0.5]] * 4)
+    model.set_weights([kernel])
+    expected = [4, -8, 2] if undone else [4, 0, 2]
+    np.testing.assert_allclose(explain.class_scores(model, np.ones((2, 2, 1))), [expected])
+
+
 def test_patterns_raise_their_channels_and_repeat(functional: keras.Model) -> None:
     first, again, other = (
         patterns.fourier_patterns(functional, "third", [0, 4], size=SIZE, steps=8, seed=seed)
@@ -270,6 +349,33 @@ def test_identity_moves_change_nothing_and_moves_keep_the_middle() -> None:
     assert np.allclose(ops.convert_to_numpy(moved), pictures, atol=1e-5)
 
 
+def test_moves_turn_zoom_and_shift_around_the_middle_by_a_little() -> None:
+    a, b, c, d, e, f, *rest = patterns._random_moves(np.random.default_rng(0), 400, 33, 1.0).T
+    assert np.allclose(rest, 0) and np.allclose([a, b], [e, -d])
+    angle, zoom = np.degrees(np.arctan2(d, a)), np.hypot(a, d)
+    shifts = np.stack([16 * a + 16 * b + c - 16, 16 * d + 16 * e + f - 16])
+    for values, reach in ((angle, 8), (zoom - 1, 0.08), (shifts, 33 / 16)):
+        assert 0.9 * reach < values.max() <= reach + 1e-4
+        assert -0.9 * reach > values.min() >= -reach - 1e-4
+
+
+def test_the_first_step_in_fourier_space_moves_every_coefficient_by_the_rate(
+    functional: keras.Model,
+) -> None:
+    waves, frequencies = patterns.fourier_basis(SIZE)
+    divided = 4 * np.maximum(np.hypot(frequencies[:, None], frequencies[None]), 1 / SIZE)
+
+    def coefficients(rate: float) -> np.ndarray:
+        found = patterns.fourier_patterns(
+            functional, "third", [0], size=SIZE, steps=1, rate=rate, colors=False
+        )
+        logits = np.log(found.pictures / (255 - found.pictures))[0]
+        return np.einsum("hi,hwc,wj->ijc", waves, logits, waves) * divided[..., None]
+
+    moved = np.abs(coefficients(0.05) - coefficients(0))
+    assert np.isclose(np.median(moved), 0.05, rtol=0.02)
+
+
 def test_exciting_patches_are_where_the_channel_is_strongest() -> None:
     model, (pictures, _) = _spot_model(), _spots()
     found = patterns.exciting_patches(model, "red", [0], pictures, count=2, side=6)
@@ -280,6 +386,18 @@ def test_exciting_patches_are_where_the_channel_is_strongest() -> None:
     for side in (0, SIZE + 1):
         with pytest.raises(ValueError, match=f"from 1 to {SIZE} pixels, not {side}"):
             patterns.exciting_patches(model, "red", [0], pictures, count=2, side=side)
+
+
+def test_exciting_patches_are_ranked_for_each_channel_and_cut_from_wide_pictures() -> None:
+    copy = layers.Conv2D(2, 1, name="copy")
+    model = keras.Sequential([keras.Input((12, 30, 2)), layers.AveragePooling2D(2), copy])
+    model.set_weights([np.eye(2)[None, None], np.zeros(2)])
+    pictures = np.zeros((3, 12, 30, 2), np.uint8)
+    pictures[0, 8:10, 24:26, 0], pictures[1, 2:4, 10:12, 0] = 100, 200
+    pictures[1, 4:6, 20:22, 1], pictures[2, 6:8, 2:4, 1] = 50, 150
+    found = patterns.exciting_patches(model, "copy", [0, 1], pictures, count=2, side=4)
+    assert found.max(axis=(2, 3)).tolist() == [[[200, 0], [100, 0]], [[0, 150], [0, 50]]]
+    assert (found.max(axis=-1)[..., 1:3, 1:3] > 0).all()
 
 
 def test_integrated_gradients_add_up_and_smooth_grad_is_the_gradient(
@@ -368,6 +486,7 @@ def test_grad_cam_looks_at_the_last_convolution_s_size() -> None:
     for layer in (layers.ReLU(name="r"), layers.MaxPooling2D(), layers.BatchNormalization()):
         model.add(layer)
     assert explain_models.last_spatial_layer(model) == "r"
+    assert explain_models.last_spatial_layer(_sequential()) == "last"
 
 
 def test_peaks_and_the_pointing_game() -> None:
@@ -445,6 +564,11 @@ def test_layers_filters_and_classes_that_do_not_exist(
         explain.smooth_grad(functional, pictures, samples=0)
     with pytest.raises(ValueError, match=r"class 2 is out of range.*0 to 1"):
         explain.grad_cam(functional, pictures, 2)
+    for classes, said in ((-1, "class -1 is out of range"), (1.0, "one whole number")):
+        with pytest.raises(ValueError, match=said):
+            explain.grad_cam(functional, pictures, classes)
+    with pytest.raises(ValueError, match="channel -1 is out of range"):
+        patterns.fourier_patterns(functional, "third", [-1], size=SIZE)
     with pytest.raises(ValueError, match="one for each of the 19 pictures"):
         explain.occlusion(functional, pictures, [0, 1], patch=8)
     with pytest.raises(ValueError, match="cannot cover"):

@@ -148,6 +148,55 @@ def test_whatever_changes_the_features_changes_their_key(bases):
     assert frozen.key(prefix, PICTURES, None, 1) == original
 
 
+def _scaled(factor):
+    """A prefix without weights, whose name says nothing about what it computes."""
+    return keras.Sequential(
+        [keras.Input((8, 8, 3), name="pictures"), layers.Rescaling(factor, name="scaled")],
+        name="prefix",
+    )
+
+
+def _flipping(mode="horizontal", seed=0):
+    return keras.Sequential([layers.RandomFlip(mode, seed=seed)])
+
+
+SMALL = PICTURES[:, :8, :8]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "pictures", "augmentation", "copies"),
+    [
+        (_scaled(2.0), SMALL, _flipping(), 2),
+        (_scaled(1.0), SMALL[::-1], _flipping(), 2),
+        (_scaled(1.0), SMALL.astype("float32"), _flipping(), 2),
+        (_scaled(1.0), SMALL, _flipping("vertical"), 2),
+        (_scaled(1.0), SMALL, _flipping(seed=1), 2),
+        (_scaled(1.0), SMALL, None, 2),
+        (_scaled(1.0), SMALL, _flipping(), 3),
+    ],
+    ids=["layers", "order", "type", "augmentation", "seed", "none", "copies"],
+)
+def test_features_that_differ_in_one_respect_have_another_key(
+    prefix, pictures, augmentation, copies
+):
+    original = frozen.key(_scaled(1.0), SMALL, _flipping(), 2)
+    assert frozen.key(_scaled(1.0), SMALL.copy(), _flipping(), 2) == original
+    assert frozen.key(prefix, pictures, augmentation, copies) != original
+
+
+def test_features_of_another_backend_have_another_key(monkeypatch):
+    original = frozen.key(_scaled(1.0), SMALL, None, 1)
+    monkeypatch.setattr(frozen.keras.backend, "backend", lambda: "another")
+    assert frozen.key(_scaled(1.0), SMALL, None, 1) != original
+
+
+def test_features_that_are_read_cannot_be_overwritten():
+    found = frozen.features(_scaled(1.0), SMALL)
+    assert isinstance(found, np.memmap) and found.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 0
+
+
 def test_features_made_with_other_preprocessing_are_never_reused(bases, own_cache):
     prefix, _ = frozen.cut(bases["mobilenet"], "conv_pw_2_relu")
     expected = np.array(frozen.features(prefix, PICTURES))
@@ -289,6 +338,10 @@ def test_augmented_copies_differ_and_can_be_made_again(bases, own_cache):
 
 def test_wrong_requests_for_features_are_answered_in_one_sentence(bases):
     prefix, _ = frozen.cut(bases["vgg16"], "block1_pool")
+    with pytest.raises(ValueError, match=r"not \(0, 64, 64, 3\)"):
+        frozen.features(prefix, PICTURES[:0])
+    with pytest.raises(ValueError, match="0 copies of each picture make no sense with "):
+        frozen.features(prefix, PICTURES, augmentation=_flipping(), copies=0)
     unseeded = keras.Sequential([layers.Input((64, 64, 3)), layers.RandomFlip()])
     with pytest.raises(ValueError, match="has no seed"):
         frozen.features(prefix, PICTURES, augmentation=unseeded, copies=2)

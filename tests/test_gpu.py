@@ -5,11 +5,13 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from course import gpu, machine
 from course.catalogue import chapters, defaults, find
+from course.errors import CourseError
 from course.results import KeptRun, Record
 from course.running import plan, store
 from course.running.batch import Outcome
@@ -43,6 +45,30 @@ def test_a_card_that_the_backend_cannot_use_is_named(little: Little) -> None:
     assert answer.returncode == 2
     assert CARD in answer.stderr
     assert "cannot use it: the driver does not match" in answer.stderr
+
+
+@pytest.mark.parametrize(("needed", "fits"), [(2097, True), (2098, False)])
+def test_the_smallest_card_must_hold_the_chapter(
+    needed: int, fits: bool, little: Little, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = (*CARDS, machine.Card("1", "a small card", "570.86.15", 2000))
+    monkeypatch.setattr(machine, "cards", lambda: cards)
+    asked = SimpleNamespace(name="tensorflow", devices=("GPU:0", "GPU:1"), cuda="12.5")
+    monkeypatch.setattr(machine, "ask_backend", lambda: asked)
+    table = little.root / "notebooks" / "course.toml"
+    budget = f"budget.quick = {{seconds = 30, megabytes = 800, gpu_megabytes = {needed}}}"
+    text = table.read_text(encoding="utf-8")
+    usual = "budget.quick = {seconds = 30, megabytes = 800}"
+    assert usual in text
+    table.write_text(text.replace(usual, budget), encoding="utf-8")
+    if fits:
+        assert gpu.check_device(find([]), "quick") == cards
+    else:
+        with pytest.raises(
+            CourseError, match=r"2,098 MB .* profile quick, but a small card has 2,097 MB"
+        ):
+            gpu.check_device(find([]), "quick")
+    assert gpu.check_device(find([]), "sample") == cards
 
 
 def test_a_run_beyond_its_gpu_memory_is_ended(little: Little) -> None:
@@ -105,6 +131,16 @@ def test_a_broken_claim_becomes_the_text_of_an_issue(little: Little, here: Here)
     assert text.startswith(f"On {CARD} with tensorflow:\n\n* A source, chapter 01: The little net")
     assert "little.test_accuracy is 90.00 %" in text
     assert "| little.test_accuracy | 90.00 % |" in text
+
+
+def test_the_tables_are_shown_on_the_page_of_the_job_too(
+    little: Little, here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (little.root / "data" / "claims.toml").write_text(CLAIM, encoding="utf-8")
+    assert judge(little, 0.9) == 1
+    shown = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "| little.test_accuracy | 90.00 % |" in shown
 
 
 def test_a_claim_that_the_kept_runs_broke_too_is_known(

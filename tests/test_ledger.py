@@ -1,7 +1,10 @@
 """The ledger of repeats on real data: what is due, in which order, and for how long."""
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +57,8 @@ def test_a_stored_run_by_the_present_code_is_a_repeat() -> None:
     notebook = ledger.read_notebook(chapter.notebook)
     notebook.metadata["course"] |= digests(notebook, chapter.data)
     assert ledger.due([chapter]) == []
+    notebook.metadata["course"]["cells"] = "older"
+    assert ledger.due([chapter]) == [chapter]
 
 
 def test_what_was_stored_after_a_failed_repeat_of_other_cells_is_not_due() -> None:
@@ -63,8 +68,9 @@ def test_what_was_stored_after_a_failed_repeat_of_other_cells_is_not_due() -> No
     failed = replace(present(chapter), outcome="failed", failed=(3,))
     ledger.write({chapter.number: failed})
     assert ledger.due([chapter]) == [chapter]
-    ledger.write({chapter.number: replace(failed, cells="older")})
-    assert ledger.due([chapter]) == []
+    for part in ("cells", "helpers"):
+        ledger.write({chapter.number: replace(failed, **{part: "older"})})
+        assert ledger.due([chapter]) == []
 
 
 def test_the_longest_overdue_comes_first() -> None:
@@ -104,6 +110,32 @@ def test_enough_minutes_repeat_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert "still due: none" in capsys.readouterr().out
 
 
+def test_a_shorter_chapter_fits_behind_one_that_does_not() -> None:
+    older = {c.number: replace(present(c), helpers="older") for c in THREE}
+    ledger.write(older | {"03": replace(older["03"], seconds=1000.0)})
+    assert run(6) == (0, ["02", "04"])
+
+
+@pytest.mark.parametrize(
+    ("profile", "started"), [("quick", ["02", "03", "04"]), ("sample", ["02"]), (None, ["02"])]
+)
+def test_a_chapter_without_an_entry_takes_as_long_as_its_kept_run_or_five_minutes(
+    profile: str | None, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [SimpleNamespace(chapter=c.number, seconds=60.0, profile=profile) for c in THREE]
+    monkeypatch.setattr(results, "kept_runs", lambda: kept if profile else [])
+    assert run(6) == (0, started)
+
+
+def test_the_recorded_time_counts_more_than_that_of_the_kept_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = [SimpleNamespace(chapter=c.number, seconds=900.0, profile="quick") for c in THREE]
+    monkeypatch.setattr(results, "kept_runs", lambda: kept)
+    ledger.write({c.number: replace(present(c), helpers="older") for c in THREE})
+    assert run(6) == (0, ["02", "03", "04"])
+
+
 def test_a_chapter_that_does_not_hold_is_a_fault_and_stays_due(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -116,7 +148,25 @@ def test_entries_of_other_chapters_stay() -> None:
     ledger.write({"02": present(THREE[0])})
     ledger.enter("03", 12.34, 30, [4, 2], "a machine", ("cells", "helpers"))
     assert set(ledger.read()) == {"02", "03"}
-    assert ledger.read()["03"].failed == (2, 4) and ledger.read()["03"].outcome == "failed"
+    entry = ledger.read()["03"]
+    assert (entry.failed, entry.outcome) == ((2, 4), "failed")
+    assert (entry.seconds, entry.compared, entry.machine) == (12.3, 30, "a machine")
+
+
+def test_the_ledger_is_in_the_order_of_the_chapters() -> None:
+    for chapter in reversed(THREE):
+        ledger.write({chapter.number: present(chapter)})
+    assert list(ledger.read()) == numbers(THREE)
+
+
+def test_a_repeat_is_dated_in_universal_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        ledger.enter("03", 1.0, 30, [], "a machine", ("cells", "helpers"))
+    time.tzset()
+    date = datetime.fromisoformat(ledger.read()["03"].date)
+    assert abs(date - datetime.now(UTC)) < timedelta(hours=1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"02": {}}'])
@@ -138,7 +188,34 @@ def test_what_a_repeat_runs_is_the_code_that_it_is_entered_for() -> None:
     assert (ledger.read()["03"].cells, ledger.read()["03"].helpers) == ("cells", "helpers")
 
 
-def test_without_pytest_no_chapter_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+@pytest.mark.parametrize(("code", "held"), [(0, True), (1, False)])
+def test_a_chapter_holds_if_pytest_found_no_difference(
+    code: int, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def ended(command: list[str], **_: object) -> SimpleNamespace:
+        asked.append(command)
+        return SimpleNamespace(returncode=code)
+
+    monkeypatch.setattr("subprocess.run", ended)
+    assert ledger._pytest(THREE[0]) == held
+    assert asked[0][-2:] == ["--nbval", str(THREE[0].notebook)]
+
+
+@pytest.mark.parametrize("code", [2, 3, 4, 5, -9])
+def test_no_chapter_is_accused_where_pytest_broke(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=code))
+    with pytest.raises(CourseError, match=f"Chapter 02 could not be repeated.* with {code} "):
+        ledger.repeat([THREE[0]], None)
+
+
+@pytest.mark.parametrize("missing", ["pytest", "nbval"])
+def test_without_pytest_no_chapter_is_accused(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == missing else name)
     with pytest.raises(CourseError, match=r"needs pytest and nbval.*environment\.py dev"):
         ledger.repeat([THREE[0]], minutes=1)

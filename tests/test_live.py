@@ -1,6 +1,7 @@
 """Live figures in Chromium: their arithmetic held to Keras, and their use by hand."""
 
 import base64
+import gzip
 import io
 import json
 from pathlib import Path
@@ -171,6 +172,33 @@ def test_a_figure_is_the_same_text_each_time(monkeypatch: pytest.MonkeyPatch) ->
     assert 'alt="Four numbers &amp; more."' in one["text/html"]
     assert one["text/plain"] == "Four numbers & more."
     assert "http" not in one["text/html"].replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_text_in_the_data_cannot_end_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"text": "</script><script>alert(1)</script>"}
+    page = shown(monkeypatch, live.show, "playground", (), data, figure(), "A figure.")["text/html"]
+    assert page.count("</script>") == 1
+    [line] = [line for line in page.splitlines() if line.startswith("const data = ")]
+    assert json.loads(line.removeprefix("const data = ").rstrip(";")) == data
+
+
+def test_weights_are_rounded_for_each_output_and_packed_in_the_order_of_the_layers() -> None:
+    first = layers.Dense(2)
+    model = keras.Sequential([keras.Input((2,)), first, layers.Dense(1)])
+    kernels = [np.array([[1.0, 0.001], [-0.5, 0.002]]), np.array([[3.0], [-1.5]])]
+    model.set_weights([kernels[0], np.array([1 / 3, 0]), kernels[1], np.zeros(1)])
+    described, weights = live.packed({"net": model.layers})
+    stored = np.frombuffer(gzip.decompress(base64.b64decode(weights)), "int8")
+    assert stored.tolist() == [127, 64, -64, 127, 127, -64]
+    assert [each["packed"]["kernel"]["length"] for each in described["net"]] == [4, 2]
+    factors = described["net"][0]["packed"]["kernel"]["factors"]
+    np.testing.assert_allclose(factors, [1 / 127, 0.002 / 127], rtol=1e-6)
+    assert described["net"][0]["bias"] == [0.3333333, 0]
+    copied = live.rounded(model)
+    np.testing.assert_allclose(
+        copied.get_weights()[0], stored[:4].reshape(2, 2) * factors, rtol=1e-6
+    )
+    np.testing.assert_array_equal(model.get_weights()[0], kernels[0].astype("float32"))
 
 
 def choose(browser: Any, label: str, value: str) -> None:

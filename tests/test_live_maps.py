@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -63,11 +64,36 @@ def test_classes_of_a_picture_share_a_scale() -> None:
     assert not live_maps.shares(-maps).any()
 
 
+def test_squares_are_means_and_lie_where_they_lay_in_a_wide_map() -> None:
+    maps = np.zeros((2, 1, 28, 56))
+    maps[0, 0, 3, 10] = 8
+    maps[0, 0, 5, 20:22] = 8
+    maps[1, 0, 0, 0:2] = 1
+    found = live_maps.shares(maps)
+    assert found[0, 0, 3, 5] == 128 and found[0, 0, 5, 10] == 255
+    assert found[0].sum() == 128 + 255
+    assert found[1, 0, 0, 0] == 255
+
+
+def test_a_map_is_laid_over_gray_more_densely_where_it_is_hot() -> None:
+    picture = np.zeros((56, 28, 3), "uint8")
+    picture[..., 1] = 90
+    levels = np.zeros((28, 28), "uint8")
+    levels[2, 3] = 255
+    found = live_maps.blended(picture, levels)
+    cold, hot = (np.multiply(mpl.colormaps["inferno"](share)[:3], 255) for share in (0.0, 1.0))
+    assert found.shape == picture.shape
+    np.testing.assert_allclose(found[0, 0], 0.75 * 30 + 0.25 * cold, atol=1)
+    np.testing.assert_allclose(found[4:6, 3], [0.25 * 30 + 0.75 * hot] * 2, atol=1)
+
+
 def test_maps_that_do_not_fit_are_refused(
     monkeypatch: pytest.MonkeyPatch, pictures: np.ndarray, maps: dict[str, np.ndarray]
 ) -> None:
     with pytest.raises(ValueError, match="each of 2 classes of 2 pictures"):
         put(monkeypatch, pictures, CLASSES, {"one": maps["occlusion"][:1]})
+    with pytest.raises(ValueError, match="each of 2 classes of 2 pictures"):
+        put(monkeypatch, pictures, [CLASSES[0], ["tabby"]], maps)
     with pytest.raises(ValueError, match="do not divide maps of 50 x 56"):
         put(monkeypatch, pictures, CLASSES, {"one": maps["occlusion"][:, :, :50]})
 
