@@ -1,9 +1,12 @@
 """Tolerances from the spread of kept seeds: what they let pass, and what they must catch."""
 
+import math
+import statistics
 from dataclasses import replace
 
 import nbformat
 import pytest
+from scipy import stats
 
 from course import noise
 from course.catalogue import chapters
@@ -47,6 +50,77 @@ def test_a_small_count_may_agree_by_chance_and_a_large_one_may_not() -> None:
     assert record(9, "a.right", "count") is None
     assert record(8, "a.right", "count") is not None
     assert interval((45000, 45000, 45000), "count", None) == (45000, 45000)
+
+
+def student(even: list[float], pooled: float | None) -> float:
+    """Half the prediction interval for one more of four values, at a level of 0.001."""
+    own, freedom = statistics.variance(even), 3
+    if pooled is not None:
+        own, freedom = (2 * pooled + 3 * own) / 5, 5
+    return float(stats.t.ppf(1 - 0.0005, freedom) * math.sqrt(own * (1 + 1 / 4)))
+
+
+@pytest.mark.parametrize("pooled", [None, 0.003**2])
+def test_a_fraction_has_students_prediction_interval(pooled: float | None) -> None:
+    values = (0.91, 0.93, 0.92, 0.96)
+    reach = student(list(values), pooled) + 0.002
+    assert interval(values, "fraction", pooled) == pytest.approx((0.93 - reach, 0.93 + reach))
+
+
+@pytest.mark.parametrize("pooled", [None, 0.2**2])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [("", (0.04, 0.06, 0.05, 0.09)), ("", (-40, -60, -50, -90)), ("count", (400, 600, 500, 900))],
+)
+def test_other_numbers_vary_in_shares_of_their_size(
+    kind: str, values: tuple[float, ...], pooled: float | None
+) -> None:
+    size = math.sqrt(statistics.fmean(value**2 for value in values))
+    center = statistics.fmean(values)
+    reach = size * student([value / size for value in values], pooled) + 0.005 * abs(center)
+    assert interval(values, kind, pooled) == pytest.approx((center - reach, center + reach))
+
+
+@pytest.mark.parametrize("pooled", [None, 0.3**2])
+@pytest.mark.parametrize(
+    ("kind", "offset"), [("loss", 0.01), ("first loss", 0.01), ("spread", 0.002)]
+)
+def test_losses_and_spreads_vary_by_factors(kind: str, offset: float, pooled: float | None) -> None:
+    even = [math.log(value + offset) for value in (0.02, 0.03, 0.025, 0.05)]
+    center = statistics.fmean(even)
+    reach = student(even, pooled) + 0.005 * abs(center)
+    ends = [math.exp(center - reach) - offset, math.exp(center + reach) - offset]
+    assert interval((0.02, 0.03, 0.025, 0.05), kind, pooled) == pytest.approx(tuple(ends))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "pooled", "ends"),
+    [
+        ("count", (100, 100, 100), None, (99, 101)),
+        ("count", (101, 101, 101), None, (101, 101)),
+        ("count", (2, *(1,) * 59), None, (61 / 60 - 1, 61 / 60 + 1)),
+        ("", (7.0,), None, (0, 14)),
+        ("", (-7.0,), 0.01, (-14, 0)),
+        ("loss", (0.3,), None, (0.31 / 5 - 0.01, 0.31 * 5 - 0.01)),
+        ("spread", (0.01,), None, (0.012 / 5 - 0.002, 0.012 * 5 - 0.002)),
+        ("", (0.0, 0.0), 0.09, (-0.3 * stats.t.ppf(0.9995, 3), 0.3 * stats.t.ppf(0.9995, 3))),
+    ],
+)
+def test_few_or_equal_values_have_an_interval_too(
+    kind: str, values: tuple[float, ...], pooled: float | None, ends: tuple[float, float]
+) -> None:
+    assert interval(values, kind, pooled) == pytest.approx(ends)
+
+
+def test_a_pool_is_the_third_quartile_of_the_numbers_that_vary() -> None:
+    found = [
+        *(("fraction", (0.0, float(way))) for way in (8, 7, 5, 3)),
+        *(("", (size, 3.0 * size)) for size in (7, 1, 1000)),
+        *(("fraction", (0.0, float(way))) for way in (2, 1, 4, 6)),
+        *(("fraction", values) for values in ((9.0,), (9.0, 9.0), (5.0, 5.0, 5.0))),
+        *(("count", (1.0, 2.0)) for _ in range(2)),
+    ]
+    assert noise._pools(found) == pytest.approx({"fraction": 7**2 / 2, "": 2 / 5})
 
 
 def test_few_seeds_need_a_wide_interval() -> None:
@@ -109,6 +183,8 @@ def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
     ("fresh", "says"),
     [
         ("The net wins with 57.00 %.\nSaved.", "was 0.8766 and is now 0.57"),
+        ("The net wins with 80.00 %.\nSaved.", "was 0.8766 and is now 0.8;"),
+        ("The bag wins with 60.00 %.\nSaved.", "was 0.881 and is now 0.6;"),
         ("The net wins with 87.66 %.", "stored 2 lines of text, now 1"),
         ("The tree wins with 5.00 %.\nSaved.", "was 0.8766 and is now 0.05"),
         ("The net wins with 87.66 %.\nLost.", "'Saved.', now 'Lost.'"),
@@ -118,6 +194,13 @@ def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
 )
 def test_other_changes_of_text_fail(fresh: str, says: str) -> None:
     assert says in (NOISE.text(3, 0, PRINTED[0], fresh) or "")
+
+
+def test_a_stored_number_that_its_own_seeds_refute_is_named() -> None:
+    stored = PRINTED[0].replace("87.66", "80.00")
+    assert "was 0.8 and is now 0.8;" in (NOISE.text(3, 0, stored, stored) or "")
+    far = {"name": "a.test_accuracy", "value": 0.8, "unit": "fraction"}
+    assert "was 0.8 and is now 0.876;" in (NOISE.record(far, {**far, "value": 0.876}) or "")
 
 
 def test_a_text_whose_number_of_lines_varies_still_has_to_be_made_of_known_words() -> None:

@@ -149,6 +149,22 @@ def test_unusable_files_are_named_and_left_out_and_others_converted(tmp_path):
     assert arrays["train_x"].shape == (12, 16, 16, 3)
 
 
+@pytest.mark.parametrize("pack", [as_zip, as_folder])
+def test_a_file_larger_than_any_picture_is_left_out(tmp_path, monkeypatch, pack):
+    files = pets(microsoft)
+    largest = max(files, key=lambda name: len(files[name]))
+    monkeypatch.setattr(pictures, "LARGEST_FILE", len(files[largest]))
+    files["PetImages/Cat/huge.jpg"] = encoded() + bytes(len(files[largest]))
+    _, report = prepare(pack(tmp_path / "data", files))
+    assert report["left out"] == {"PetImages/Cat/huge.jpg": "larger than any picture"}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".gif", ".webp"])
+def test_pictures_are_known_by_their_suffix(suffix):
+    assert pictures.is_picture(f"train/cat.1{suffix}")
+    assert not pictures.is_picture(f"train/._cat.1{suffix}")
+
+
 def test_a_gray_picture_becomes_three_equal_channels():
     picture = pictures.pixels(encoded(3, mode="L"), 16)
     assert picture.shape == (16, 16, 3)
@@ -269,6 +285,19 @@ def test_splits_are_disjoint_and_fixed_by_the_seed(tmp_path):
     assert not np.array_equal(first["train_x"], other["train_x"])
 
 
+def test_the_labels_of_cats_and_dogs_stay_with_their_pictures(tmp_path):
+    files = pets(microsoft, each=20)
+    arrays, _ = prepare(as_zip(tmp_path / "pets.zip", files), train=24, validation=8, test=8)
+    labels = {
+        pictures.pixels(content, 16).tobytes(): int("Dog" in name)
+        for name, content in files.items()
+    }
+    for split in ("train", "validation", "test"):
+        given = arrays[f"{split}_y"].tolist()
+        assert [labels[image.tobytes()] for image in arrays[f"{split}_x"]] == given
+        assert given not in (sorted(given), sorted(given, reverse=True))
+
+
 def test_near_duplicates_across_the_splits_are_reported(tmp_path):
     files = pets(microsoft, each=4)
     image = Image.open(io.BytesIO(files["PetImages/Dog/0.jpg"])).resize((80, 60))
@@ -339,6 +368,45 @@ def test_the_binary_archive_gives_its_pixels(tmp_path):
     # Position 1 + 1024 is the green value of the pixel in the upper left corner.
     assert arrays["test_x"][1, 0, 0, 1] == record[1 + 1024]
     assert arrays["test_x"][1, 2, 5, 0] == record[1 + 2 * 32 + 5]
+
+
+def test_the_labels_of_cifar10_stay_with_their_pictures(tmp_path):
+    files = batches(parts=("data_batch_1", "test_batch"), each=4)
+    arrays, report = pictures.prepare_cifar10(
+        as_tar(tmp_path / "cifar.tar.gz", files), validation=20, seed=3
+    )
+    assert report["seed"] == 3
+    content = np.frombuffer(files["cifar-10-batches-bin/data_batch_1.bin"], np.uint8)
+    known = {
+        record[1:].reshape(3, 32, 32).transpose(1, 2, 0).tobytes(): (place, record[0])
+        for place, record in enumerate(content.reshape(-1, 3073))
+    }
+    seen = []
+    for split in ("train", "validation"):
+        places, labels = zip(*(known[x.tobytes()] for x in arrays[f"{split}_x"]), strict=True)
+        assert list(labels) == arrays[f"{split}_y"].tolist()
+        assert list(labels) != sorted(labels)
+        assert list(places) != sorted(places)
+        seen.append(set(places))
+    assert seen[0] | seen[1] == set(range(40)) and not seen[0] & seen[1]
+    assert seen[1] != set(range(20))  # the first two of each class
+
+
+def test_the_choice_from_cifar10_depends_on_the_seed_alone(tmp_path):
+    files = batches()
+    backwards = dict(reversed(files.items()))
+    sources = [
+        as_tar(tmp_path / f"{place}.tar.gz", each) for place, each in enumerate((files, backwards))
+    ]
+    first, again = (pictures.prepare_cifar10(source, validation=20)[0] for source in sources)
+    other, _ = pictures.prepare_cifar10(sources[0], validation=20, seed=1)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, again[name])
+    assert not np.array_equal(first["train_x"], other["train_x"])
+    assert not np.array_equal(first["validation_x"], other["validation_x"])
+    folders = as_zip(tmp_path / "cifar10.zip", class_folders(each=2))
+    tests = [pictures.prepare_cifar10(folders, 10, seed)[0]["test_y"].tolist() for seed in (0, 1)]
+    assert tests[0] != tests[1]
 
 
 @pytest.mark.parametrize(

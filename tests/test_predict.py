@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from course import cli, contact_sheet, predict
-from helpers import pretrained
+from helpers import pictures, pretrained
 from helpers.backend import keras
 from tests.conftest import Answer
 
@@ -324,6 +324,75 @@ def test_names_are_printed_and_drawn_whatever_they_hold(
     assert answer.returncode == 0
     assert "猫と犬.jpg" in answer.stdout
     assert "a\\nb.jpg" in answer.stdout or sys.platform == "win32"
+
+
+def test_a_sheet_has_each_photograph_in_its_place_with_its_caption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts: list[tuple[tuple[float, float], str, str]] = []
+
+    def note(pen: object, where: tuple[float, float], text: str, *_: object, anchor: str) -> None:
+        texts.append((where, text, anchor))
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", note)
+    sizes = [(176, 88), (88, 176), *[(100, 100)] * 6]
+    answers = [
+        contact_sheet.Answer(
+            f"{number}\n.jpg",
+            np.array([0.25, 0.75] if number % 2 else [0.9, 0.1]),
+            Image.new("RGB", size, (20 * number, 0, 255)),
+        )
+        for number, size in enumerate(sizes)
+    ]
+    sheet = contact_sheet.draw(answers, ["cat", "dog"])
+    assert sheet.size == (6 * 188 + 12, 2 * 224 + 12)
+    corners = [(12 + 188 * (number % 6), 12 + 224 * (number // 6)) for number in range(8)]
+    for number, ((left, top), (wide, high)) in enumerate(zip(corners, sizes, strict=True)):
+        x, y = left + (176 - wide) // 2, top + (176 - high) // 2
+        color = (20 * number, 0, 255)
+        assert sheet.crop((x, y, x + wide, y + high)).getcolors() == [(wide * high, color)]
+        assert sheet.getpixel((x - 1, y)) == sheet.getpixel((x, y - 1)) == (255, 255, 255)
+    assert texts == [
+        line
+        for number, (left, top) in enumerate(corners)
+        for line in (
+            ((left + 88, top + 185), "dog 75.0 %" if number % 2 else "cat 90.0 %", "mm"),
+            ((left + 88, top + 203), f"{number}\\n.jpg", "mm"),
+        )
+    ]
+
+
+def test_a_long_caption_fits_its_tile_and_keeps_both_ends() -> None:
+    font = contact_sheet._font(13)
+    short = contact_sheet._fitted(f"IMG{'m' * 60}.jpeg", font)
+    assert short.startswith("IMG") and short.endswith(".jpeg") and short.count("…") == 1
+    assert 150 < font.getlength(short) <= contact_sheet.TILE
+    assert contact_sheet._fitted("short.jpg", font) == "short.jpg"
+
+
+def test_photographs_are_known_by_their_suffix(folder: Path) -> None:
+    suffixes = "JPEG avif bmp gif heic heif jfif jpg png tif tiff webp".split()
+    for suffix in (*suffixes, "svg", "txt", "jpg~"):
+        (folder / f"a.{suffix}").touch()
+    (folder / "folder.jpg").mkdir()
+    assert [path.name for path in predict.photographs(folder)] == [f"a.{s}" for s in suffixes]
+
+
+def test_a_file_larger_than_any_photograph_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture().save(folder / "a.png")
+    size = (folder / "a.png").stat().st_size
+    monkeypatch.setattr(pictures, "LARGEST_FILE", size)
+    assert predict.read_photograph(folder / "a.png").size == (60, 90)
+    monkeypatch.setattr(pictures, "LARGEST_FILE", size - 1)
+    with pytest.raises(ValueError, match="larger than 0 MB"):
+        predict.read_photograph(folder / "a.png")
+    monkeypatch.undo()
+    with (folder / "a.png").open("r+b") as file:
+        file.truncate(64 * 2**20 + 1)
+    with pytest.raises(ValueError, match="larger than 64 MB"):
+        predict.read_photograph(folder / "a.png")
 
 
 def test_probabilities_never_read_as_certain() -> None:

@@ -195,6 +195,62 @@ def test_names_may_have_segments_that_python_cannot_read() -> None:
     assert holds(expression, {expression.names[0]: 2, expression.names[1]: 1})
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.one < c.two", True),
+        ("a.one < b.one", False),
+        ("c.two < a.one", False),
+        ("a.one <= b.one", True),
+        ("c.two <= a.one", False),
+        ("c.two > a.one", True),
+        ("a.one > b.one", False),
+        ("a.one > c.two", False),
+        ("a.one >= b.one", True),
+        ("a.one >= c.two", False),
+        ("a.one == b.one", True),
+        ("a.one == c.two", False),
+        ("c.two == a.one", False),
+        ("a.one != c.two", True),
+        ("a.one != b.one", False),
+        ("a.one < c.two < 3", True),
+        ("0 < a.one < b.one", False),
+        ("a.one < b.one < c.two", False),
+        ("0 < c.two < 3 > a.one", True),
+        ("0 < c.two > 3 > a.one", False),
+        ("not a.one < c.two", False),
+        ("not a.one > c.two", True),
+        ("not a.one < b.one < c.two", True),
+        *((f"a.one == {x} and c.two == {y}", x == 1 and y == 2) for x in (1, 9) for y in (2, 9)),
+        *((f"a.one == {x} or c.two == {y}", x == 1 or y == 2) for x in (1, 9) for y in (2, 9)),
+        ("a.one == 1 and b.one == 1 and c.two == 9", False),
+        ("a.one == 9 or b.one == 9 or c.two == 2", True),
+        ("a.one == 1 or b.one == 9 and c.two == 9", True),
+        ("(a.one == 1 or b.one == 9) and c.two == 9", False),
+        ("not (a.one == 1 and c.two == 9)", True),
+        ("not a.one == 9 and c.two == 9", False),
+    ],
+)
+def test_comparisons_are_joined_as_in_logic(text: str, expected: bool) -> None:
+    assert holds(parse(text), {"a.one": 1, "b.one": 1, "c.two": 2}) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.one + c.two * 3", 7),
+        ("a.one - c.two", -1),
+        ("-c.two / 4", -0.5),
+        ("+c.two - -a.one", 3),
+        ("abs(a.one - c.two)", 1),
+        ("min(c.two, a.one, 5)", 1),
+        ("max(a.one, c.two, 0)", 2),
+    ],
+)
+def test_arithmetic_is_as_usual(text: str, expected: float) -> None:
+    assert value_of(parse(text), {"a.one": 1, "c.two": 2}) == expected
+
+
 def test_an_infinite_value_is_refused() -> None:
     with pytest.raises(ExpressionError, match="too large"):
         value_of(parse("a.b * 1e308"), {"a.b": 10})

@@ -18,6 +18,7 @@ from helpers import records
 from helpers.claims import (
     Claim,
     Evidence,
+    Mistake,
     agrees,
     claims,
     evaluate,
@@ -100,13 +101,21 @@ def run(accuracy: float, **parameters: object) -> Evidence:
     [
         ("at least", 0.96, True),
         ("at least", 0.94, False),
+        ("at least", 0.95, True),
         ("at most", 1.04, True),
+        ("at most", 1.05, True),
         ("at most", 1.06, False),
         ("about", 1.04, True),
         ("about", 0.94, False),
+        ("about", 1.06, False),
         ("equal", 1.0, True),
+        ("equal", 1.04, True),
+        ("equal", 0.96, True),
+        ("equal", 1.06, False),
+        ("equal", 0.94, False),
         ("more than", 0.951, True),
         ("more than", 0.95, False),
+        ("less than", 1.049, True),
         ("less than", 1.05, False),
     ],
 )
@@ -139,6 +148,40 @@ def test_seeds_are_judged_by_their_mean() -> None:
     seeds = [run(value, epochs=20, seed=seed) for seed, value in enumerate((0.91, 0.93, 0.95))]
     assert judge(trained(), seeds).verdict == "not reproduced"
     assert judge(trained(tolerance=0.04), seeds).verdict == "reproduced"
+
+
+def test_a_property_is_judged_by_the_first_run_and_its_seeds() -> None:
+    runs = [run(0.91, seed=0), run(0.50, epochs=9), run(0.93, seed=1)]
+    found = judge(claim(tolerance=0.03), runs)
+    assert (found.verdict, found.values) == ("reproduced", (0.91, 0.93))
+    assert found.labels == ("{'seed': 0}", "{'seed': 1}")
+
+
+def test_a_trained_claim_is_judged_by_every_run_with_its_recipe() -> None:
+    runs = [run(0.91, epochs=20), run(0.93, epochs=20, batch=64), run(0.50, epochs=3)]
+    assert judge(trained(), runs).values == (0.91, 0.93)
+
+
+def test_a_related_figure_is_of_a_run_like_it_and_its_seeds() -> None:
+    runs = [
+        run(0.70, epochs=3, width=4),
+        run(0.80, epochs=3, width=8),
+        run(0.75, epochs=4, width=8),
+        run(0.82, epochs=3, width=8, seed=1),
+    ]
+    found = judge(trained(like={"width": 8}), runs)
+    assert (found.verdict, found.values) == ("not run here", (0.80, 0.82))
+    assert judge(trained(like={"width": 9}), runs).values == ()
+    errors = trained(related="1 - net.accuracy", like={"width": 4})
+    assert judge(errors, runs).values == pytest.approx((0.3,))
+
+
+def test_runs_of_other_code_are_no_seeds() -> None:
+    runs = [
+        replace(run(value, seed=seed), code=code)
+        for seed, (value, code) in enumerate([(0.91, "new"), (0.50, "old"), (0.93, "new")])
+    ]
+    assert judge(claim(tolerance=0.03), runs).values == (0.91, 0.93)
 
 
 def test_a_claim_that_fails_in_the_longer_run_fails() -> None:
@@ -307,6 +350,55 @@ def test_this_run_counts_if_the_notebook_used_the_recipe(
     monkeypatch.setitem(shell.user_ns, "epochs", 20)
     assert "<td>reproduced</td>" in table("01", "quick")
     assert "not run here" in table("01", "sample")
+
+
+def test_kept_runs_count_and_claims_of_other_chapters_are_not_shown(
+    monkeypatch: pytest.MonkeyPatch, shell: InteractiveShell
+) -> None:
+    def kept_run(name: str, accuracy: float, **parameters: object) -> dict[str, object]:
+        measured = [{"name": "net.accuracy", "value": accuracy, "unit": "fraction"}]
+        asked = {"profile": "quick", "epochs": 20, **parameters}
+        return {"name": name, "parameters": asked, "records": measured, "cells": "code"}
+
+    kept_runs = {
+        "01": [kept_run("01-a", 0.89, seed=0), kept_run("01-b", 0.93, seed=1)],
+        "02": [kept_run("02-a", 0.10)],
+    }
+    monkeypatch.setattr("helpers.kept.of_chapter", kept_runs.__getitem__)
+    monkeypatch.setattr(records, "_recorded", {})
+    monkeypatch.setitem(shell.user_ns, "epochs", 20)
+    monkeypatch.setitem(shell.user_ns, "seed", 0)
+    here = trained(unit="fraction")
+    other = replace(here, chapter="02", statement="another net reads")
+    monkeypatch.setattr(records, "claims", lambda: (here, other))
+    page = table("01", "quick")
+    assert "a net reads" in page and "another net reads" not in page
+    # 01-a has the parameters of this run, which stands for it.
+    assert "<td>93.00 %</td>" in page and "Measured by the kept run 01-b" in page
+    with capture_output():
+        records.record("net.accuracy", 0.91, "fraction")
+    page = table("01", "quick")
+    assert "<td>92.00 % ± 1.4 points (2 runs)</td>" in page
+
+
+def test_the_mistakes_of_a_chapter_are_shown_with_what_this_run_computed_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def mistake(number: int, chapter: str, record: str) -> Mistake:
+        return Mistake(number, ("sakr-day2",), f"wrong {number}", "right", chapter, record, 27)
+
+    listed = (mistake(1, "01", "map.size"), mistake(2, "02", "map.size"), mistake(3, "01", "a.b"))
+    monkeypatch.setattr(records, "mistakes", lambda: listed)
+    monkeypatch.setattr(records, "_recorded", {})
+    with capture_output():
+        records.record("map.size", 1000, "count")
+        records.record("map.size", 1300, "count")
+    with capture_output() as captured:
+        records.mistakes_table("01")
+    page = captured.outputs[0].data["text/html"]
+    assert "<td>wrong 1</td><td>right</td><td>1,300</td>" in page
+    assert "<td>wrong 3</td><td>right</td><td>—</td>" in page
+    assert "wrong 2" not in page
 
 
 def test_mistakes_are_worded_as_common_mistakes() -> None:
