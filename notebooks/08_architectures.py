@@ -1981,8 +1981,8 @@ mistakes_table("08")
 #   networks](https://arxiv.org/abs/1608.06993), 2016; M. Sandler and others,
 #   [MobileNetV2](https://arxiv.org/abs/1801.04381), 2018; M. Tan and Q. Le,
 #   [EfficientNet](https://arxiv.org/abs/1905.11946), 2019; A. Dosovitskiy and others, [An image is
-#   worth 16x16 words](https://arxiv.org/abs/2010.11929), 2020; Z. Liu and others, [A ConvNet for the
-#   2020s](https://arxiv.org/abs/2201.03545), 2022.
+#   worth 16x16 words](https://arxiv.org/abs/2010.11929), 2020; Z. Liu and others, [A ConvNet for
+#   the 2020s](https://arxiv.org/abs/2201.03545), 2022.
 # * E. Shelhamer, J. Long and T. Darrell, [Fully convolutional networks for semantic
 #   segmentation](https://arxiv.org/abs/1605.06211), 2016.
 # * Sources of this course: the notes "Deep convnets for image recognition", and Subir Varma,

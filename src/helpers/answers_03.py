@@ -29,6 +29,16 @@ def stop(losses: Sequence[float], patience: int) -> tuple[int, int]:
     return len(losses), best_epoch
 
 
+def _stop_with_ties(losses: Sequence[float], patience: int) -> tuple[int, int]:
+    best, best_epoch = np.inf, 0
+    for epoch, loss in enumerate(losses, start=1):
+        if loss <= best:
+            best, best_epoch = loss, epoch
+        if epoch - best_epoch == patience:
+            return epoch, best_epoch
+    return len(losses), best_epoch
+
+
 def _rises_in_a_row(losses: Sequence[float], patience: int) -> tuple[int, int]:
     rises = 0
     for epoch in range(1, len(losses)):
@@ -63,6 +73,8 @@ _CURVES = [
     ([0.7, 0.6, 0.65, 0.62, 0.64, 0.5, 0.4], 3),
     ([0.9, 0.7, 0.8, 0.6, 0.7, 0.5, 0.6, 0.7, 0.65, 0.72], 4),
     ([0.7, 0.5, 0.6, 0.55, 0.58, 0.56, 0.59, 0.6], 4),
+    ([0.7, 0.6, 0.5, 0.5, 0.5, 0.55, 0.6], 3),
+    ([0.9, 0.8, 0.7, 0.65, 0.7], 3),
 ]
 
 EXERCISES = {
@@ -183,6 +195,10 @@ EXERCISES = {
                     (
                         lambda losses, patience: stop(losses, patience)[::-1],
                         "the two numbers are swapped; first the epochs trained, then the best",
+                    ),
+                    (
+                        _stop_with_ties,
+                        "an epoch that only equals the best so far is no better than it",
                     ),
                     (
                         _rises_in_a_row,

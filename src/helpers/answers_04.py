@@ -85,11 +85,11 @@ def _vote_of(columns: Any) -> Any:
     return wrong
 
 
-def _neighbor_case() -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _neighbor_case(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     random = np.random.default_rng(6)
     features = random.normal(size=(30, 2))
     labels = (features[:, 0] + random.normal(scale=0.8, size=30) > 0).astype(int)
-    return features, labels, random.normal(size=(40, 2)), 5
+    return features, labels, random.normal(size=(40, 2)), k
 
 
 def with_relu(x: np.ndarray) -> float:
@@ -325,7 +325,7 @@ EXERCISES = {
         (
             Question(
                 "vote",
-                results_on(_neighbor_case()),
+                results_on(_neighbor_case(5), _neighbor_case(3)),
                 vote,
                 (
                     (
