@@ -1446,10 +1446,10 @@ for name, value in seconds.items():
 # half as many mistakes<!-- mnist.convnet.errors < 0.5 * mnist.dense.errors --> with a quarter of
 # the parameters.<!-- mnist.convnet.parameters < 0.3 * mnist.dense.parameters --> It pays in time,
 # because it multiplies more than seven times as often (count it with the two functions from above):
-# 31 s<!-- mnist.convnet.seconds --> of training against 4.7 s<!-- mnist.dense.seconds -->.<!--
+# 32 s<!-- mnist.convnet.seconds --> of training against 4.8 s<!-- mnist.dense.seconds -->.<!--
 # mnist.convnet.seconds > mnist.dense.seconds --> LeNet, with twelve times the parameters of the
 # convnet, but only about twice its multiplications,<!-- abs(mnist.lenet.parameters /
-# mnist.convnet.parameters - 12) < 0.5 --> takes 75 s<!-- mnist.lenet.seconds --> and gets 81<!--
+# mnist.convnet.parameters - 12) < 0.5 --> takes 72 s<!-- mnist.lenet.seconds --> and gets 81<!--
 # mnist.lenet.errors --> wrong.
 #
 # ### Is that a difference, or luck?
