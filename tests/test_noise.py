@@ -139,6 +139,8 @@ def test_a_number_whose_seeds_agree_by_chance_has_the_pooled_noise_of_its_kind()
 
 def test_a_spread_is_pooled_with_spreads() -> None:
     assert kind_of("features.head.spread", "fraction") == "spread"
+    assert kind_of("mnist.lenet.test_loss", "") == "loss"
+    assert kind_of("loss.spread.test_accuracy", "fraction") == "fraction"
     low, high = interval((0.002, 0.004, 0.003), "spread", 0.5**2)
     assert -0.002 <= low < 0.002 and 0.004 < high < 0.3
 
@@ -166,10 +168,28 @@ def test_the_first_loss_and_the_end_of_a_training_are_held() -> None:
     assert "measured" in (NOISE.training(1, 0, {"history": {"loss": [1.0]}}, other) or "")
 
 
+def test_each_end_of_a_training_is_held_to_its_seeds_and_the_pool_of_its_kind() -> None:
+    noisy = replace(
+        NOISE,
+        pools={**NOISE.pools, "loss": 0.05**2, "first loss": 1.0},
+        ends={**NOISE.ends, (1, 0, "last accuracy"): (0.9, 0.91, 0.92)},
+    )
+
+    def said(first: float, last: float, accuracy: float) -> str:
+        stored = {"history": {"loss": [1.0, 0.2], "accuracy": [0.5, 0.9]}}
+        fresh = {"history": {"loss": [first, last], "accuracy": [0.5, accuracy]}}
+        return noisy.training(1, 0, stored, fresh) or ""
+
+    assert said(2.5, 0.3, 0.95) == ""
+    assert "the last loss of training 0 was 0.2 and is now 0.6;" in said(1.0, 0.6, 0.9)
+    assert "the last accuracy of training 0 was 0.9 and is now 0.8;" in said(1.0, 0.2, 0.8)
+
+
 @pytest.mark.parametrize(
     "fresh",
     [
         "The net wins with 87.90 %.\nSaved.",
+        "The net wins with 84.50 %.\nSaved.",  # of two seeds alike, not of three
         "The bag wins with 87.90 %.\nSaved.",
         "The net and the bag : too close to call.\nSaved.",
         "The tree wins with 87.66 %.\nSaved.",  # seeds differ in this word
@@ -194,6 +214,12 @@ def test_words_that_depend_on_measured_numbers_may_change(fresh: str) -> None:
 )
 def test_other_changes_of_text_fail(fresh: str, says: str) -> None:
     assert says in (NOISE.text(3, 0, PRINTED[0], fresh) or "")
+
+
+def test_whole_numbers_of_a_text_are_counts() -> None:
+    counted = replace(NOISE, texts={(3, 0): ("10 right",) * 3})
+    assert counted.text(3, 0, "10 right", "11 right") is None
+    assert "was 10 and is now 12;" in (counted.text(3, 0, "10 right", "12 right") or "")
 
 
 def test_a_stored_number_that_its_own_seeds_refute_is_named() -> None:

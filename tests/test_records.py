@@ -352,14 +352,15 @@ def test_this_run_counts_if_the_notebook_used_the_recipe(
     assert "not run here" in table("01", "sample")
 
 
+def kept_run(name: str, accuracy: float, **parameters: object) -> dict[str, object]:
+    measured = [{"name": "net.accuracy", "value": accuracy, "unit": "fraction"}]
+    asked = {"profile": "quick", "epochs": 20, **parameters}
+    return {"name": name, "parameters": asked, "records": measured, "cells": "code"}
+
+
 def test_kept_runs_count_and_claims_of_other_chapters_are_not_shown(
     monkeypatch: pytest.MonkeyPatch, shell: InteractiveShell
 ) -> None:
-    def kept_run(name: str, accuracy: float, **parameters: object) -> dict[str, object]:
-        measured = [{"name": "net.accuracy", "value": accuracy, "unit": "fraction"}]
-        asked = {"profile": "quick", "epochs": 20, **parameters}
-        return {"name": name, "parameters": asked, "records": measured, "cells": "code"}
-
     kept_runs = {
         "01": [kept_run("01-a", 0.89, seed=0), kept_run("01-b", 0.93, seed=1)],
         "02": [kept_run("02-a", 0.10)],
@@ -379,6 +380,19 @@ def test_kept_runs_count_and_claims_of_other_chapters_are_not_shown(
         records.record("net.accuracy", 0.91, "fraction")
     page = table("01", "quick")
     assert "<td>92.00 % ± 1.4 points (2 runs)</td>" in page
+
+
+def test_a_kept_run_of_other_cells_is_no_seed_in_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept_runs = [kept_run(f"01-{seed}", 0.9 + seed / 100, seed=seed) for seed in range(3)]
+    kept_runs[1]["cells"] = "older code"
+    monkeypatch.setattr("helpers.kept.of_chapter", lambda chapter: kept_runs)
+    monkeypatch.setattr(records, "_recorded", {})
+    monkeypatch.setattr(records, "claims", lambda: (claim(unit="fraction"),))
+    page = table("01", "quick")
+    assert "<td>91.00 % ± 1.4 points (2 runs)</td>" in page
+    assert "Measured by the kept run 01-0, the kept run 01-2" in page
 
 
 def test_the_mistakes_of_a_chapter_are_shown_with_what_this_run_computed_last(
