@@ -1121,10 +1121,10 @@ record("basics.four_pairs_on_150.last_maps", last_map[3], "count")
 # the first convolution writes down as about seven hundred thousand numbers has become some six
 # thousand at the end.<!-- basics.four_pairs_on_150.first_map * basics.four_pairs_on_150.first_map *
 # basics.four_pairs_on_150.first_maps > 100 * basics.four_pairs_on_150.last_map *
-# basics.four_pairs_on_150.last_map * basics.four_pairs_on_150.last_maps --> **Predict.** Take the
-# two poolings out of our digit reader and leave everything else as it
-# > is. The three convolutions keep their parameters. What happens to the dense layer after
-# > `Flatten`?
+# basics.four_pairs_on_150.last_map * basics.four_pairs_on_150.last_maps -->
+#
+# > **Predict.** Take the two poolings out of our digit reader and leave everything else as it is.
+# > The three convolutions keep their parameters. What happens to the dense layer after `Flatten`?
 # >
 # > <details><summary>Think first, then open</summary>
 # >

@@ -517,9 +517,9 @@ record("fine_tuning.travel.largest", max(way), "fraction")
 # >
 # > The high rate, and no, a trained head doesn't protect the base from it. Large steps can move the
 # > weights so far that what they knew is gone, and then a head that knew how to read them is of no
-# use. The other two cost next to nothing here. Without a trained head, but at a low rate, nothing
-# is destroyed; the head merely starts late. And free batch normalization shows the head features
-# that it has never met, but a few epochs make up for that.
+# > use. The other two cost next to nothing here. Without a trained head, but at a low rate, nothing
+# > is destroyed; the head merely starts late. And free batch normalization shows the head features
+# > that it has never met, but a few epochs make up for that.
 # > </details>
 
 
