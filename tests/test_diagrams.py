@@ -1,15 +1,16 @@
 from typing import Any
 
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from keras import layers
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from helpers import diagrams, tables
+from helpers.backend import keras
+
+layers = keras.layers
 
 
 def _texts(figure: Figure) -> list[str]:
