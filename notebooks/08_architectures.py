@@ -1894,8 +1894,8 @@ for (better, worse), values in apart.items():
 # lead over the network with shortcuts isn't above two standard deviations for every seed (the
 # smallest is 0.9<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts -->), so by our rule
 # it is a hint.<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts < 2 and
-# architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> In each of two more runs one of
-# the three seeds even put it behind.<!--
+# architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> In each of two more runs it was
+# behind with at least one seed.<!--
 # max(kept.08-quick-seed=3.architectures.squeeze_excitation.least_ahead_of_shortcuts,
 # kept.08-quick-seed=6.architectures.squeeze_excitation.least_ahead_of_shortcuts) < 0 --> The
 # bottleneck and the separable network are clearly behind the one with ordinary convolutions.<!--
