@@ -1321,7 +1321,7 @@ tables.show_table(header, rows)
 # steps.flips_and_crops.least < 2 and steps.label_smoothing.least < 2 and
 # steps.label_smoothing.most > -2 and steps.flip_at_test_time.least < 2 --> Flips and crops go from
 # 51.0 %<!-- steps.batch_norm.accuracy --> to 50.7 %<!-- steps.flips_and_crops.accuracy -->, label
-# smoothing back to 50.4 %<!-- steps.label_smoothing.accuracy -->. Yet when we studied overfitting,
+# smoothing to 50.4 %<!-- steps.label_smoothing.accuracy -->. Yet when we studied overfitting,
 # flips and crops *were* clearly better.<!-- remedies.flips_and_crops.least > 2 --> There half as
 # many images were seen twice as often, which makes memorizing easier. (The network, the batches and
 # the learning rate were others, too, so this is a guess and not a result.) The flip at test time
