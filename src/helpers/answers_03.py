@@ -3,7 +3,8 @@
 If you are a student: this page gives everything away.
 """
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,21 +19,15 @@ def cross_entropy(labels: np.ndarray, dog: np.ndarray) -> np.ndarray:
     return np.asarray(-np.log(true).mean())
 
 
-def stop(losses: Sequence[float], patience: int) -> tuple[int, int]:
+def stop(
+    losses: Sequence[float],
+    patience: int,
+    better: Callable[[float, float], bool] = operator.lt,
+) -> tuple[int, int]:
     """Return the epochs trained and the best epoch, counted from 1, as Keras's EarlyStopping."""
     best, best_epoch = np.inf, 0
     for epoch, loss in enumerate(losses, start=1):
-        if loss < best:
-            best, best_epoch = loss, epoch
-        if epoch - best_epoch == patience:
-            return epoch, best_epoch
-    return len(losses), best_epoch
-
-
-def _stop_with_ties(losses: Sequence[float], patience: int) -> tuple[int, int]:
-    best, best_epoch = np.inf, 0
-    for epoch, loss in enumerate(losses, start=1):
-        if loss <= best:
+        if better(loss, best):
             best, best_epoch = loss, epoch
         if epoch - best_epoch == patience:
             return epoch, best_epoch
@@ -197,8 +192,8 @@ EXERCISES = {
                         "the two numbers are swapped; first the epochs trained, then the best",
                     ),
                     (
-                        _stop_with_ties,
-                        "an epoch that only equals the best so far is no better than it",
+                        lambda losses, patience: stop(losses, patience, operator.le),
+                        "you count a tie with the best loss so far as better; it must be lower",
                     ),
                     (
                         _rises_in_a_row,
