@@ -301,7 +301,7 @@ plots.show(
 # a **residual block** (chapter 8), whose input takes a second path around the convolutions and is
 # added to what comes out of them. Our helper `frozen.cut` knows the places and returns two models,
 # which share their layers with the base: train the rest, and you train the base. `frozen.features`
-# runs a model over images and keeps what comes out in a file.
+# computes a model's outputs for all images and stores them in a file.
 
 # %% tags=["measured"]
 prefix, rest = frozen.cut(borrowed, last_frozen)

@@ -270,10 +270,10 @@ plots.show(
 
 # %% [markdown]
 # A block with a shortcut is a **residual block**. (A year later He and others moved batch norm and
-# ReLU in front of the convolutions, so that nothing at all stands in the way of the shortcut.
-# You'll meet that version as ResNet v2, or *pre-activation*.) If the weights of its convolutions
-# are zero, it returns its input unchanged, as long as that has no negative numbers, and after a
-# ReLU it has none. Doing nothing is now the easy case:
+# ReLU in front of the convolutions, so that the shortcut passes its input on unchanged. You'll meet
+# that version as ResNet v2, or *pre-activation*.) If the weights of its convolutions are zero, it
+# returns its input unchanged, as long as that has no negative numbers, and after a ReLU it has
+# none. Doing nothing is now the easy case:
 
 # %%
 x = keras.Input((8, 8, 16))
