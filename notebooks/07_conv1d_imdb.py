@@ -1294,8 +1294,8 @@ tables.show_table(("width", "weight in the verdict", "strongest windows"), rows)
 # parts and the biases must add up to it. (Exact doesn't mean that the verdict would change by just
 # this much without the word: then another window might win the maximum. That is the difference
 # between the shares and the occlusion of chapter 6. These shares are the gradient at each word's
-# vector times the vector itself.) (Padding counts as a word here. In a short text it adds its part,
-# too, though you won't see it colored.)
+# vector times the vector itself.) Padding counts as a word here: in a short text it adds its part,
+# too, though you won't see it colored.
 
 
 # %%

@@ -1245,7 +1245,7 @@ record("architectures.inception_naive.channels", naive.output_shape[-1], "count"
 #
 # *AlexNet* (2012) is LeNet made large, with ReLUs, dropout and a thousand classes. It was trained
 # on two graphics cards, so three of its layers are split into two `groups` that don't see each
-# other. (With as many groups as channels it would be a depthwise convolution.) (The paper speaks of
+# other. With as many groups as channels it would be a depthwise convolution. (The paper speaks of
 # images of 224 pixels. Its map sizes come out with 227 pixels, or with 224 and a little padding.)
 # We leave out its local response normalization, which has no parameters and went out of use.
 
@@ -1586,11 +1586,11 @@ record("architectures.efficientnet.right_animal", right_animal, "count")
 # right as far as our labels can tell: a breed of dog where there is a dog, and a domestic cat where
 # there is a cat.<!-- architectures.efficientnet.right_animal > 4 --> They don't tell the breed, so
 # judge for yourself. The two misses are cats: the gray one in the ivy is taken for a Norwegian
-# elkhound, which is a dog, and the one behind bars for a kit fox. In both, a cat is at least among
-# the five guesses. The top-5 error forgives such near misses. (It was made for another case: many
-# of ImageNet's photographs show more than the one thing that they are labeled with.) (ImageNet has
-# more than a hundred breeds of dogs and only five kinds of domestic cats.) EfficientNet-Lite0 does
-# this with 4.69 million<!-- architectures.efficientnet.parameters --> parameters and 0.39
+# elkhound, which is a dog, and the one behind bars for a kit fox. (ImageNet has more than a hundred
+# breeds of dogs and only five kinds of domestic cats.) In both, a cat is at least among the five
+# guesses. The top-5 error forgives such near misses, though it was made for another case: many of
+# ImageNet's photographs show more than the one thing that they are labeled with. EfficientNet-Lite0
+# does this with 4.69 million<!-- architectures.efficientnet.parameters --> parameters and 0.39
 # billion<!-- architectures.efficientnet.macs --> MACs, fewer MACs than AlexNet.<!--
 # architectures.efficientnet.macs < architectures.alexnet.multiplications -->
 
