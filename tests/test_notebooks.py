@@ -1,6 +1,7 @@
 """Pairs of .py and .ipynb, what is checked in them, and numbers in prose: all in this process."""
 
 import base64
+import dataclasses
 import gzip
 import json
 import re
@@ -434,8 +435,8 @@ LeNet has 1,256,080<!-- mnist.lenet.parameters --> parameters.
 
 
 def test_one_unit_of_the_last_digit_fails_exactly_the_sentences_that_use_it() -> None:
-    text = prose.renewed(BOUND, REAL.values)
-    assert list(prose.faults(text, REAL.values, REAL.lacking)) == []
+    text = prose.renewed(BOUND, REAL.values, REAL.repeats)
+    assert list(prose.faults(text, REAL.values, REAL.lacking, REAL.repeats)) == []
     for name, unit, lines in [
         ("mnist.convnet.test_accuracy", 0.001, [1, 3]),
         ("mnist.lenet.test_accuracy", 0.001, [2]),
@@ -443,7 +444,7 @@ def test_one_unit_of_the_last_digit_fails_exactly_the_sentences_that_use_it() ->
     ]:
         for sign in (1, -1):
             values = {**REAL.values, name: REAL.values[name] + sign * unit}
-            found = list(prose.faults(text, values, REAL.lacking))
+            found = list(prose.faults(text, values, REAL.lacking, REAL.repeats))
             assert [int(re.match(r"line (\d+)", fault)[1]) for fault in found] == lines
 
 
@@ -466,17 +467,42 @@ def test_every_number_of_the_course_fails_when_its_record_moves_by_its_last_digi
             moved[comment.expression.text] += step
             using = {
                 other.line
-                for other in prose.comments(text)
+                for other in prose.comments(text, REAL.repeats)
                 if isinstance(other, prose.Comment)
                 and comment.expression.text in other.expression.names
             }
             lines = {
                 int(re.match(r"line (\d+)", fault)[1])
-                for fault in prose.faults(text, moved, REAL.lacking)
+                for fault in prose.faults(text, moved, REAL.lacking, REAL.repeats)
             }
             assert comment.line in lines <= using
             found += 1
     assert found
+
+
+def test_prose_about_every_seed_reads_the_stored_run_and_each_kept_one() -> None:
+    name = "mnist.convnet.errors"
+    runs = REAL.repeats[name]
+    assert runs and all(run.startswith("01-quick-seed=") for run in runs)
+    values = [REAL.values[name], *(REAL.values[f"kept.{run}.{name}"] for run in runs)]
+    text = (
+        f"{{}}<!-- lowest({name}) --> to {{}}<!-- highest({name}) --> in {{}}<!-- runs({name}) -->"
+    )
+    said = text.format(min(values), max(values), len(values))
+    assert prose.renewed(text.format(1, 1, 1), REAL.values, REAL.repeats) == said
+
+
+def test_a_kept_run_of_other_cells_is_no_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "mnist.convnet.errors"
+    first, *others = REAL.repeats[name]
+    runs = [
+        dataclasses.replace(run, cells="0" * 64) if run.name == first else run
+        for run in living.kept_runs()
+    ]
+    monkeypatch.setattr(living, "kept_runs", lambda: tuple(runs))
+    found = living.read_records()
+    assert found.repeats[name] == tuple(others)
+    assert found.values[f"kept.{first}.{name}"] == REAL.values[f"kept.{first}.{name}"]
 
 
 def test_whole_numbers_are_stored_as_jupyterlab_saves_them() -> None:

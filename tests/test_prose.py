@@ -254,3 +254,78 @@ def test_arithmetic_is_as_usual(text: str, expected: float) -> None:
 def test_an_infinite_value_is_refused() -> None:
     with pytest.raises(ExpressionError, match="too large"):
         value_of(parse("a.b * 1e308"), {"a.b": 10})
+
+
+REPEATS = {
+    "net.accuracy": ("01-quick-seed=3", "01-quick-seed=6"),
+    "dense.accuracy": ("01-quick-seed=3", "01-quick-seed=6"),
+    "net.errors": ("01-quick-seed=3",),
+}
+SEEDS = {
+    "net.accuracy": 0.95,
+    "dense.accuracy": 0.90,
+    "net.errors": 71,
+    "net.accuracy_later": 0.5,
+    "kept.01-quick-seed=3.net.accuracy": 0.91,
+    "kept.01-quick-seed=3.dense.accuracy": 0.90,
+    "kept.01-quick-seed=3.net.errors": 80,
+    "kept.01-quick-seed=6.net.accuracy": 0.97,
+    "kept.01-quick-seed=6.dense.accuracy": 0.93,
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "91.0 %<!-- lowest(net.accuracy) --> to 97.0 %<!-- highest(net.accuracy) -->",
+        "1.0 points<!-- lowest(net.accuracy - dense.accuracy) --> at least",
+        "5.0 points<!-- highest(abs(dense.accuracy - net.accuracy)) --> at most",
+        "six points<!-- highest(net.accuracy) - lowest(net.accuracy) --> apart",
+        "ahead in all three<!-- runs(net.accuracy) --> runs"
+        "<!-- lowest(net.accuracy - dense.accuracy) > 0 -->",
+        "in both<!-- runs(net.errors) == 2 --> the one<!-- runs(net.errors) - 1 --> other",
+        "only two<!-- runs(net.errors) --> of them counted mistakes, 70.05<!-- lowest(net.errors -"
+        " net.accuracy) --> or more",
+        "9 points<!-- lowest(net.accuracy + 0 * kept.01-quick-seed=3.net.accuracy) - 0.82 -->",
+    ],
+)
+def test_prose_can_speak_of_every_seed(text: str) -> None:
+    assert list(prose.faults(text, SEEDS, lacking, REPEATS)) == []
+    assert prose.renewed(text, SEEDS, REPEATS) == text
+
+
+def test_every_seed_counts_in_a_test() -> None:
+    text = "It was far ahead.<!-- lowest(net.accuracy - dense.accuracy) > 0.02 -->"
+    (fault,) = prose.faults(text, SEEDS, lacking, REPEATS)
+    assert "lowest(net.accuracy - dense.accuracy) > 0.02 is false" in fault
+    assert list(prose.faults(text, SEEDS, lacking)) == []  # true of the stored run
+
+
+def test_a_name_that_begins_like_another_keeps_its_own_runs() -> None:
+    repeats = {**REPEATS, "net.accuracy_later": ("01-quick-seed=3",)}
+    values = {**SEEDS, "kept.01-quick-seed=3.net.accuracy_later": 0.6}
+    text = "31.0 points<!-- lowest(net.accuracy - net.accuracy_later) --> later"
+    assert list(prose.faults(text, values, lacking, repeats)) == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "said"),
+    [
+        ("lowest(net.accuracy", "has lowest( without its closing parenthesis"),
+        ("lowest(highest(net.accuracy))", "has highest inside of lowest"),
+        ("net.accuracy - highest(3)", "has highest around no record of a chapter: 3"),
+        ("lowest(kept.longer-run.net.accuracy)", "has lowest around no record of a chapter"),
+        ("lowest(net.accuracy, dense.accuracy)", "a number or a record's name is expected"),
+        ("lowest(net.accuracy > 0.5)", "a number or a record's name is expected"),
+        ("1 < runs(net.accuracy > 0.5)", "runs takes one record"),
+    ],
+)
+def test_a_malformed_question_about_seeds_is_refused(comment: str, said: str) -> None:
+    (fault,) = prose.faults(f"5 %<!-- {comment} -->", SEEDS, lacking, REPEATS)
+    assert said in fault
+
+
+def test_the_book_shows_a_question_about_seeds_as_it_was_written() -> None:
+    text = "95.0 %<!-- highest(net.accuracy) -->"
+    said = prose.linked(text, {"net.accuracy": "01.html#cell-3"}.get)
+    assert said == '<a href="01.html#cell-3" title="highest(net.accuracy)">95.0 %</a>'

@@ -8,15 +8,18 @@ Decimals, thousands separators and a plus sign are part of the typed format, and
 number is renewed; whole numbers up to twelve may be words.
 
 A comment that holds a comparison, ``<!-- a.errors < 0.5 * b.errors -->``, tests the sentence before
-it. Code, formulas and comments that name no record are left alone.
+it. Code, formulas and comments that name no record are left alone. ``course.repeats`` describes how
+a comment asks about every seed.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
+from types import MappingProxyType
 
+from course.repeats import expanded
 from helpers.expressions import (
     Expression,
     ExpressionError,
@@ -119,8 +122,15 @@ def without_code(text: str) -> str:
     return _CODE.sub(_blank, text)
 
 
-def comments(text: str) -> Iterator[Comment | ProseError]:
+def comments(
+    text: str, repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> Iterator[Comment | ProseError]:
     """Find every comment that names records in a Markdown text.
+
+    Args:
+        text: Markdown.
+        repeats: for a record's name the kept runs that repeat it with other seeds; without them
+            ``lowest`` and ``highest`` are about the stored run alone.
 
     Returns:
         In order of appearance, each as a ``Comment``, or as a ``ProseError`` with its line if it is
@@ -140,7 +150,7 @@ def comments(text: str) -> Iterator[Comment | ProseError]:
                 )
                 continue
             try:
-                yield _comment(text, visible, match, content)
+                yield _comment(text, visible, match, content, repeats)
             except (ProseError, ExpressionError) as error:
                 yield ProseError(f"line {line}: the comment {error}")
     rest = _COMMENT.sub(_blank, visible)
@@ -149,8 +159,15 @@ def comments(text: str) -> Iterator[Comment | ProseError]:
         yield ProseError(f"line {line}: the comment isn't closed: end it with -->")
 
 
-def _comment(text: str, visible: str, match: re.Match[str], content: str) -> Comment:
-    expression = parse(" ".join(content.split()))
+def _comment(
+    text: str,
+    visible: str,
+    match: re.Match[str],
+    content: str,
+    repeats: Mapping[str, tuple[str, ...]],
+) -> Comment:
+    written = " ".join(content.split())
+    expression = replace(parse(expanded(written, repeats)), text=written)
     opened, close = match.span()
     if expression.is_test:
         return Comment(text, expression, opened, opened, "", opened, close)
@@ -203,18 +220,24 @@ def measured_numbers(text: str) -> Iterator[tuple[int, str]]:
         yield visible.count("\n", 0, match.start()) + 1, " ".join(match[0].split())
 
 
-def faults(text: str, values: Mapping[str, float], lacking: Callable[[str], str]) -> Iterator[str]:
+def faults(
+    text: str,
+    values: Mapping[str, float],
+    lacking: Callable[[str], str],
+    repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Iterator[str]:
     """Find everything in a Markdown text that disagrees with the records.
 
     Args:
         text: Markdown.
         values: the records by name.
         lacking: says why there is no record of a name.
+        repeats: as ``comments`` takes them.
 
     Returns:
         One sentence per fault, with its line, the sentence in the text and both values.
     """
-    for comment in comments(text):
+    for comment in comments(text, repeats):
         if isinstance(comment, ProseError):
             yield f"{comment}."
             continue
@@ -241,13 +264,17 @@ def faults(text: str, values: Mapping[str, float], lacking: Callable[[str], str]
             yield f"{place}: the comment {error}."
 
 
-def renewed(text: str, values: Mapping[str, float]) -> str:
+def renewed(
+    text: str,
+    values: Mapping[str, float],
+    repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> str:
     """Return a Markdown text with its bound numbers taken from the records.
 
     Numbers whose comment is malformed or whose records are missing stay as they are.
     """
     parts, place = [], 0
-    for comment in comments(text):
+    for comment in comments(text, repeats):
         if isinstance(comment, ProseError) or comment.expression.is_test:
             continue
         if any(name not in values for name in comment.expression.names):

@@ -9,10 +9,11 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from course import prose
-from course.catalogue import Chapter, chapters, source
+from course.catalogue import Chapter, chapters, defaults, source
 from course.errors import CourseError
+from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, write_text
-from course.results import kept_runs
+from course.results import KeptRun, kept_runs, quick_seeds
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE
 
@@ -28,11 +29,14 @@ class Records:
             record in a stored notebook, or else the one in the only named kept run that has it.
         places: for the records in stored notebooks the cell's place in the book.
         shared: names that no notebook but several kept runs have, each with these runs' names.
+        repeats: for the records in stored notebooks the names of the kept quick runs that have them
+            too, and differ from the stored run only in the seed.
     """
 
     values: dict[str, float]
     places: dict[str, str]
     shared: dict[str, list[str]]
+    repeats: dict[str, tuple[str, ...]]
 
     def lacking(self, name: str) -> str:
         """Say why there is no record of a name, in a sentence."""
@@ -61,26 +65,41 @@ def read_records() -> Records:
     """
     values: dict[str, float] = {}
     places: dict[str, str] = {}
+    repeats: dict[str, tuple[str, ...]] = {}
+    runs = kept_runs()
     for chapter in chapters().values():
         if not chapter.notebook.exists():
             continue
-        for number, cell in enumerate(read_notebook(chapter.notebook).cells):
+        cells = read_notebook(chapter.notebook).cells
+        others = _other_seeds(runs, chapter, cells)
+        for number, cell in enumerate(cells):
             for output in cell.get("outputs", []):
                 if body := output.get("data", {}).get(MIME_TYPE):
-                    values[body["name"]] = body["value"]
-                    places[body["name"]] = f"{chapter.name}.html#cell-{number}"
+                    name = body["name"]
+                    values[name] = body["value"]
+                    places[name] = f"{chapter.name}.html#cell-{number}"
+                    repeats[name] = tuple(run.name for run in others if name in run.values)
     named: dict[str, list[str]] = {}
     kept: dict[str, float] = {}
-    for run in kept_runs():
+    for run in runs:
         for name, value in run.values.items():
             kept[f"kept.{run.name}.{name}"] = value
             if run.named and name not in values:
                 named.setdefault(name, []).append(run.name)
-    for name, runs in named.items():
-        if len(runs) == 1:
-            values[name] = kept[f"kept.{runs[0]}.{name}"]
-    shared = {name: runs for name, runs in named.items() if len(runs) > 1}
-    return Records({**values, **kept}, places, shared)
+    for name, having in named.items():
+        if len(having) == 1:
+            values[name] = kept[f"kept.{having[0]}.{name}"]
+    shared = {name: having for name, having in named.items() if len(having) > 1}
+    return Records({**values, **kept}, places, shared, repeats)
+
+
+def _other_seeds(
+    runs: Iterable[KeptRun], chapter: Chapter, cells: list[NotebookNode]
+) -> list[KeptRun]:
+    """Choose the kept runs that differ from a chapter's stored one only in the seed."""
+    stored = defaults(chapter.number, "quick")[1]["seed"]
+    found = quick_seeds(runs, chapter.number, cells_digest(cells))
+    return [run for run in found if run.seed != stored]
 
 
 def pages() -> list[Path]:
@@ -93,7 +112,7 @@ def cell_faults(cells: Iterable[NotebookNode], name: str, records: Records) -> I
     for number, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             place = f"{name}, cell {number}, "
-            for fault in prose.faults(cell.source, records.values, records.lacking):
+            for fault in _faults(cell.source, records):
                 yield place + fault
             for line, typed in prose.measured_numbers(cell.source):
                 yield (
@@ -102,11 +121,15 @@ def cell_faults(cells: Iterable[NotebookNode], name: str, records: Records) -> I
                 )
 
 
+def _faults(text: str, records: Records) -> Iterator[str]:
+    return prose.faults(text, records.values, records.lacking, records.repeats)
+
+
 def page_faults(records: Records) -> Iterator[str]:
     """Find every sentence in ``docs`` and the README that disagrees with the records."""
     for path in pages():
         text = _page(path)
-        for fault in prose.faults(text, records.values, records.lacking):
+        for fault in _faults(text, records):
             yield f"{path.relative_to(ROOT).as_posix()}, {fault}"
 
 
@@ -143,7 +166,7 @@ def _renewed_comments(body: str, records: Records) -> str:
     """Renew the Markdown that stands behind ``#`` in each line."""
     lines = body.split("\n")
     markdown = [re.sub(r"^# ?", "", line) for line in lines]
-    renewed = prose.renewed("\n".join(markdown), records.values).split("\n")
+    renewed = prose.renewed("\n".join(markdown), records.values, records.repeats).split("\n")
     return "\n".join(
         line.removesuffix(old) + new
         for line, old, new in zip(lines, markdown, renewed, strict=True)
@@ -159,7 +182,7 @@ def renew_pages(records: Records) -> list[Path]:
     changed = []
     for path in pages():
         text = _page(path)
-        new = prose.renewed(text, records.values)
+        new = prose.renewed(text, records.values, records.repeats)
         if new != text:
             write_text(path, new)
             changed.append(path)
