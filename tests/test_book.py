@@ -1,6 +1,7 @@
 """The book's pages before Sphinx: records, results, README, buttons and publishing files."""
 
 import copy
+import dataclasses
 import json
 import os
 import re
@@ -16,13 +17,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from course.book import build, context, ledger, pages, readme, slim
+from course.book import build, context, curves, ledger, pages, readme, slim
 from course.catalogue import chapters
 from course.errors import CourseError
 from course.notebooks.digests import outputs_digest
+from course.results import Curve
 from helpers.claims import claims, mistakes, sources
 from helpers.places import ROOT
-from helpers.records import MIME_TYPE
+from helpers.records import MIME_TYPE, written
 from tests.conftest import Little
 
 
@@ -147,12 +149,42 @@ def test_the_page_of_kept_runs_repeats_each(read: context.Context) -> None:
     for run in read.runs:
         assert f"<code>{run.command}</code>" in page
         assert f'id="{context.anchor(run)}"' in page
-    assert page.count('<svg role="img"') == sum(
-        any(len(values) > 1 for curve in run.curves for values in curve.history.values())
-        for run in read.runs
-    )
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+
+
+def test_runs_that_differ_only_in_the_seed_share_a_drawing_and_a_table(
+    read: context.Context,
+) -> None:
+    runs = [run for run in read.runs if run.file.startswith("chapters/01-quick")]
+    page = pages.kept_page(context.Context(read.chapters, tuple(runs)))
+    assert len(runs) > 1 and page.count('<svg role="img"') == 1 and page.count("\n## ") == 1
+    for record in runs[0].records:
+        values = [run.values[record.name] for run in sorted(runs, key=lambda run: run.seed)]
+        cells = "".join(f"<td>{written(value, record.unit)}</td>" for value in values)
+        assert f"<tr><td><code>{record.name}</code></td>{cells}</tr>" in page
+    other = dataclasses.replace(runs[0], file="chapters/other.json", backend="jax")
+    page = pages.kept_page(context.Context(read.chapters, (*runs, other)))
+    assert page.count('<svg role="img"') == 2 and page.count("\n## ") == 2
+
+
+def test_a_drawing_has_a_line_for_every_training_of_every_seed(read: context.Context) -> None:
+    first, second = [run for run in read.runs if run.chapter == "01" and run.profile == "quick"][:2]
+    curve = Curve(3, "net", {"val_accuracy": [0.5, 0.6, 0.7], "val_loss": [3.0, None, 1.0]}, 9, [])
+    short = Curve(4, "single", {"val_accuracy": [0.5], "val_loss": [1.0]}, 9, [])
+    runs = [
+        dataclasses.replace(first, curves=(curve, curve, short)),
+        dataclasses.replace(second, curves=(curve,)),
+    ]
+    drawn = curves.drawing(runs, "here")
+    accuracy, loss = re.findall(r' d="([^"]*)"[^>]*stroke:#1f77b4;', drawn)[:2]
+    assert (accuracy.count("M"), accuracy.count("L")) == (3, 6)  # three lines of three epochs
+    assert (loss.count("M"), loss.count("L")) == (6, 0)  # an epoch without a value is a gap
+    assert ">net, cell 3</text>" in drawn and ">single" not in drawn
+    many = [dataclasses.replace(curve, cell=cell) for cell in range(curves.COLORS + 1)]
+    assert ">net</text>" in curves.drawing([dataclasses.replace(first, curves=tuple(many))], "here")
+    assert set(re.findall(r'id="(\w+?)-', drawn)) == {"here"}
+    assert curves.drawing([dataclasses.replace(first, curves=(short,))], "here") == ""
 
 
 def test_texts_are_escaped_in_pages() -> None:

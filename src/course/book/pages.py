@@ -17,7 +17,7 @@ from course.book.context import Context, Picture, StoredChapter, anchor
 from course.catalogue import chapters, source
 from course.exercises import has_exercises, solutions_source
 from course.notebooks.digests import imported_modules
-from course.results import KeptRun, changed
+from course.results import KeptRun, changed, groups
 from helpers.claims import sources
 from helpers.places import ROOT
 from helpers.records import written
@@ -82,28 +82,46 @@ def results_page(context: Context) -> str:
 
 
 @dataclass(frozen=True)
-class KeptEntry:
-    """A kept run as its page shows it."""
+class KeptGroup:
+    """Kept runs that differ only in the seed, as their page shows them.
 
-    run: KeptRun
+    Attributes:
+        runs: in the order of their seeds.
+        parameters: those that all of them share.
+        records: each name with its value in every run, empty where a run lacks it.
+    """
+
+    runs: tuple[KeptRun, ...]
     title: str
+    parameters: dict[str, Any]
     curves: Markup
+    records: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def kept_page(context: Context) -> str:
     """Write the page that lists each kept run with its command, records and curves."""
     titles = {stored.chapter.number: stored.chapter.title for stored in context.chapters}
     budgets = {stored.chapter.number: stored.chapter.budgets for stored in context.chapters}
-    entries = [
-        KeptEntry(run, f"{titles[run.chapter]}: {_described(run)}", Markup(curves.drawing(run)))
-        for run in context.runs
+    found = [*groups(context.runs).values(), *((run,) for run in context.runs if run.named)]
+    kept = [_kept_group(runs, titles[runs[0].chapter]) for runs in found]
+    return render("kept.md.jinja", kept=kept, budgets=budgets)
+
+
+def _kept_group(runs: tuple[KeptRun, ...], chapter: str) -> KeptGroup:
+    first = runs[0]
+    differs = {"seed"} if len(runs) > 1 else set()
+    described = [
+        f"{name} = {value}" for name, value in changed(first).items() if name not in differs
     ]
-    return render("kept.md.jinja", entries=entries, budgets=budgets)
-
-
-def _described(run: KeptRun) -> str:
-    parameters = "".join(f", {name} = {value}" for name, value in changed(run).items())
-    return f"{run.profile}{parameters}"
+    names = dict.fromkeys(record.name for run in runs for record in run.records)
+    values = [{each.name: written(each.value, each.unit) for each in run.records} for run in runs]
+    return KeptGroup(
+        runs,
+        f"{chapter}: {', '.join([first.profile, *described])}",
+        {name: value for name, value in first.parameters.items() if name not in differs},
+        Markup(curves.drawing(runs, anchor(first))),
+        tuple((name, tuple(each.get(name, "") for each in values)) for name in names),
+    )
 
 
 def launch(context: Context, number: str, repository: str) -> str:
