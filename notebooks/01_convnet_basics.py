@@ -1283,14 +1283,12 @@ for name in variants:
 # compare.base.accuracy --> Look at the dots before you make much of it: the gap is about as wide as
 # the two spreads together,<!-- compare.base.accuracy - compare.stride.accuracy < 1.5 *
 # (compare.base.spread + compare.stride.spread) --> so three seeds make it likely, but not certain.
-# (We ran the chapter twice more, with three new seeds each. The gaps were 0.2 points<!--
-# kept.01-quick-seed=3.compare.base.accuracy - kept.01-quick-seed=3.compare.stride.accuracy --> and
-# 0.5 points<!-- kept.01-quick-seed=6.compare.base.accuracy -
-# kept.01-quick-seed=6.compare.stride.accuracy -->: pooling was ahead each time, and never by
-# much.<!-- min(kept.01-quick-seed=3.compare.base.accuracy -
-# kept.01-quick-seed=3.compare.stride.accuracy, kept.01-quick-seed=6.compare.base.accuracy -
-# kept.01-quick-seed=6.compare.stride.accuracy) > 0 -->) Strides save computing, because the
-# positions that pooling would throw away are never computed.
+# (We ran the chapter two<!-- runs(compare.base.accuracy) - 1 --> more times, with three new seeds
+# each. Over all runs the gap lies between 0.2 points<!-- lowest(compare.base.accuracy -
+# compare.stride.accuracy) --> and 0.5 points<!-- highest(compare.base.accuracy -
+# compare.stride.accuracy) -->: pooling was ahead each time, and never by much.<!--
+# lowest(compare.base.accuracy - compare.stride.accuracy) > 0 -->) Strides save computing, because
+# the positions that pooling would throw away are never computed.
 #
 # **`Flatten` or global pooling?** In place the *global* variant reaches 96.4 %<!--
 # compare.global.accuracy -->, less than a point behind the base.<!-- compare.base.accuracy -
@@ -1485,16 +1483,13 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 # mnist.convnet.against_lenet < 0 --> For *these two trained networks* that is a little more than
 # luck with these digits would explain.<!-- abs(mnist.convnet.against_lenet) > 2 --> But the test
 # knows nothing of the other kind of luck, the seed, because we trained each network once. So look
-# at the two other runs. The dense net was behind by 10.4<!--
-# kept.01-quick-seed=3.mnist.convnet.against_dense --> and 9.8<!--
-# kept.01-quick-seed=6.mnist.convnet.against_dense --> standard deviations. LeNet was ahead of the
-# convnet again, but by only 1.3<!-- abs(kept.01-quick-seed=3.mnist.convnet.against_lenet) --> and
-# 1.1<!-- abs(kept.01-quick-seed=6.mnist.convnet.against_lenet) -->.<!--
-# max(kept.01-quick-seed=3.mnist.convnet.against_lenet,
-# kept.01-quick-seed=6.mnist.convnet.against_lenet) < 0 and
-# min(kept.01-quick-seed=3.mnist.convnet.against_lenet,
-# kept.01-quick-seed=6.mnist.convnet.against_lenet) > -2 --> The first result stands. Of the second
-# a hint is left. Chapter 2 makes a rule of this for the whole course.
+# at the two<!-- runs(mnist.convnet.against_dense) - 1 --> other runs as well. Over all of them the
+# dense net is behind by at least 9.8<!-- lowest(mnist.convnet.against_dense) --> standard
+# deviations.<!-- lowest(mnist.convnet.against_dense) > 4 --> LeNet is ahead of the convnet each
+# time, too, but in one of them by only 1.1<!-- lowest(abs(mnist.convnet.against_lenet)) -->.<!--
+# highest(mnist.convnet.against_lenet) < 0 and lowest(abs(mnist.convnet.against_lenet)) < 2 --> The
+# first result stands. Of the second a hint is left. Chapter 2 makes a rule of this for the whole
+# course.
 #
 # And the four pixels we began with? On test digits shifted to the left by four pixels the linear
 # classifier still reads 23.4 %<!-- mnist.linear.moved_accuracy -->, the dense net 34.5 %<!--
@@ -1506,14 +1501,12 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 # to do less harm than most.)<!-- mnist.linear.moved_accuracy > shift.linear.at_4 and
 # mnist.dense.moved_accuracy > shift.dense.at_4 and mnist.convnet.moved_accuracy >
 # shift.convnet.at_4 --> LeNet comes out ahead of the convnet, although it ends in a `Flatten`,
-# too.<!-- mnist.lenet.moved_accuracy > mnist.convnet.moved_accuracy --> It is ahead in both
-# repetitions, too,<!-- min(kept.01-quick-seed=3.mnist.lenet.moved_accuracy -
-# kept.01-quick-seed=3.mnist.convnet.moved_accuracy,
-# kept.01-quick-seed=6.mnist.lenet.moved_accuracy -
-# kept.01-quick-seed=6.mnist.convnet.moved_accuracy) > 0.03 --> so `Flatten` isn't the whole story.
-# One difference is that LeNet's last maps have 7 x 7 cells: a shift by one cell pushes only a
-# seventh of them over the edge, and not a third. But its kernels and its dense layers differ, too,
-# so we can't say which of these it is. Exercise 7 measures LeNet's whole curve.
+# too.<!-- mnist.lenet.moved_accuracy > mnist.convnet.moved_accuracy --> It is ahead in each of our
+# three<!-- runs(mnist.lenet.moved_accuracy) --> runs,<!-- lowest(mnist.lenet.moved_accuracy -
+# mnist.convnet.moved_accuracy) > 0.03 --> so `Flatten` isn't the whole story. One difference is
+# that LeNet's last maps have 7 x 7 cells: a shift by one cell pushes only a seventh of them over
+# the edge, and not a third. But its kernels and its dense layers differ, too, so we can't say which
+# of these it is. Exercise 7 measures LeNet's whole curve.
 #
 # ### Which digits are hard?
 #

@@ -281,6 +281,8 @@ SEEDS = {
         "1.0 points<!-- lowest(net.accuracy - dense.accuracy) --> at least",
         "5.0 points<!-- highest(abs(dense.accuracy - net.accuracy)) --> at most",
         "six points<!-- highest(net.accuracy) - lowest(net.accuracy) --> apart",
+        "94.3 %<!-- average(net.accuracy) --> on average, 3.3 points<!-- average(net.accuracy -"
+        " dense.accuracy) --> or −3.3 points<!-- -1 * average(net.accuracy - dense.accuracy) -->",
         "ahead in all three<!-- runs(net.accuracy) --> runs"
         "<!-- lowest(net.accuracy - dense.accuracy) > 0 -->",
         "in both<!-- runs(net.errors) == 2 --> the one<!-- runs(net.errors) - 1 --> other",

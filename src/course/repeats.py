@@ -1,9 +1,10 @@
-"""Comments in prose that ask about every seed: ``lowest``, ``highest`` and ``runs``.
+"""Comments in prose that ask about every seed: ``lowest``, ``highest``, ``average`` and ``runs``.
 
 ``lowest(a.accuracy - b.accuracy)`` is the smallest such difference in the stored run of a chapter
-and in the kept quick runs that differ from it only in the seed, ``highest(...)`` the largest, and
-``runs(a.accuracy)`` says how many runs these are. So ``lowest(a.accuracy - b.accuracy) > 0`` tests
-that one was ahead of the other each time, and goes on doing so when another seed is kept.
+and in the kept quick runs that differ from it only in the seed, ``highest(...)`` the largest,
+``average(...)`` their mean, and ``runs(a.accuracy)`` says how many runs these are. So
+``lowest(a.accuracy - b.accuracy) > 0`` tests that one was ahead of the other each time, and goes on
+doing so when another seed is kept.
 """
 
 import re
@@ -11,8 +12,7 @@ from collections.abc import Mapping
 
 from helpers.expressions import ExpressionError, names_in
 
-_CALL = re.compile(r"\b(lowest|highest|runs)\(")
-_FUNCTIONS = {"lowest": "min", "highest": "max"}
+_CALL = re.compile(r"\b(lowest|highest|average|runs)\(")
 
 
 def expanded(text: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
@@ -20,7 +20,7 @@ def expanded(text: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
 
     Args:
         text: an expression of ``helpers.expressions`` in which some parts may stand in
-            ``lowest(...)``, ``highest(...)`` or ``runs(...)``.
+            ``lowest(...)``, ``highest(...)``, ``average(...)`` or ``runs(...)``.
         repeats: for a record's name the kept runs that repeat it with other seeds; a name that is
             missing has none.
 
@@ -66,7 +66,11 @@ def _over(function: str, inner: str, repeats: Mapping[str, tuple[str, ...]]) -> 
             raise ExpressionError(f"has {inner.strip()} where runs takes one record's name")
         return str(1 + len(runs))
     each = [f"({inner})", *(f"({_of(run, inner, names)})" for run in runs)]
-    return f"{_FUNCTIONS[function]}({', '.join(each)})" if runs else each[0]
+    if not runs:
+        return each[0]
+    if function == "average":
+        return f"(({' + '.join(each)}) / {len(each)})"
+    return f"{'min' if function == 'lowest' else 'max'}({', '.join(each)})"
 
 
 def _of(run: str, inner: str, names: list[str]) -> str:
