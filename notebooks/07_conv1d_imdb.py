@@ -1042,15 +1042,16 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
     print(f"{name}, {read_words} words: {brief_right.mean():.1%}, {ratio:+.1f} apart")
 
 # %% [markdown]
-# With the same 300 words the counter of words gets 88.5 %<!-- imdb.bag_of_words.brief.test_accuracy
-# -->, and its lead over the first textCNN shrinks to 1.1<!--
-# imdb.bag_of_words.brief.against_textcnn --> standard deviations. (In another run, with another
-# textCNN, it was 1.2<!-- kept.07-quick-seed=3.imdb.bag_of_words.brief.against_textcnn -->.) So a
-# part of that small lead came from the words that the networks never saw, and the rest may be
-# luck.<!-- imdb.bag_of_words.test_accuracy > imdb.bag_of_words.brief.test_accuracy and
-# imdb.bag_of_words.brief.against_textcnn < 2 --> The counter of pairs stays 10.1<!--
-# imdb.bag_of_pairs.brief.against_textcnn --> standard deviations ahead.<!--
-# imdb.bag_of_pairs.brief.against_textcnn > 4 -->
+# With the same 300 words the counter of words gets 88.5 %<!--
+# imdb.bag_of_words.brief.test_accuracy -->, and its lead over the first textCNN shrinks to 1.1<!--
+# imdb.bag_of_words.brief.against_textcnn --> standard deviations. (Over three<!--
+# runs(imdb.bag_of_words.brief.against_textcnn) --> runs, each with textCNNs of its own, it lies
+# between −0.6<!-- lowest(imdb.bag_of_words.brief.against_textcnn) --> and 1.2<!--
+# highest(imdb.bag_of_words.brief.against_textcnn) -->.) So a part of that small lead came from the
+# words that the networks never saw, and the rest may be luck.<!-- imdb.bag_of_words.test_accuracy >
+# imdb.bag_of_words.brief.test_accuracy and imdb.bag_of_words.brief.against_textcnn < 2 --> The
+# counter of pairs stays 10.1<!-- imdb.bag_of_pairs.brief.against_textcnn --> standard deviations
+# ahead.<!-- imdb.bag_of_pairs.brief.against_textcnn > 4 -->
 #
 # So there is more to it, and the crosses show that it isn't a blindness to order. One possible
 # reason is the maximum. A filter reports only its strongest window, so the second and the tenth
@@ -1074,10 +1075,10 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
 # convolutions are comparable to recurrent networks, and Shaojie Bai and others found in 2018 that
 # on many kinds of sequences they do even better. Our GRU gives no reason to disagree, but one
-# training is no more than a hint. (In three other runs of the chapter, one here and two on a
-# graphics card, it got 88.3 %<!-- kept.07-quick-seed=3.imdb.recurrent.test_accuracy -->, 88.8 %<!--
-# kept.07-quick-jax.imdb.recurrent.test_accuracy --> and 88.1 %<!--
-# kept.07-quick-jax-seed=1.imdb.recurrent.test_accuracy -->.)
+# training is no more than a hint. (Over three<!-- runs(imdb.recurrent.test_accuracy) --> runs of
+# the chapter, each with seeds of its own, the GRU gets 88.6 %<!--
+# average(imdb.recurrent.test_accuracy) --> on average, and the textCNN 88.3 %<!--
+# average(imdb.textcnn.test_accuracy) -->.)
 
 # %% [markdown]
 # ## Good, not good
@@ -1230,12 +1231,11 @@ for name, judge in judges.items():
 # within two standard deviations of it. *Pairs* solves 5<!-- imdb.twins.pairs -->, the textCNN 4<!--
 # imdb.twins.textcnn -->, the GRU 7<!-- imdb.twins.gru -->. In this run none of them is clearly
 # better than the coin.<!-- max(imdb.twins.pairs, imdb.twins.textcnn, imdb.twins.gru) < 10 --> (The
-# GRU's score hangs on its seed. We trained it once here; in other runs of this chapter it solved
-# 8<!-- kept.07-quick-jax.imdb.twins.gru -->, 10<!-- kept.07-quick-seed=3.imdb.twins.gru --> and
-# 11<!-- kept.07-quick-jax-seed=1.imdb.twins.gru -->, so don't conclude that it can't. The textCNN
-# never got beyond four.<!-- max(imdb.twins.textcnn, kept.07-quick-jax.imdb.twins.textcnn,
-# kept.07-quick-seed=3.imdb.twins.textcnn, kept.07-quick-jax-seed=1.imdb.twins.textcnn) < 5 -->
-# Probably its maxima say only *that* a "not" occurred, and little about what it belongs to.)
+# GRU's score hangs on its seed. We trained it once here; over three<!-- runs(imdb.twins.gru) -->
+# runs of this chapter it solved between 5<!-- lowest(imdb.twins.gru) --> and 10<!--
+# highest(imdb.twins.gru) -->, so don't conclude that it can't. The textCNN never got beyond
+# four<!-- highest(imdb.twins.textcnn) -->. Probably its maxima say only *that* a "not" occurred,
+# and little about what it belongs to.)
 #
 # That is worth a pause. *Pairs* judges nine of ten reviews correctly and does no better than a coin
 # on sentences like these.<!-- imdb.bag_of_pairs.test_accuracy > 0.9 and imdb.twins.pairs < 10 -->
@@ -1373,15 +1373,14 @@ for name, number in marked.items():
 
 # %% [markdown]
 # The negating word carries the strongest mark against the film in 5<!-- imdb.negation.pairs --> of
-# the six sentences for *pairs*, and in 5<!-- imdb.negation.textcnn --> for the textCNN (in three
-# other runs 5<!-- kept.07-quick-seed=3.imdb.negation.textcnn -->, 3<!--
-# kept.07-quick-jax.imdb.negation.textcnn --> and 5<!--
-# kept.07-quick-jax-seed=1.imdb.negation.textcnn -->). Both miss *never*, and the textCNN even
-# counts it in the film's favor. In the textCNN the praise beside *not* stays blue, and *not* pulls
-# the other way. In "The film is not good" all the blue words together nearly cancel it, which is
-# why it stood at 50 %<!-- imdb.phrase.not_good.textcnn -->. *Pairs* gives half of every pair to
-# each of its words, so some of the orange spills over to the neighbors. (A colored word says what
-# was added, not how sure the judge is: each review has its own scale.)
+# the six sentences for *pairs*, and in 5<!-- imdb.negation.textcnn --> for the textCNN (over
+# three<!-- runs(imdb.negation.textcnn) --> runs in 4<!-- lowest(imdb.negation.textcnn) --> to 5<!--
+# highest(imdb.negation.textcnn) -->). Both miss *never*, and the textCNN even counts it in the
+# film's favor. In the textCNN the praise beside *not* stays blue, and *not* pulls the other way. In
+# "The film is not good" all the blue words together nearly cancel it, which is why it stood at 50
+# %<!-- imdb.phrase.not_good.textcnn -->. *Pairs* gives half of every pair to each of its words, so
+# some of the orange spills over to the neighbors. (A colored word says what was added, not how sure
+# the judge is: each review has its own scale.)
 #
 # Now two real test reviews, one positive and one negative, that the textCNN judged correctly and
 # was sure of.

@@ -215,13 +215,13 @@ record("architectures.hook.deep.layers", max(hook), "count")
 # 10 %<!-- architectures.hook.deep.training_accuracy -->: it is guessing among ten
 # classes.<!-- architectures.hook.deep.training_accuracy < 0.14 -->
 #
-# That is one training of each, and a short one. (With two other seeds it was 28 %<!--
-# kept.08-quick-seed=3.architectures.hook.shallow.training_accuracy --> against 11 %<!--
-# kept.08-quick-seed=3.architectures.hook.deep.training_accuracy --> and 23 %<!--
-# kept.08-quick-seed=6.architectures.hook.shallow.training_accuracy --> against 11 %<!--
-# kept.08-quick-seed=6.architectures.hook.deep.training_accuracy -->.) For years this was the wall
-# that everyone ran into. By the end of the chapter a network just as deep will learn, and you'll
-# have seen what was wrong with this one.
+# That is one training of each, and a short one. (Over three<!--
+# runs(architectures.hook.deep.training_accuracy) --> runs with seeds of their own, the shallow one
+# gets between 22 %<!-- lowest(architectures.hook.shallow.training_accuracy) --> and 28 %<!--
+# highest(architectures.hook.shallow.training_accuracy) -->, and the deep one never more than 11
+# %<!-- highest(architectures.hook.deep.training_accuracy) -->.) For years this was the wall that
+# everyone ran into. By the end of the chapter a network just as deep will learn, and you'll have
+# seen what was wrong with this one.
 
 # %% [markdown]
 # ## Six blocks
@@ -555,16 +555,14 @@ plots.show(
 # pass over the training images takes 1.6 s<!-- architectures.separable.seconds -->, against 2.0
 # s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions, although it
 # computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
-# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our three runs did
-# the separable network save as much as a third.<!-- architectures.separable.seconds > 0.67 *
-# architectures.shortcuts.seconds and kept.08-quick-seed=3.architectures.separable.seconds > 0.67 *
-# kept.08-quick-seed=3.architectures.shortcuts.seconds and
-# kept.08-quick-seed=6.architectures.separable.seconds > 0.67 *
-# kept.08-quick-seed=6.architectures.shortcuts.seconds -->) And the bottleneck network, with about
-# the same MACs, is the slowest.<!-- architectures.bottleneck.seconds >
-# architectures.shortcuts.seconds --> Squeeze-and-excitation adds hardly a MAC to the network with
-# shortcuts, and yet its pass takes 2.4 s<!-- architectures.squeeze_excitation.seconds -->.<!--
-# architectures.squeeze_excitation.seconds > 1.1 * architectures.shortcuts.seconds -->
+# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our three<!--
+# runs(architectures.separable.seconds) --> runs did the separable network save as much as a
+# third.<!-- lowest(architectures.separable.seconds / architectures.shortcuts.seconds) > 0.67 -->)
+# And the bottleneck network, with about the same MACs, is the slowest.<!--
+# architectures.bottleneck.seconds > architectures.shortcuts.seconds --> Squeeze-and-excitation adds
+# hardly a MAC to the network with shortcuts, and yet its pass takes 2.4 s<!--
+# architectures.squeeze_excitation.seconds -->.<!-- architectures.squeeze_excitation.seconds > 1.1 *
+# architectures.shortcuts.seconds -->
 #
 # What is going on? We haven't looked inside the processor, but the usual explanation fits. A
 # processor can multiply much faster than it can fetch numbers from memory. A depthwise convolution
@@ -1490,19 +1488,16 @@ tables.show_table(header, lines, "Six networks, built and called here")
 # * *The time* follows neither. VGG-16 takes 0.45 s<!-- architectures.vgg16.call_seconds --> per
 #   image and ResNet-50 0.28 s<!-- architectures.resnet50.call_seconds -->, although it has about a
 #   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
-#   architectures.resnet50.call_seconds --> (In two more runs ResNet-50 took 0.19 s<!--
-#   kept.08-quick-seed=3.architectures.resnet50.call_seconds --> and 0.20 s<!--
-#   kept.08-quick-seed=6.architectures.resnet50.call_seconds -->, and VGG-16 0.45 s<!--
-#   kept.08-quick-seed=3.architectures.vgg16.call_seconds --> and 0.40 s<!--
-#   kept.08-quick-seed=6.architectures.vgg16.call_seconds -->: again, far more than a quarter of the
-#   time.)<!-- kept.08-quick-seed=3.architectures.resnet50.call_seconds > 0.35 *
-#   kept.08-quick-seed=3.architectures.vgg16.call_seconds and
-#   kept.08-quick-seed=6.architectures.resnet50.call_seconds > 0.35 *
-#   kept.08-quick-seed=6.architectures.vgg16.call_seconds --> Probably its many small layers keep
-#   the processor less busy. And AlexNet takes longer than ZFNet, although it has fewer MACs:<!--
-#   architectures.alexnet.call_seconds > architectures.zfnet.call_seconds and
-#   architectures.alexnet.multiplications < architectures.zfnet.multiplications --> probably its
-#   convolutions in two groups are harder to compute efficiently.
+#   architectures.resnet50.call_seconds --> (Over three<!--
+#   runs(architectures.resnet50.call_seconds) --> runs ResNet-50 takes at least 0.19 s<!--
+#   lowest(architectures.resnet50.call_seconds) -->, and VGG-16 at most 0.45 s<!--
+#   highest(architectures.vgg16.call_seconds) -->: far more than a quarter of the time, each
+#   time.)<!-- lowest(architectures.resnet50.call_seconds / architectures.vgg16.call_seconds) >
+#   0.35 --> Probably its many small layers keep the processor less busy. And AlexNet takes longer
+#   than ZFNet, although it has fewer MACs:<!-- architectures.alexnet.call_seconds >
+#   architectures.zfnet.call_seconds and architectures.alexnet.multiplications <
+#   architectures.zfnet.multiplications --> probably its convolutions in two groups are harder to
+#   compute efficiently.
 # * *Pooling* is still there, although you may read that these networks gave it up. GoogLeNet has
 #   13<!-- architectures.googlenet.poolings --> pooling layers, more than any other here: four
 #   between the stages and one in each of its nine modules. ResNet-50 has
@@ -1884,22 +1879,22 @@ for (better, worse), values in apart.items():
 # plain for every seed, and shortcuts are at least 8.5<!--
 # architectures.shortcuts.least_ahead_of_batch_norm --> ahead of batch norm alone. Both steps are
 # real,<!-- architectures.batch_norm.least_ahead_of_plain > 2 and
-# architectures.shortcuts.least_ahead_of_batch_norm > 2 --> and two more runs with three new seeds
-# each confirm them.<!-- min(kept.08-quick-seed=3.architectures.batch_norm.least_ahead_of_plain,
-# kept.08-quick-seed=6.architectures.batch_norm.least_ahead_of_plain,
-# kept.08-quick-seed=3.architectures.shortcuts.least_ahead_of_batch_norm,
-# kept.08-quick-seed=6.architectures.shortcuts.least_ahead_of_batch_norm) > 5 -->
+# architectures.shortcuts.least_ahead_of_batch_norm > 2 --> and two<!--
+# runs(architectures.batch_norm.least_ahead_of_plain) - 1 --> more runs with three new seeds each
+# confirm them: over all of them, no lead is below 7.2<!--
+# min(lowest(architectures.batch_norm.least_ahead_of_plain),
+# lowest(architectures.shortcuts.least_ahead_of_batch_norm)) --> standard deviations.
 #
 # Squeeze-and-excitation gets 49 %<!-- architectures.squeeze_excitation.test_accuracy -->. But its
 # lead over the network with shortcuts isn't above two standard deviations for every seed (the
 # smallest is 0.9<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts -->), so by our rule
 # it is a hint.<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts < 2 and
-# architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> In each of two more runs it was
-# behind with at least one seed.<!--
-# max(kept.08-quick-seed=3.architectures.squeeze_excitation.least_ahead_of_shortcuts,
-# kept.08-quick-seed=6.architectures.squeeze_excitation.least_ahead_of_shortcuts) < 0 --> The
-# bottleneck and the separable network are clearly behind the one with ordinary convolutions.<!--
-# max(architectures.bottleneck.most_ahead_of_shortcuts,
+# architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> In other runs it was behind with
+# some seed, once by 1.2<!--
+# abs(lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)) --> standard deviations, so
+# even the hint doesn't last.<!-- lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)
+# < 0 --> The bottleneck and the separable network are clearly behind the one with ordinary
+# convolutions.<!-- max(architectures.bottleneck.most_ahead_of_shortcuts,
 # architectures.separable.most_ahead_of_shortcuts) < -2 --> The separable network pays in accuracy
 # for what it saves in arithmetic, after the short training as after the long one.<!--
 # kept.architectures_longer.architectures.long.separable.test_accuracy <
