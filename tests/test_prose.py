@@ -320,6 +320,8 @@ def test_a_name_that_begins_like_another_keeps_its_own_runs() -> None:
         ("lowest(net.accuracy, dense.accuracy)", "a number or a record's name is expected"),
         ("lowest(net.accuracy > 0.5)", "a number or a record's name is expected"),
         ("1 < runs(net.accuracy > 0.5)", "runs takes one record"),
+        ("runs(net.acuracy)", "no record net.acuracy"),
+        ("lowest(net.acuracy)", "no record net.acuracy"),
     ],
 )
 def test_a_malformed_question_about_seeds_is_refused(comment: str, said: str) -> None:
@@ -329,5 +331,8 @@ def test_a_malformed_question_about_seeds_is_refused(comment: str, said: str) ->
 
 def test_the_book_shows_a_question_about_seeds_as_it_was_written() -> None:
     text = "95.0 %<!-- highest(net.accuracy) -->"
-    said = prose.linked(text, {"net.accuracy": "01.html#cell-3"}.get)
-    assert said == '<a href="01.html#cell-3" title="highest(net.accuracy)">95.0 %</a>'
+    said = prose.linked(text, {"every.net.accuracy": "kept.html#01-quick"}.get)
+    assert said == '<a href="kept.html#01-quick" title="highest(net.accuracy)">95.0 %</a>'
+    text = "in both 2<!-- runs(net.accuracy) --> runs"
+    said = prose.linked(text, {"every.net.accuracy": "kept.html#01-quick"}.get)
+    assert said == 'in both <a href="kept.html#01-quick" title="runs(net.accuracy)">2</a> runs'

@@ -9,7 +9,7 @@ from benchmarks import sentences
 def test_a_sentence_that_another_record_contradicts_is_found() -> None:
     text = (
         "The net reads 90 %<!-- net.accuracy -->, more than half.<!-- net.accuracy > 0.5 --> "
-        "It took a while.<!-- net.seconds > 3 -->"
+        "It took a while.<!-- net.seconds > 3 --> Never less.<!-- lowest(net.accuracy) > 0.8 -->"
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     found = sentences.tested(notebook)

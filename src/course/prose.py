@@ -19,7 +19,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from types import MappingProxyType
 
-from course.repeats import expanded
+from course.repeats import asks, expanded
 from helpers.expressions import (
     Expression,
     ExpressionError,
@@ -294,7 +294,8 @@ def linked(text: str, address: Callable[[str], str | None]) -> str:
     Args:
         text: Markdown.
         address: for a record's name the place that measured it, such as
-            "01_convnet_basics.html#cell-12", or None for one without a place.
+            "01_convnet_basics.html#cell-12", or None for one without a place; asked for
+            ``every.<name>``, the place of the kept runs that have it.
 
     >>> linked("It makes 71<!-- mnist.errors --> mistakes.", lambda name: "01.html#cell-3")
     'It makes <a href="01.html#cell-3" title="mnist.errors">71</a> mistakes.'
@@ -303,7 +304,10 @@ def linked(text: str, address: Callable[[str], str | None]) -> str:
     for comment in comments(text):
         if isinstance(comment, ProseError):
             continue
-        there = next(filter(None, map(address, comment.expression.names)), None)
+        names = comment.expression.names
+        if asks(comment.expression.text):
+            names = tuple(f"every.{name}" for name in names)
+        there = next(filter(None, map(address, names)), None)
         if comment.expression.is_test or there is None:
             parts.append(text[place : comment.opened])
         else:

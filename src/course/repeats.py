@@ -15,6 +15,15 @@ from helpers.expressions import ExpressionError, names_in
 _CALL = re.compile(r"\b(lowest|highest|average|runs)\(")
 
 
+def asks(text: str) -> bool:
+    """Say whether an expression is about every seed.
+
+    >>> asks("lowest(a.b) > 0"), asks("a.lowest > 0")
+    (True, False)
+    """
+    return bool(_CALL.search(text))
+
+
 def expanded(text: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
     """Write an expression over seeds as one that names each kept run.
 
@@ -30,8 +39,8 @@ def expanded(text: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
 
     >>> expanded("lowest(a.b - 1) > 0", {"a.b": ("01-quick-seed=3",)})
     'min((a.b - 1), (kept.01-quick-seed=3.a.b - 1)) > 0'
-    >>> expanded("runs(a.b)", {"a.b": ("01-quick-seed=3",)})
-    '2'
+    >>> expanded("runs(a.b) - 1", {"a.b": ("01-quick-seed=3",)})
+    '(2 + 0 * a.b) - 1'
     """
     parts, place = [], 0
     while call := _CALL.search(text, place):
@@ -64,7 +73,8 @@ def _over(function: str, inner: str, repeats: Mapping[str, tuple[str, ...]]) -> 
     if function == "runs":
         if inner.strip() != names[0]:
             raise ExpressionError(f"has {inner.strip()} where runs takes one record's name")
-        return str(1 + len(runs))
+        # The name stays, so that one that no run has is reported like any other.
+        return f"({1 + len(runs)} + 0 * {names[0]})"
     each = [f"({inner})", *(f"({_of(run, inner, names)})" for run in runs)]
     if not runs:
         return each[0]

@@ -144,12 +144,18 @@ class Context:
 
         Args:
             name: of a stored record, or ``kept.<run>.<record>`` for one of a kept run. A record
-                that no notebook stores is sought in the kept runs.
+                that no notebook stores is sought in the kept runs. ``every.<record>`` means the
+                quick runs of a stored record, which the page of kept runs shows side by side.
 
         Returns:
             Page and anchor, such as ``02_cifar10.html#cell-31`` or ``kept.html#07-full``; None if
             there is no such record.
         """
+        if name.startswith("every."):
+            own = name.removeprefix("every.")
+            quick = [f"{each.chapter.number}-quick" for each in self.chapters if own in each.cells]
+            places = [self.place(f"kept.{run}.{own}") for run in quick]
+            return next(filter(None, places), None)
         for stored in self.chapters:
             if name in stored.cells:
                 return f"{stored.chapter.name}.html#cell-{stored.cells[name]}"

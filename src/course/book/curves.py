@@ -21,9 +21,10 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
         anchor: of the drawing's place on its page, which makes its ids its own.
 
     Returns:
-        An SVG with a title for those who cannot see it: validation accuracy and loss by epoch, a
-        line per training, and a color per model and cell or, where these are too many, per model;
-        empty where no training lasted for two epochs.
+        An SVG with a title for those who cannot see it: accuracy and loss by epoch on validation
+        data or, in a training without any, on its own; a line per training, and a color per model
+        and cell or, where these are too many, per model. Empty where no training lasted for two
+        epochs.
     """
     shown = [curve for run in runs for curve in run.curves if _length(curve) > 1]
     if not shown:
@@ -55,7 +56,7 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
     drawn = re.sub(r" font-family: [^;]+;", "", held.getvalue())
     body = re.sub(r">\s*\n\s*<", "><", svg.lighter(drawn).partition("<svg")[2])
     models = ", ".join(dict.fromkeys(curve.model for curve in shown))
-    said = f"Accuracy and loss by epoch of {models} on validation data."
+    said = f"Accuracy and loss by epoch of {models}, on validation data where there were any."
     quoted = html.escape(said, quote=True)
     return f'<svg role="img" aria-label="{quoted}"{_unique(body, anchor)}'
 
