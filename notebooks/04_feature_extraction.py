@@ -537,7 +537,7 @@ for count, scores in scratch.items():
 # features.draws.at_100.validation_accuracy > cats_vs_dogs.augmented.test_accuracy + 0.05 --> A
 # convnet that starts from nothing with the same 100 photographs reaches 62.2 %<!--
 # features.scratch.at_100.validation_accuracy -->, and with 500 of them 69.8 %<!--
-# features.scratch.at_500.validation_accuracy --> (over three<!--
+# features.scratch.at_500.validation_accuracy --> (over four<!--
 # runs(features.scratch.at_500.validation_accuracy) --> runs between 66.2 %<!--
 # lowest(features.scratch.at_500.validation_accuracy) --> and 69.8 %<!--
 # highest(features.scratch.at_500.validation_accuracy) -->). Even *ten* photographs and borrowed
@@ -797,7 +797,7 @@ record("features.extraction.seconds", extraction_seconds, "seconds")
 # method 2 gets 97.3 %<!-- features.end_to_end.validation_accuracy -->. On a thousand images so
 # small a difference means nothing.<!-- abs(features.once.validation_accuracy -
 # features.end_to_end.validation_accuracy) < 0.012 --> (Runs with other seeds say the same. Over all
-# three<!-- runs(features.once.validation_accuracy) --> method 1 gets 97.3 %<!--
+# four<!-- runs(features.once.validation_accuracy) --> method 1 gets 97.3 %<!--
 # average(features.once.validation_accuracy) --> on average and method 2 gets 97.3 %<!--
 # average(features.end_to_end.validation_accuracy) -->.<!--
 # abs(average(features.once.validation_accuracy - features.end_to_end.validation_accuracy)) <
@@ -1135,7 +1135,7 @@ record("features.depth.places", len(depths), "count")
 # CIFAR-10 they don't get far, either: 31.9 %<!-- features.depth.cifar10.random --> in this run, and
 # no more than 36.2 %<!-- highest(features.depth.cifar10.random) --> with other random weights.) For
 # the digits, though, even random weights reach 88.6 %<!-- features.depth.digits.random -->.<!--
-# features.depth.digits.random > features.depth.pets.random + 0.2 --> (Over three<!--
+# features.depth.digits.random > features.depth.pets.random + 0.2 --> (Over four<!--
 # runs(features.depth.digits.random) --> runs, each with random weights of its own, it was between
 # 86.9 %<!-- lowest(features.depth.digits.random) --> and 91.6 %<!--
 # highest(features.depth.digits.random) -->.) Where even a random mixture of pixels does so well,
@@ -1246,7 +1246,7 @@ for name, first, second in (
 # With all 2,000 photographs the probe reaches 96.9 %<!-- features.linear_probe.test_accuracy -->,
 # our head 97.0 %<!-- features.head.test_accuracy --> on average over its seeds, and the head that
 # was trained through the base with augmentation 97.5 %<!-- features.end_to_end.test_accuracy -->
-# (over three<!-- runs(features.end_to_end.test_accuracy) --> runs between 96.7 %<!--
+# (over four<!-- runs(features.end_to_end.test_accuracy) --> runs between 96.7 %<!--
 # lowest(features.end_to_end.test_accuracy) --> and 97.5 %<!--
 # highest(features.end_to_end.test_accuracy) -->). The standard error of such a number is 0.5
 # points<!-- features.test.standard_error -->, so we can't tell these three apart. Our head and the
