@@ -119,6 +119,11 @@ def test_internal_links_resolve_and_files_come_from_the_site(
     assert not broken
 
 
+def test_no_page_has_a_place_of_one_name_twice(pages: dict[str, _Page]) -> None:
+    for name, page in pages.items():
+        assert [each for each in page.ids if page.ids.count(each) > 1] == [], name
+
+
 def test_no_style_sheet_or_script_loads_from_elsewhere(site: Path) -> None:
     for path in (site / "_static").rglob("*.css"):
         text = path.read_text(encoding="utf-8")
