@@ -160,6 +160,36 @@ def training(last: float, first: float = 1.0) -> str | None:
     return NOISE.training(1, 0, *bodies)
 
 
+def test_times_in_a_column_of_a_table_are_never_wrong() -> None:
+    stored = "The recipe\nstep | validation | seconds\nold | 87.66% | 24.0\nnew | 87.70% | 17.3"
+    alone = replace(NOISE, texts={(3, 0): (stored, stored.replace("24.0", "23.1"))})
+    fresh = stored.replace("24.0", "240.0").replace("17.3", "1.7")
+    assert alone.text(3, 0, stored, fresh) is None
+    assert alone.text(3, 0, stored, stored.replace("87.66%", "57.66%")) is not None
+    rates = stored.replace("seconds", "steps")
+    kept = (rates, rates.replace("24.0", "23.1"), rates.replace("24.0", "24.9"))
+    alone = replace(NOISE, texts={(3, 0): kept})
+    assert alone.text(3, 0, rates, fresh.replace("seconds", "steps")) is not None
+
+
+def test_a_training_that_diverged_may_do_so_again() -> None:
+    stored = {"history": {"loss": [1.0, None]}}
+    assert NOISE.training(1, 0, stored, stored) is None
+    assert "is now 0.2" in str(NOISE.training(1, 0, stored, {"history": {"loss": [1.0, 0.2]}}))
+    diverged = replace(NOISE, ends={(1, 0, "last loss"): (0.2, 0.22, 0.18, math.nan)})
+    fine = {"history": {"loss": [1.0, 0.2]}}
+    assert diverged.training(1, 0, fine, fine) is None
+    assert "is now nan" in str(diverged.training(1, 0, fine, stored))
+    assert noise._pools([("loss", (0.2, math.nan))] * 3 + [("loss", (0.2, 0.3))] * 3).keys() == {
+        "loss"
+    }
+
+
+def test_a_count_of_zero_without_seeds_may_become_one() -> None:
+    assert interval((0.0,), "count", None) == (-1, 1)
+    assert interval((40.0,), "count", None) == (0, 80)
+
+
 def test_the_first_loss_and_the_end_of_a_training_are_held() -> None:
     assert training(0.21) is None
     assert "the last loss of training 0" in (training(90.0) or "")

@@ -92,6 +92,7 @@ def interval(values: Values, kind: str, pooled: float | None) -> tuple[float, fl
     # Seeds agree by chance, or because a best or worst training is in several kept runs.
     elif number < 2 or (agree and pooled is None):
         reach = WIDE.get(kind, WIDE_SHARE * abs(center))
+        reach = max(reach, 1.0 if kind == "count" else 0.0)
     else:
         own, freedom = statistics.variance(even) / scale**2, number - 1
         if pooled is not None:
@@ -113,7 +114,7 @@ def _pools(found: Iterable[tuple[str, Values]]) -> dict[str, float]:
     for kind, members in groupby(ordered, key=lambda pair: pair[0]):
         variances = []
         for _, values in members:
-            if len(values) > 1 and max(values) > min(values):
+            if len(values) > 1 and all(map(math.isfinite, values)) and max(values) > min(values):
                 even, scale = _spread_evenly(values, kind)
                 variances.append(statistics.variance(even) / scale**2)
         if len(variances) >= FEWEST:
@@ -153,6 +154,29 @@ def words(text: str) -> tuple[list[str], list[str]]:
     return [PLACE if NUMBER.fullmatch(token) else token for token in tokens], numbers
 
 
+def times_marked(text: str) -> list[str]:
+    """Return the lines of a text, in which numbers below a heading such as "seconds" are times.
+
+    >>> times_marked("net | seconds\nours | 24.0\nLess is better.")
+    ['net | seconds', 'ours | 24.0 s', 'Less is better.']
+    """
+    lines: list[str] = []
+    timed: list[bool] = []
+    for line in text.splitlines():
+        cells = line.split(" | ")
+        if len(cells) < 2:
+            timed = []
+        elif len(cells) != len(timed):
+            timed = [bool(_TIMES & set(cell.split())) for cell in cells]
+        else:
+            pairs = zip(cells, timed, strict=True)
+            cells = [
+                f"{cell} s" if time and NUMBER.fullmatch(cell) else cell for cell, time in pairs
+            ]
+        lines.append(" | ".join(cells))
+    return lines
+
+
 def _vocabulary(sources: Iterable[str]) -> frozenset[str]:
     """Return the words of all strings in some sources, those inside f-strings included."""
     found: set[str] = set()
@@ -184,7 +208,10 @@ class Noise:
     pools: dict[str, float]
 
     def _outside(self, name: str, kind: str, values: Values, was: float, now: float) -> str | None:
-        low, high = interval(values or (was,), kind, self.pools.get(kind))
+        if math.isnan(was) and math.isnan(now):  # a training that diverged does so again
+            return None
+        finite = tuple(value for value in values if math.isfinite(value))
+        low, high = interval(finite or (was,), kind, self.pools.get(kind))
         if low <= was <= high and (low <= now <= high or EXACT.allows(was, now)):
             return None
         of = f"{len(values)} seeds" if len(values) > 1 else "wide default for a single seed"
@@ -212,8 +239,8 @@ class Noise:
 
     def text(self, cell: int, place: int, stored: str, fresh: str) -> str | None:
         """Return the first difference of a printed text that noise doesn't explain, or None."""
-        old, new = stored.splitlines(), fresh.splitlines()
-        kept = [text.splitlines() for text in self.texts.get((cell, place), ())]
+        old, new = times_marked(stored), times_marked(fresh)
+        kept = [times_marked(text) for text in self.texts.get((cell, place), ())]
         if len({len(old), *map(len, kept)}) > 1:
             return self._unknown(old, new, kept) if new else "the text is missing"
         if len(old) != len(new):
