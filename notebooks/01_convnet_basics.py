@@ -1283,7 +1283,7 @@ for name in variants:
 # compare.base.accuracy --> Look at the dots before you make much of it: the gap is about as wide as
 # the two spreads together,<!-- compare.base.accuracy - compare.stride.accuracy < 1.5 *
 # (compare.base.spread + compare.stride.spread) --> so three seeds make it likely, but not certain.
-# (We ran the chapter two<!-- runs(compare.base.accuracy) - 1 --> more times, with three new seeds
+# (We ran the chapter three<!-- runs(compare.base.accuracy) - 1 --> more times, with three new seeds
 # each. Over all runs the gap lies between 0.2 points<!-- lowest(compare.base.accuracy -
 # compare.stride.accuracy) --> and 0.5 points<!-- highest(compare.base.accuracy -
 # compare.stride.accuracy) -->: pooling was ahead each time, and never by much.<!--
@@ -1483,8 +1483,8 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 # mnist.convnet.against_lenet < 0 --> For *these two trained networks* that is a little more than
 # luck with these digits would explain.<!-- abs(mnist.convnet.against_lenet) > 2 --> But the test
 # knows nothing of the other kind of luck, the seed, because we trained each network once. So look
-# at the two<!-- runs(mnist.convnet.against_dense) - 1 --> other runs as well. Over all of them the
-# dense net is behind by at least 9.8<!-- lowest(mnist.convnet.against_dense) --> standard
+# at the three<!-- runs(mnist.convnet.against_dense) - 1 --> other runs as well. Over all of them the
+# dense net is behind by at least 9.3<!-- lowest(mnist.convnet.against_dense) --> standard
 # deviations.<!-- lowest(mnist.convnet.against_dense) > 4 --> LeNet is ahead of the convnet each
 # time, too, but in one of them by only 1.1<!-- lowest(abs(mnist.convnet.against_lenet)) -->.<!--
 # highest(mnist.convnet.against_lenet) < 0 and lowest(abs(mnist.convnet.against_lenet)) < 2 --> The
@@ -1502,7 +1502,7 @@ for first, second in (("convnet", "dense"), ("convnet", "LeNet")):
 # mnist.dense.moved_accuracy > shift.dense.at_4 and mnist.convnet.moved_accuracy >
 # shift.convnet.at_4 --> LeNet comes out ahead of the convnet, although it ends in a `Flatten`,
 # too.<!-- mnist.lenet.moved_accuracy > mnist.convnet.moved_accuracy --> It is ahead in each of our
-# three<!-- runs(mnist.lenet.moved_accuracy) --> runs,<!-- lowest(mnist.lenet.moved_accuracy -
+# four<!-- runs(mnist.lenet.moved_accuracy) --> runs,<!-- lowest(mnist.lenet.moved_accuracy -
 # mnist.convnet.moved_accuracy) > 0.03 --> so `Flatten` isn't the whole story. One difference is
 # that LeNet's last maps have 7 x 7 cells: a shift by one cell pushes only a seventh of them over
 # the edge, and not a third. But its kernels and its dense layers differ, too, so we can't say which

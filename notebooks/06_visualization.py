@@ -481,16 +481,16 @@ plots.show(
 # 0.25 --> Do they look at the ears instead? Without them the honest networks fall from 97.2 %<!--
 # shortcut.retrained.mean.as_drawn --> to 92.5 %<!-- shortcut.retrained.mean.no_ears -->; the
 # suspects hardly notice, and keep 98.3 %<!-- shortcut.with.mean.no_ears -->. It would make a nice
-# end to the story, but it is built on little: over three<!-- runs(shortcut.with.mean.no_ears) -->
+# end to the story, but it is built on little: over four<!-- runs(shortcut.with.mean.no_ears) -->
 # runs, with three new networks of each kind, the honest ones lost anything from 1.0 points<!--
 # lowest(shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_ears) --> to 4.7 points<!--
 # highest(shortcut.retrained.mean.as_drawn - shortcut.retrained.mean.no_ears) -->, where the
-# suspects never lost more than 1.2 points<!-- highest(shortcut.with.mean.as_drawn -
+# suspects never lost more than 1.3 points<!-- highest(shortcut.with.mean.as_drawn -
 # shortcut.with.mean.no_ears) -->. The eyes matter more to them than the ears: without eyes they
-# lost 7.6 points<!-- average(shortcut.retrained.mean.as_drawn -
+# lost 7.5 points<!-- average(shortcut.retrained.mean.as_drawn -
 # shortcut.retrained.mean.no_eyes) --> on average.<!-- lowest(shortcut.retrained.mean.no_ears -
 # shortcut.retrained.mean.no_eyes) > 0 --> But that doesn't set them apart: without eyes the
-# suspects lost 6.1 points<!-- average(shortcut.with.mean.as_drawn -
+# suspects lost 6.3 points<!-- average(shortcut.with.mean.as_drawn -
 # shortcut.with.mean.no_eyes) -->. (A face without eyes is as new to a network as one without a
 # nose.)
 #
@@ -659,7 +659,7 @@ plots.show(
 # points<!-- gradcam.pointing_game - gradcam.pointing_game.center -->, and for the first of our
 # three networks McNemar's test puts them 1.8<!-- gradcam.pointing_game.against_center --> standard
 # deviations ahead. That may still be luck.<!-- gradcam.pointing_game.against_center < 2 --> (Over
-# three<!-- runs(gradcam.pointing_game.against_center) --> runs the first network is up to 6.2<!--
+# four<!-- runs(gradcam.pointing_game.against_center) --> runs the first network is up to 6.2<!--
 # highest(gradcam.pointing_game.against_center) --> ahead, and the maps' lead over all drawings is
 # between 10.6 points<!-- lowest(gradcam.pointing_game - gradcam.pointing_game.center) --> and 15.4
 # points<!-- highest(gradcam.pointing_game - gradcam.pointing_game.center) -->.<!--
@@ -1206,17 +1206,17 @@ plots.show(
 # of the intact network: they tend to glow where those are dark.<!-- sanity.grad_cam.last_layer <
 # 0 --> The other two notice much less, and stay at 0.78<!--
 # sanity.integrated_gradients.last_layer --> and 0.76<!-- sanity.smoothgrad.last_layer -->. But
-# which weight lands where is chance, so we ran the chapter two<!--
+# which weight lands where is chance, so we ran the chapter three<!--
 # runs(sanity.grad_cam.last_layer) - 1 --> more times, with other shuffles, and with other networks.
-# Over all three<!-- runs(sanity.grad_cam.last_layer) --> runs Grad-CAM keeps anything from
-# −0.17<!-- lowest(sanity.grad_cam.last_layer) --> to 0.47<!--
+# Over all four<!-- runs(sanity.grad_cam.last_layer) --> runs Grad-CAM keeps anything from
+# −0.17<!-- lowest(sanity.grad_cam.last_layer) --> to 0.63<!--
 # highest(sanity.grad_cam.last_layer) -->. It is the lowest of the three methods each time,<!--
 # highest(sanity.grad_cam.last_layer - min(sanity.integrated_gradients.last_layer,
 # sanity.smoothgrad.last_layer)) < 0 --> so it probably does depend most on the last layer. But how
 # much, and with which sign, is chance.
 #
 # And with every layer shuffled? Grad-CAM is back at 0.18<!-- sanity.grad_cam.all_layers --> in this
-# run, and ends between 0.07<!-- lowest(sanity.grad_cam.all_layers) --> and 0.26<!--
+# run, and ends between 0.03<!-- lowest(sanity.grad_cam.all_layers) --> and 0.26<!--
 # highest(sanity.grad_cam.all_layers) --> over all of them. Integrated gradients end at 0.23<!--
 # lowest(sanity.integrated_gradients.all_layers) --> or above, and SmoothGrad at 0.14<!--
 # lowest(sanity.smoothgrad.all_layers) --> or above, though all that is left of what the network had

@@ -6,14 +6,17 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from course.catalogue import Budget
+from course.catalogue import Budget, Chapter
 from course.errors import CourseError
+from course.notebooks import pairing
+from course.running import batch
 from course.running.batch import Batch
 from course.running.engine import Lost
 from course.running.progress import ProgressTable
-from course.running.run import Run
+from course.running.run import Progress, Run
 from tests.conftest import CHAPTER, Little
 from tests.support import (
     SLEEP,
@@ -253,6 +256,43 @@ def test_a_run_is_ended_after_four_budgets_unless_a_time_is_given(
     engine = Scripted("succeeded")
     Batch([planned(0)], tmp_path, engine, ProgressTable(1), timeout=timeout).execute()
     assert engine.limits == [limit]
+
+
+def test_a_chapter_that_was_edited_meanwhile_keeps_no_other_from_being_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = []
+
+    def store(chapter: Chapter, executed: object, helpers: str) -> None:
+        if not stored:
+            stored.append("refused")
+            raise CourseError("notebooks/01.py changed while it ran")
+        stored.append(chapter.number)
+
+    monkeypatch.setattr(pairing, "store", store)
+    monkeypatch.setattr(nbformat, "read", lambda path, as_version: None)
+    monkeypatch.setattr(batch, "_publish_models", lambda run, folder: None)
+    runs = [planned(seed) for seed in range(2)]
+    engine, table = Scripted("succeeded", "succeeded"), ProgressTable(2)
+    outcomes = Batch(runs, tmp_path, engine, table, keep=True).execute()
+    first, second = (outcomes[run.folder] for run in runs)
+    assert (first.state, first.good) == ("not stored", False)
+    assert first.reason == "notebooks/01.py changed while it ran"
+    assert second.good and stored == ["refused", "01"]
+
+
+def test_a_run_that_just_began_has_no_cell_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    table, run = ProgressTable(1), planned(0)
+    table.start(run)
+    table.update(run.folder, Progress(None, 0, 11.0, 3e8))
+    table.logged[run.folder] -= 60
+    table.refresh()
+    table.update(run.folder, Progress(3, 20, 12.0, 3e8))
+    table.logged[run.folder] -= 60
+    table.refresh()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("seed=0: starting, 11 s, 300 MB")
+    assert second.endswith("seed=0: cell 3 of 20, 12 s, 300 MB")
 
 
 @pytest.mark.parametrize("end", ["failed", "succeeded"])

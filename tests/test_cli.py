@@ -1,5 +1,6 @@
 """The command line on bad input, in this process: one sentence, exit code 2, and nothing is run."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -24,11 +25,13 @@ Here = Callable[..., Answer]
     [
         (["run", "99"], 'There is no chapter "99": the course has 01.'),
         (["run", "²"], 'There is no chapter "²": the course has 01.'),
+        (["run", "01.2"], 'There is no chapter "01.2": the course has 01.'),
         (["run", "--profile", "fast"], 'There is no profile "fast": use sample, quick, full.'),
         (["run", "--profile", "sample,fast"], 'There is no profile "fast": use sample, quick,'),
         (["run", "-p", "seed=-1"], "seed cannot be -1; it takes int from 0 to 100."),
         (["run", "--seeds", "-3"], 'expected a whole number of at least 1, not "-3"'),
         (["run", "--seeds", "102"], "--seeds 102 from 0 goes beyond the highest seed, 100."),
+        (["run", "--seeds", "9" * 37], "goes beyond the highest seed, 100."),
         (["run", "--seeds", "2", "-p", "seed=1,2"], "either --seeds or several values"),
         (["run", "--scheduler", ""], "The address after --scheduler is empty: give one"),
         (["run", "--scheduler", "tcp://a:1", "--jobs", "2"], "--jobs is for this machine, and the"),
@@ -64,6 +67,22 @@ def test_bad_input_is_one_sentence(
     assert answer.returncode == 2
     assert sentence in answer.stderr
     assert not (little.root / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["COURSE_CACHE", "COURSE_DATA", "COURSE_MIRROR"])
+def test_a_relative_folder_means_the_same_to_a_kernel(
+    little: Little, here: Here, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "mine")
+    assert here("data", "list").returncode == 0
+    assert os.environ[name] == str(little.root / "mine")
+    monkeypatch.setenv(name, "https://mirror.example/course")
+    here("data", "list")
+    assert os.environ[name] == "https://mirror.example/course"
+    monkeypatch.setenv(name, "~nobody-of-this-name/course")
+    answer = here("data", "list")
+    assert answer.returncode == 2
+    assert f"course: {name} is ~nobody-of-this-name/course, but there is no" in answer.stderr
 
 
 def test_an_unknown_run_is_named(little: Little, here: Here) -> None:

@@ -599,6 +599,17 @@ def test_verify_finds_a_damaged_download_and_data_out_of_date(
     assert "is damaged or another file" in errors
 
 
+def test_a_broken_manifest_where_a_mirror_is_exported_is_named(
+    course: Course, upstream: Path, checkout: Checkout, tmp_path: Path
+) -> None:
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "manifest.toml").write_text("x = ", encoding="utf-8")
+    status, _, errors = course("export", str(tmp_path / "stick"), "mnist")
+    assert status == 2
+    assert "manifest.toml isn't what an export wrote: delete it, or export to another" in errors
+    assert "COURSE_MIRROR" not in errors
+
+
 def test_damaged_data_of_a_chapter_are_discarded_and_prepared_again(
     mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from helpers.places import ROOT
+from tests.support import put_in_path
 
 TOOL = ROOT / "tools" / "environment.py"
 LOCK = (
@@ -86,6 +87,20 @@ def test_an_environment_is_made_once(tool: ModuleType, installer: Installer) -> 
     assert installer.steps == ["venv", "uv itself", "uv requirements.lock", "course"]
     assert tool.main([]) == 0
     assert len(installer.steps) == 4
+
+
+def test_an_environment_of_another_python_is_named(
+    tool: ModuleType, installer: Installer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tool.main([]) == 0
+    assert "has Python" not in capsys.readouterr().out
+    tool.python_of(tool.ROOT / ".venv").unlink()
+    python = put_in_path(tool.ROOT / ".venv" / "bin", "python", "#!/bin/sh\necho 3.99\n")
+    assert python
+    assert tool.main([]) == 0
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    said = f".venv has Python 3.99, not {here}: delete it to have it made with {here}."
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("forbidden", [True, False])

@@ -39,6 +39,7 @@ def test_terms_without_an_entry_are_named_and_emphasis_is_not() -> None:
     assert glossary.unexplained(text, TERMS) == ["hat", "long hat"]
     text = "A **very long hat** and **one very long hat**."
     assert glossary.unexplained(text, TERMS) == ["very long hat"]
+    assert glossary.unexplained("Call the **`fit` method** now.", TERMS) == []
 
 
 def test_only_the_first_use_links_to_the_glossary() -> None:

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from course import ledger, results
-from course.catalogue import Chapter, chapters
+from course.catalogue import Chapter, chapters, defaults
 from course.cli import main
 from course.errors import CourseError
 from course.ledger import Repeat
 from course.notebooks.digests import digests
 from course.notebooks.files import read_notebook
+from helpers.datasets import PROFILES
 
 THREE = [chapters()[number] for number in ("02", "03", "04")]
 
@@ -50,6 +51,18 @@ def test_a_chapter_is_due_until_a_good_repeat_of_its_present_code() -> None:
     ]:
         ledger.write({chapter.number: entry})
         assert (ledger.due([chapter]) == [chapter]) == late
+
+
+def test_what_a_chapter_never_repeated_takes_is_what_its_quick_run_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()  # the kept runs of the course
+    runs = results.kept_runs()
+    others = [run for run in runs if run.chapter == "08" and run.named]
+    assert others and max(run.seconds for run in others) > 3000
+    monkeypatch.setattr(ledger, "read", dict)
+    quick = [run.seconds for run in runs if run.file.startswith("chapters/08-quick")]
+    assert ledger._expected()(chapters()["08"]) in quick
 
 
 def test_a_stored_run_by_the_present_code_is_a_repeat() -> None:
@@ -116,13 +129,25 @@ def test_a_shorter_chapter_fits_behind_one_that_does_not() -> None:
     assert run(6) == (0, ["02", "04"])
 
 
+def kept_run(chapter: Chapter, seconds: float, profile: str) -> SimpleNamespace:
+    parameters = defaults(chapter.number, profile if profile in PROFILES else "quick")[1]
+    return SimpleNamespace(
+        chapter=chapter.number,
+        seconds=seconds,
+        profile=profile,
+        parameters=parameters,
+        backend=results.BACKEND,
+        named=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("profile", "started"), [("quick", ["02", "03", "04"]), ("sample", ["02"]), (None, ["02"])]
 )
 def test_a_chapter_without_an_entry_takes_as_long_as_its_kept_run_or_five_minutes(
     profile: str | None, started: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = [SimpleNamespace(chapter=c.number, seconds=60.0, profile=profile) for c in THREE]
+    kept = [kept_run(chapter, 60.0, str(profile)) for chapter in THREE]
     monkeypatch.setattr(results, "kept_runs", lambda: kept if profile else [])
     assert run(6) == (0, started)
 
@@ -130,7 +155,7 @@ def test_a_chapter_without_an_entry_takes_as_long_as_its_kept_run_or_five_minute
 def test_the_recorded_time_counts_more_than_that_of_the_kept_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kept = [SimpleNamespace(chapter=c.number, seconds=900.0, profile="quick") for c in THREE]
+    kept = [kept_run(chapter, 900.0, "quick") for chapter in THREE]
     monkeypatch.setattr(results, "kept_runs", lambda: kept)
     ledger.write({c.number: replace(present(c), helpers="older") for c in THREE})
     assert run(6) == (0, ["02", "03", "04"])

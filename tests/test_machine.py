@@ -1,5 +1,6 @@
 """What is known of this machine and its graphics cards; every card here is made up."""
 
+import importlib.metadata
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 
@@ -131,6 +132,22 @@ def test_a_card_too_small_for_a_chapter_is_refused(monkeypatch: pytest.MonkeyPat
     gpu.check_device(find(["03"]), "full")
     there(machine.Card("0", "NVIDIA GB10", "580.82.09", float("inf")))
     gpu.check_device(find(["03"]), "full")
+
+
+def test_a_backend_may_come_in_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"tensorflow_cpu": "2.21.0"}
+
+    def version(name: str) -> str:
+        if name not in found:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    named = {"tensorflow": ["tensorflow_cpu"]}
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: named)
+    assert machine._version("tensorflow") == "2.21.0 (tensorflow_cpu)"
+    with pytest.raises(CourseError, match="keras is not installed"):
+        machine._version("keras")
 
 
 def test_a_package_and_a_driver_make_another_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -86,7 +86,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
+    catalogue.defaults.cache_clear()
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "docs").mkdir()
     (tmp_path / "notebooks" / "course.toml").write_text(TABLE, encoding="utf-8")
@@ -98,7 +99,8 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     (tmp_path / "data").mkdir()
     entry = '[[term]]\nname = "step"\ntext = "A step."\n'
     (tmp_path / "data" / "glossary.toml").write_text(entry, encoding="utf-8")
-    return Pair(tmp_path)
+    yield Pair(tmp_path)
+    catalogue.defaults.cache_clear()
 
 
 @pytest.fixture

@@ -217,6 +217,15 @@ def test_unreadable_pictures_are_named_and_the_others_classified(
     assert answer.stderr.endswith(f"course: None of the 5 files in {folder} could be read.\n")
 
 
+def test_a_large_photograph_is_looked_at_without_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("RGB", (40, 40)).save(tmp_path / "large.png")
+    assert not contact_sheet.is_sheet(tmp_path / "large.png")
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_sheet_replaces_an_earlier_sheet_and_nothing_else(
     model: Path, folder: Path, course: Callable[..., Answer]
 ) -> None:

@@ -15,8 +15,16 @@ import pytest
 
 from course import machine
 from course.running import processes, store, watch, worker
+from helpers import datasets, downloads
 from tests.conftest import CHAPTER, Little
-from tests.support import SLEEP, kernels_of, make_attempt, run_json, wait_until_asleep
+from tests.support import (
+    SLEEP,
+    kernels_of,
+    make_attempt,
+    run_json,
+    wait_for,
+    wait_until_asleep,
+)
 
 CHILDREN = CHAPTER.replace(
     'print("the end")',
@@ -359,6 +367,26 @@ def test_a_signal_ends_a_batch_that_fetches_data(little: Little, number: int) ->
     assert process.returncode == 128 + number
     assert f"course: stopped by {signal.Signals(number).name}" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_batch_that_waits_for_data(little: Little, number: int) -> None:
+    listed = little.root / "notebooks" / "course.toml"
+    text = listed.read_text(encoding="utf-8").replace("data = []", 'data = ["mnist"]')
+    listed.write_text(text, encoding="utf-8")
+    prepared = Path(little.environment["COURSE_CACHE"]) / "prepared" / "mnist-sample-of-others"
+    prepared.mkdir(parents=True)
+    with downloads.locked(datasets.lock_of(prepared)):  # as a kernel does that prepares them
+        process = little.start("run", "--profile", "sample")
+        try:
+            wait_for((little.root / "runs" / ".lock").exists)
+            time.sleep(2)  # by then it waits
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    assert f"course: stopped by {signal.Signals(number).name}" in errors
 
 
 POSIX_ONLY = """\

@@ -101,6 +101,16 @@ def is_ready(folder: Path, lock: str) -> bool:
     return all(found.get(name) == digest(name) for name in (lock, "pyproject.toml"))
 
 
+def other_python(folder: Path) -> str:
+    """Say which Python an environment has, if that isn't the one that runs this file."""
+    asked = "import sys; print(*sys.version_info[:2], sep='.')"
+    answer = subprocess.run([python_of(folder), "-c", asked], capture_output=True, text=True)
+    there, here = answer.stdout.strip(), f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if answer.returncode or there == here:
+        return ""
+    return f"{folder.name} has Python {there}, not {here}: delete it to have it made with {here}."
+
+
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Wait until no other process is making an environment, and keep others waiting meanwhile."""
@@ -309,6 +319,8 @@ def main(arguments: list[str]) -> int:
             f"{folder.name}\\Scripts\\activate" if WINDOWS else f"source {folder.name}/bin/activate"
         )
         print(f"The environment is ready. To use it in this window: {activate}")
+    if said := other_python(folder):
+        print(said)
     return 0
 
 

@@ -168,7 +168,7 @@ def find(wanted: list[str]) -> list[Chapter]:
         return list(known.values())
     found = []
     for name in wanted:
-        stem = Path(name).stem
+        stem = re.sub(r"\.(py|ipynb)$", "", Path(name).name)
         match = [c for c in known.values() if stem in (c.number, c.name)]
         if not match and stem.isdecimal():
             match = [c for c in known.values() if int(stem) == int(c.number)]

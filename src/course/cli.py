@@ -229,6 +229,22 @@ def _complain(message: str) -> None:
     print(f"course: {message}", file=sys.stderr)
 
 
+def _fix_folders() -> None:
+    """Let relative folders in variables mean the same to kernels, which run in another folder.
+
+    Raises:
+        CourseError: one begins with a user who doesn't exist.
+    """
+    for name in ("COURSE_CACHE", "COURSE_DATA", "COURSE_MIRROR"):
+        if (value := os.environ.get(name)) and "://" not in value:
+            try:
+                os.environ[name] = str(Path(value).expanduser().absolute())
+            except RuntimeError as error:
+                raise CourseError(
+                    f"{name} is {value}, but there is no such user: write the folder in full."
+                ) from error
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line.
 
@@ -244,6 +260,7 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
+        _fix_folders()
         status: int = options.act(options)
         sys.stdout.flush()
         return status

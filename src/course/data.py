@@ -175,7 +175,13 @@ def _exported(target: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that an earlier export into a folder left there, by name."""
     if not (target / "manifest.toml").is_file():
         return {}
-    listed = downloads.read_manifest(str(target))
+    try:
+        listed = downloads.read_manifest(str(target))
+    except DataError as error:
+        raise CourseError(
+            f"{target / 'manifest.toml'} isn't what an export wrote: delete it, or export to "
+            "another folder."
+        ) from error
     return {name: digest for name, digest in listed.items() if (target / name).is_file()}
 
 
@@ -214,7 +220,7 @@ def export(target: Path, names: list[str]) -> None:
         write_atomically(target / "manifest.toml", "\n".join(lines) + "\n")
     except OSError as error:
         raise CourseError(f"{target} cannot be written: {error.strerror}.") from error
-    print(f"Mirror written; use it with COURSE_MIRROR={target}")
+    print(f"Mirror written; use it with COURSE_MIRROR={target.resolve()}")
 
 
 def _stale_features(current: set[str]) -> list[Path]:
@@ -264,8 +270,8 @@ def _size(path: Path) -> int:
 def prune(with_downloads: bool) -> None:
     """Delete prepared data and cached features that no present key names, and say what was freed.
 
-    Prepared data are stale if other code, options or an original file of an unknown hash made them;
-    features, if they are damaged or the prepared data of their pictures are stale.
+    Prepared data are stale if other code or an original file of an unknown hash made them, and
+    features if they are damaged or the prepared data of their pictures are stale.
 
     Args:
         with_downloads: also delete the downloaded original files.

@@ -54,8 +54,9 @@ def terms() -> tuple[Term, ...]:
             ):
                 raise TypeError(f"{term.name!r} needs texts, and a list of them for also")
     except (TableError, KeyError, TypeError) as error:
+        said = str(error).rstrip(".")
         raise CourseError(
-            f"data/glossary.toml isn't a list of terms with name and text: {error}."
+            f"data/glossary.toml isn't a list of terms with name and text: {said}."
         ) from error
     forms = [form.lower() for term in found for form in (term.name, *term.also)]
     if twice := next((form for form in forms if forms.count(form) > 1), None):
@@ -95,7 +96,8 @@ def unexplained(text: str, listed: tuple[Term, ...]) -> list[str]:
     return [
         " ".join(match[1].split())
         for match in bold(text)
-        if len(match[1].split()) <= _WORDS
+        if "\0" not in match[1]  # of blanked code
+        and len(match[1].split()) <= _WORDS
         and not _NO_TERM.fullmatch(match[1])
         and find(match[1], listed) is None
     ]

@@ -16,6 +16,7 @@ from course.running.progress import ProgressTable
 from course.running.store import Attempt
 from course.summary import Member, Summary, group_members, summarize, summarize_group
 from helpers.claims import NOT_REPRODUCED
+from helpers.files import write_atomically
 
 WANTED = "an NVIDIA graphics card that the backend of Keras can use"
 
@@ -144,7 +145,7 @@ def write(
     if broken:
         listed = "\n".join(f"* {sentence}" for sentence in broken)
         named = ", ".join(map(str, cards))
-        issue.write_text(f"On {named} with {backend}:\n\n{listed}\n\n{tables}", encoding="utf-8")
+        write_atomically(issue, f"On {named} with {backend}:\n\n{listed}\n\n{tables}")
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(page).open("a", encoding="utf-8") as file:
             file.write(tables)

@@ -111,7 +111,12 @@ def _date(entry: Repeat | None) -> str:
 
 def _expected() -> Callable[[Chapter], float]:
     entries = read()
-    kept = {run.chapter: run.seconds for run in results.kept_runs() if run.profile == "quick"}
+    kept = {
+        run.chapter: run.seconds
+        for run in results.kept_runs()
+        if (run.profile, run.backend, run.named) == ("quick", results.BACKEND, False)
+        and results.is_plain(run)
+    }
 
     def seconds(chapter: Chapter) -> float:
         entry = entries.get(chapter.number)

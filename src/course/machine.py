@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,7 +136,7 @@ def environment() -> Environment:
     return Environment(
         python=platform.python_version(),
         backend=backend,
-        packages={name: importlib.metadata.version(name) for name in names},
+        packages={name: _version(name) for name in names},
         commit=_commit(),
         device=Device(
             processor=_processor(),
@@ -143,6 +144,15 @@ def environment() -> Environment:
             gpus=tuple(map(str, cards())) if cards() and ask_backend().devices else (),
         ),
     )
+
+
+def _version(package: str) -> str:
+    """Return the version of a package, whatever distribution it came in, as ``tensorflow-cpu``."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    for distribution in importlib.metadata.packages_distributions().get(package, ()):
+        return f"{importlib.metadata.version(distribution)} ({distribution})"
+    raise CourseError(f"{package} is not installed: run `python tools/environment.py` again.")
 
 
 def _commit() -> str:

@@ -7,6 +7,7 @@ from course.book import ledger, pages
 from course.book.context import Context, read
 from course.errors import CourseError
 from course.results import RESULTS
+from helpers.files import write_atomically
 from helpers.places import ROOT
 
 BEGIN, END = "<!-- results: made by `course book readme` -->", "<!-- end of results -->"
@@ -47,8 +48,8 @@ def write() -> Path:
     text = _renewed(text, ROWS, END_ROWS, chapters_table(context))
     front = pages.front_picture(context)
     if front is not None:
-        (RESULTS / "front.jpg").write_bytes(front[0])
+        write_atomically(RESULTS / "front.jpg", front[0])
         image = f"![{front[1]}](results/front.jpg)"
         text = re.sub(r"!\[[^\]]*\]\(results/front\.jpg\)", lambda match: image, text)
-    path.write_text(text, encoding="utf-8")
+    write_atomically(path, text)
     return path

@@ -24,7 +24,7 @@ def read_notebook(path: Path) -> NotebookNode:
         nbformat.validate(notebook)
         return notebook
     except FileNotFoundError as error:
-        paired = "notebooks" in path.parts
+        paired = "notebooks" in path.parts[-3:-1]  # also in its folders of exercises and solutions
         advice = "run `course sync` to make it from its .py" if paired else "run the chapter again"
         raise CourseError(f"{_named(path)} is missing: {advice}.") from error
     except Exception as error:
@@ -34,8 +34,11 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def _named(path: Path) -> str:
     """Name a notebook of the course from the root of the repository, and any other in full."""
-    *_, last = [0, *(place for place, part in enumerate(path.parts) if part == "notebooks")]
-    return Path(*path.parts[last:]).as_posix()
+    parts = path.parts
+    for place in range(len(parts) - 2, max(len(parts) - 4, -1), -1):
+        if parts[place] == "notebooks":
+            return "/".join(parts[place:])
+    return path.as_posix()
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 
 from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from course.catalogue import NOTEBOOKS
@@ -19,7 +20,7 @@ def execute(notebook: NotebookNode, seconds: int, *, allow_errors: bool = False)
     Raises:
         CellExecutionError: a cell failed.
         CellTimeoutError: a cell took longer.
-        DeadKernelError: the kernel ended.
+        DeadKernelError: the kernel ended, or didn't start.
     """
     client = NotebookClient(
         notebook,
@@ -30,4 +31,9 @@ def execute(notebook: NotebookNode, seconds: int, *, allow_errors: bool = False)
     )
     # What the cells say is in their outputs. The rest is the kernel's own: warnings at its start,
     # and tracebacks where it is stopped in the middle of a sentence.
-    client.execute(stderr=subprocess.DEVNULL)
+    try:
+        client.execute(stderr=subprocess.DEVNULL)
+    except DeadKernelError:
+        raise
+    except (AssertionError, RuntimeError) as error:  # jupyter_client's, of one that didn't start
+        raise DeadKernelError(f"The kernel didn't start ({error})") from error

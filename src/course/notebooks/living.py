@@ -97,9 +97,15 @@ def _other_seeds(
     runs: Iterable[KeptRun], chapter: Chapter, cells: list[NotebookNode]
 ) -> list[KeptRun]:
     """Choose the kept runs that differ from a chapter's stored one only in the seed."""
+    own = [run for run in runs if run.chapter == chapter.number]
+    if not own:
+        return []
+    try:
+        code = cells_digest(cells)
+    except CourseError:  # no Python, which `course check` reports with its place
+        return []
     stored = defaults(chapter.number, "quick")[1]["seed"]
-    found = quick_seeds(runs, chapter.number, cells_digest(cells))
-    return [run for run in found if run.seed != stored]
+    return [run for run in quick_seeds(own, chapter.number, code) if run.seed != stored]
 
 
 def pages() -> list[Path]:

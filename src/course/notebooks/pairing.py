@@ -167,8 +167,8 @@ def store(chapter: Chapter, executed: NotebookNode, helpers: str = "") -> None:
         _same_code(done.source, cell.source) for done, cell in zip(ran, code, strict=True)
     ):
         raise CourseError(
-            f"notebooks/{chapter.source.name} changed while it ran, so nothing was stored: "
-            "run it again."
+            f"notebooks/{chapter.source.name} changed while it ran, so its outputs were not "
+            "stored: run it again."
         )
     for cell, done in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = done.outputs, done.execution_count

@@ -3,7 +3,7 @@
 import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
@@ -83,6 +83,7 @@ class Batch:
         self.tries: dict[str, int] = {}
         self.checked: set[tuple[str, str]] = set()
         self.missing: dict[str, str] = {}
+        self.signals = StopSignals()
 
     def execute(self) -> dict[str, Outcome]:
         """Run everything.
@@ -95,8 +96,9 @@ class Batch:
             CourseError: the folder cannot be written; what was running is ended.
         """
         with stop_signals() as signals:
+            self.signals = signals
             try:
-                self._prepare_data(signals)
+                self._prepare_data()
                 while (self.waiting and not signals.seen) or self.running:
                     if signals.seen:
                         self.engine.cancel()
@@ -112,14 +114,14 @@ class Batch:
             raise Stopped(signals.seen[0])
         return self.outcomes
 
-    def _prepare_data(self, signals: StopSignals) -> None:
+    def _prepare_data(self) -> None:
         """Fetch and prepare the real data of all chapters first: it may take minutes.
 
         Raises:
             Stopped: a signal arrived meanwhile.
         """
         needed = dict.fromkeys(run.chapter for run in self.waiting if run.profile != "sample")
-        with signals.interrupting():
+        with self.signals.interrupting():
             for number in needed:
                 try:
                     plan.chapter_digests(number, True)
@@ -178,7 +180,9 @@ class Batch:
     def _start(self, run: Run) -> None:
         if (run.chapter, run.profile) not in self.checked:
             self.checked.add((run.chapter, run.profile))
-            for sentence in data.discard_damaged(chapters()[run.chapter], run.profile):
+            with self.signals.interrupting():  # another process may hold the data for long
+                said = data.discard_damaged(chapters()[run.chapter], run.profile)
+            for sentence in said:
                 self.table.log(sentence)
         used = self._models(run)
         if not self._set_key(run):  # its code may have changed since it was planned
@@ -232,18 +236,26 @@ class Batch:
     def _conclude(self, run: Run, outcome: Outcome) -> None:
         if run in self.waiting:
             self.waiting.remove(run)
-        self.outcomes[run.folder] = outcome
         if outcome.good and outcome.folder is not None:
             _publish_models(run, outcome.folder)
             if self.keep:
-                path = outcome.folder / f"{run.notebook}.ipynb"
-                executed = nbformat.read(path, as_version=4)
-                pairing.store(chapters()[run.chapter], executed, outcome.run.helpers)
+                outcome = _stored(outcome, outcome.folder)
+        self.outcomes[run.folder] = outcome
         if outcome.state in ("reused", "skipped"):
             self.table.finish(run, f"{outcome.state}: {outcome.note}")
         else:
             words = outcome.note or outcome.state
             self.table.finish(run, f"{words} ({run.duration_seconds:.0f} s)")
+
+
+def _stored(outcome: Outcome, folder: Path) -> Outcome:
+    """Store the outputs of a run in its chapter's notebook, unless that was edited meanwhile."""
+    executed = nbformat.read(folder / f"{outcome.run.notebook}.ipynb", as_version=4)
+    try:
+        pairing.store(chapters()[outcome.run.chapter], executed, outcome.run.helpers)
+    except CourseError as error:
+        return replace(outcome, state="not stored", note=str(error))
+    return outcome
 
 
 def _publish_models(run: Run, folder: Path) -> None:

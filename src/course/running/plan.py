@@ -66,14 +66,13 @@ def _seeds(chapter: Chapter, profile: str, grid: dict[str, list[Any]], number: i
     given = grid.get("seed", [known.default])
     if len(given) > 1:
         raise CourseError("Give either --seeds or several values with -p seed=, not both.")
-    used = grid.get("seeds", [defaults(chapter.number, profile)[1].get("seeds", 1)])
-    found = [given[0] + place * max(used) for place in range(number)]
-    if found[-1] > known.high:
+    used = max(grid.get("seeds", [defaults(chapter.number, profile)[1].get("seeds", 1)]))
+    if given[0] + (number - 1) * used > known.high:
         raise CourseError(
             f"Chapter {chapter.number}: --seeds {number} from {given[0]} goes beyond the highest "
             f"seed, {known.high:.0f}."
         )
-    return found
+    return [given[0] + place * used for place in range(number)]
 
 
 def _run(chapter: Chapter, profile: str, backend: str, asked: dict[str, Any]) -> Run:

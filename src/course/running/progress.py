@@ -9,6 +9,12 @@ from course.running.run import Progress, Run
 INTERVAL = 10.0  # seconds between two lines about the same run
 
 
+def _place(progress: Progress) -> str:
+    if progress.cell is None:
+        return "starting"
+    return f"cell {progress.cell} of {progress.cells}"
+
+
 class ProgressTable:
     """Show the runs that are under way; finished ones scroll by above, one line each.
 
@@ -61,8 +67,8 @@ class ProgressTable:
             if progress is not None and now - self.logged[folder] >= INTERVAL:
                 self.logged[folder] = now
                 self.log(
-                    f"{folder}: cell {progress.cell} of {progress.cells}, "
-                    f"{progress.seconds:.0f} s, {progress.bytes / 1e6:,.0f} MB"
+                    f"{folder}: {_place(progress)}, {progress.seconds:.0f} s, "
+                    f"{progress.bytes / 1e6:,.0f} MB"
                 )
 
     def _table(self) -> Any:
@@ -77,7 +83,7 @@ class ProgressTable:
             table.add_row(
                 folder,
                 "waiting" if progress is None else "running",
-                "" if progress is None else f"{now.cell} of {now.cells}",
+                "" if progress is None else _place(now).removeprefix("cell "),
                 f"{now.seconds:.0f}",
                 f"{run.budget.seconds:.0f}",
                 f"{now.bytes / 1e6:,.0f}",
