@@ -1203,32 +1203,32 @@ plots.show(
 # %% [markdown]
 # We ignore signs and compare how strong the maps are at each place. Shuffle only the last layer,
 # and the maps of Grad-CAM have a correlation of −0.17<!-- sanity.grad_cam.last_layer --> with those
-# of the intact network: they tend to glow where those are dark.<!-- sanity.grad_cam.last_layer <
-# 0 --> The other two notice much less, and stay at 0.78<!--
+# of the intact network: in this run they tend to glow where those are dark.<!--
+# sanity.grad_cam.last_layer < 0 --> The other two notice much less, and stay at 0.78<!--
 # sanity.integrated_gradients.last_layer --> and 0.76<!-- sanity.smoothgrad.last_layer -->. But
 # which weight lands where is chance, so we ran the chapter three<!--
 # runs(sanity.grad_cam.last_layer) - 1 --> more times, with other shuffles, and with other networks.
-# Over all four<!-- runs(sanity.grad_cam.last_layer) --> runs Grad-CAM keeps anything from
-# −0.17<!-- lowest(sanity.grad_cam.last_layer) --> to 0.63<!--
-# highest(sanity.grad_cam.last_layer) -->. It is the lowest of the three methods each time,<!--
-# highest(sanity.grad_cam.last_layer - min(sanity.integrated_gradients.last_layer,
-# sanity.smoothgrad.last_layer)) < 0 --> so it probably does depend most on the last layer. But how
-# much, and with which sign, is chance.
+# Over all four<!-- runs(sanity.grad_cam.last_layer) --> runs Grad-CAM keeps anything from −0.17<!--
+# lowest(sanity.grad_cam.last_layer) --> to 0.63<!-- highest(sanity.grad_cam.last_layer) -->. It is
+# the lowest of the three methods each time,<!-- highest(sanity.grad_cam.last_layer -
+# min(sanity.integrated_gradients.last_layer, sanity.smoothgrad.last_layer)) < 0 --> so it probably
+# does depend most on the last layer. But how much, and with which sign, is chance.
 #
 # And with every layer shuffled? Grad-CAM is back at 0.18<!-- sanity.grad_cam.all_layers --> in this
 # run, and ends between 0.03<!-- lowest(sanity.grad_cam.all_layers) --> and 0.26<!--
 # highest(sanity.grad_cam.all_layers) --> over all of them. Integrated gradients end at 0.23<!--
 # lowest(sanity.integrated_gradients.all_layers) --> or above, and SmoothGrad at 0.14<!--
 # lowest(sanity.smoothgrad.all_layers) --> or above, though all that is left of what the network had
-# learned is the values of its weights, without their places. So did they pass? Not cleanly.<!--
-# min(lowest(sanity.grad_cam.all_layers), lowest(sanity.integrated_gradients.all_layers),
-# lowest(sanity.smoothgrad.all_layers)) > 0.05 --> Part of each map can't come from what the network
-# has learned. It comes from the image, or from what all our drawings have in common, such as an
-# animal near the middle. (To tell these two apart we'd have to compare the maps of different
-# drawings as well, and we haven't.) For integrated gradients one reason is the factor (image minus
-# plain image) that it multiplies by: it outlines whatever stands out from the background, whether
-# or not the network cares. Where Grad-CAM keeps something, we have met a possible reason in the
-# pointing game: even random filters react to edges and contrast.
+# learned is the values of its weights, without their places. So did they pass? Grad-CAM in some
+# runs, the two others in none.<!-- lowest(sanity.grad_cam.all_layers) < 0.05 and
+# min(lowest(sanity.integrated_gradients.all_layers), lowest(sanity.smoothgrad.all_layers)) >
+# 0.1 --> Part of such a map can't come from what the network has learned. It comes from the image,
+# or from what all our drawings have in common, such as an animal near the middle. (To tell these
+# two apart we'd have to compare the maps of different drawings as well, and we haven't.) For
+# integrated gradients one reason is the factor (image minus plain image) that it multiplies by: it
+# outlines whatever stands out from the background, whether or not the network cares. Where Grad-CAM
+# keeps something, we have met a possible reason in the pointing game: even random filters react to
+# edges and contrast.
 
 # %% [markdown]
 # ## What the map doesn't show: one small step
