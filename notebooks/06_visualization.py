@@ -381,7 +381,8 @@ plots.show(
 # shortcut.with.nose_recolored -->; recolor the eyes instead, and it is 76.0 %<!--
 # shortcut.with.eyes_recolored -->. (Without any eyes it is 95.0 %<!-- shortcut.with.no_eyes -->:
 # the wrong color does more harm than no color.<!-- shortcut.with.no_eyes >
-# shortcut.with.eyes_recolored + 0.1 -->) Each color can still be outvoted by the other. Recolor
+# shortcut.with.eyes_recolored + 0.1 and lowest(shortcut.with.no_eyes -
+# shortcut.with.eyes_recolored) > 0 -->) Each color can still be outvoted by the other. Recolor
 # both, and only 42.0 %<!-- shortcut.with.both_recolored --> are right.<!--
 # shortcut.with.both_recolored < min(shortcut.with.nose_recolored, shortcut.with.eyes_recolored) -
 # 0.2 --> The network doesn't miss the ears,<!-- shortcut.with.no_ears >
