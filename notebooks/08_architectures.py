@@ -1070,8 +1070,9 @@ for window in (5, 7, 11):
 # > x 3, with equal channels and equal receptive fields.
 # >
 # > <details><summary>Think first, then open</summary>
-# In the stored run yes, by a point or two in each of six comparisons. In other runs, no. What the
-# stack saves in weights is certain; whether it learns better, our trainings can't tell from luck.
+# >
+# > In the stored run yes, by a point or two in each of six comparisons. In other runs, no. What the
+# > stack saves in weights is certain; whether it learns better, our trainings can't tell from luck.
 # > </details>
 
 
