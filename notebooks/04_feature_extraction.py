@@ -801,7 +801,7 @@ record("features.extraction.seconds", extraction_seconds, "seconds")
 # method 2 gets 97.3 %<!-- features.end_to_end.validation_accuracy -->. On a thousand images so
 # small a difference means nothing.<!-- abs(features.once.validation_accuracy -
 # features.end_to_end.validation_accuracy) < 0.012 --> (Runs with other seeds say the same. Over all
-# four<!-- runs(features.once.validation_accuracy) --> method 1 gets 97.3 %<!--
+# four<!-- runs(features.once.validation_accuracy) -->, method 1 gets 97.3 %<!--
 # average(features.once.validation_accuracy) --> on average and method 2 gets 97.3 %<!--
 # average(features.end_to_end.validation_accuracy) -->.<!--
 # abs(average(features.once.validation_accuracy - features.end_to_end.validation_accuracy)) <

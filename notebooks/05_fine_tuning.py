@@ -1066,7 +1066,7 @@ record("fine_tuning.cifar10.test_error", test_error, "fraction")
 # deviations apart, so luck is out of the question.<!-- fine_tuning.cifar10.least_ratio > 3 --> With
 # 500 images, too, all three trainings are more than two standard deviations ahead, so by our rule
 # fine-tuning is clearly better at both sizes.<!-- fine_tuning.cifar10.small.least_ratio > 2 -->
-# Every other run of the chapter adds three more seeds. Over all three<!--
+# Each further run of the chapter adds three more seeds. Over all three<!--
 # runs(fine_tuning.cifar10.least_ratio) --> runs the closest pair with 5,000 images is 9.1<!--
 # lowest(fine_tuning.cifar10.least_ratio) --> standard deviations apart.<!--
 # lowest(fine_tuning.cifar10.least_ratio) > 3 --> With 500 images fine-tuning won every training as
