@@ -246,6 +246,18 @@ def test_other_changes_of_text_fail(fresh: str, says: str) -> None:
     assert says in (NOISE.text(3, 0, PRINTED[0], fresh) or "")
 
 
+def test_figures_beside_a_changed_verdict_have_the_noise_of_their_seeds() -> None:
+    stored = "smoothing | 50.4% | -0.3 | too close | 7"
+    kept = tuple(stored.replace("-0.3", each) for each in ("-0.3", "+0.3", "+0.2"))
+    noise = replace(NOISE, texts={(3, 0): kept})
+    fresh = stored.replace("too close", "the bag wins")
+    assert noise.text(3, 0, stored, fresh.replace("-0.3", "-1.1")) is None
+    said = noise.text(3, 0, stored, fresh.replace("50.4%", "55.4%"))
+    assert "a number was 0.504 and is now 0.554" in str(said) and "(3 seeds)" in str(said)
+    assert noise.text(3, 0, stored, fresh.replace("-0.3", "-40")) is not None
+    assert "is now 9; expected 6 to 8" in str(noise.text(3, 0, stored, fresh.replace("7", "9")))
+
+
 def test_whole_numbers_of_a_text_are_counts() -> None:
     counted = replace(NOISE, texts={(3, 0): ("10 right",) * 3})
     assert counted.text(3, 0, "10 right", "11 right") is None

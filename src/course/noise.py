@@ -10,6 +10,7 @@ kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical B
 
 import ast
 import functools
+import itertools
 import math
 import re
 import statistics
@@ -258,13 +259,14 @@ class Noise:
                 alike = [found for other, found in lines if other == new]
                 return self._numbers(numbers, now, alike, stored)
         varying = {word for template, _ in lines for word in set(old) ^ set(template)}
-        before, after = iter(was), iter(now)
-        figures = [next(before) if word == PLACE else "" for word in old]
-        others = [next(after) if word == PLACE else "" for word in new]
-        pairs: list[tuple[str, str]] = []
+        before, after = itertools.count(), itertools.count()
+        figures = [next(before) if word == PLACE else None for word in old]
+        others = [next(after) if word == PLACE else None for word in new]
+        pairs: list[tuple[int, int]] = []
         for action, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if action == "equal":
-                pairs += filter(all, zip(figures[a:b], others[c:d], strict=True))
+                both = zip(figures[a:b], others[c:d], strict=True)
+                pairs += [(x, y) for x, y in both if x is not None and y is not None]
                 continue
             gone, come = set(old[a:b]), set(new[c:d])
             if gone & varying:  # a name in whose place the seeds already differ
@@ -272,7 +274,9 @@ class Noise:
             if not gone | come <= self.vocabulary | varying | {PLACE}:
                 return f"stored {stored!r}, now {fresh!r}"
         # A changed verdict doesn't excuse changed figures beside it.
-        return self._numbers([left for left, _ in pairs], [right for _, right in pairs], [], stored)
+        alike = [[found[x] for x, _ in pairs] for other, found in lines if other == old]
+        left, right = [was[x] for x, _ in pairs], [now[y] for _, y in pairs]
+        return self._numbers(left, right, alike, stored)
 
     def _unknown(self, old: list[str], new: list[str], kept: list[list[str]]) -> str | None:
         """Return the first line with a word that neither the seeds nor the code ever say."""
