@@ -390,7 +390,7 @@ print("One separable layer gives the same numbers as its two steps.")
 # > $1/16 + 1/9$ is about a sixth, and $1/32 + 1/9$ about a seventh. The first layer and the
 # > shortcuts don't change, so the network needs about a fifth of the MACs. But don't expect a
 # > fifth of the time. A depthwise convolution does so little arithmetic per number that the
-# > processor mostly waits for memory. We'll measure it in a minute.
+# processor probably waits for memory most of the time. We'll measure it in a minute.
 # > </details>
 
 # %%
@@ -530,10 +530,11 @@ plots.show(
 # ideas.
 #
 # The curves, which show one seed, add something else. In the third pass the training curves of the
-# better networks run ahead of their validation curves, and that of the plain one doesn't. A network
-# that learns faster from so few images also begins to memorize them sooner. (The training accuracy
-# is an average over the pass, and the validation accuracy is measured at its end. So the real gaps
-# are wider than those drawn.)
+# better networks run ahead of their validation curves, and that of the plain one doesn't. Networks
+# that learn faster from so few images seem to memorize them sooner, too. But speed isn't all of it:
+# the bottleneck network isn't the fastest, and it has the widest gap. (The training accuracy is an
+# average over the pass, and the validation accuracy is measured at its end. So the real gaps are
+# wider than those drawn.)
 
 # %% tags=["measured", "hide-input"]
 millions = {name: cost["macs"] / 1e6 for name, cost in costs.items()}
@@ -546,7 +547,7 @@ plots.show(
     ),
     "Two panels with the six networks, their names tied to their dots. Left, accuracy "
     "against multiply-adds: the separable net is the cheapest by far. Right, accuracy "
-    "against the seconds of an epoch: the separable net takes about as long as the "
+    "against the seconds of an epoch: the separable net takes nearly as long as the "
     "one with ordinary convolutions, and the bottleneck net longest.",
 )
 
@@ -557,22 +558,25 @@ plots.show(
 # computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
 # architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our four<!--
 # runs(architectures.separable.seconds) --> runs did the separable network save as much as a
-# third.<!-- lowest(architectures.separable.seconds / architectures.shortcuts.seconds) > 0.67 -->)
-# And the bottleneck network, with about the same MACs, is the slowest.<!--
-# architectures.bottleneck.seconds > architectures.shortcuts.seconds --> Squeeze-and-excitation adds
-# hardly a MAC to the network with shortcuts, and yet its pass takes 2.4 s<!--
-# architectures.squeeze_excitation.seconds -->.<!-- architectures.squeeze_excitation.seconds > 1.1 *
-# architectures.shortcuts.seconds -->
+# third,<!-- lowest(architectures.separable.seconds / architectures.shortcuts.seconds) > 0.67 -->
+# and in one it was even slower.<!-- highest(architectures.separable.seconds /
+# architectures.shortcuts.seconds) > 1 -->) And the bottleneck network, with about the same MACs, is
+# the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
+# Squeeze-and-excitation adds hardly a MAC to the network with shortcuts, and yet its pass takes 2.4
+# s<!-- architectures.squeeze_excitation.seconds -->.<!-- architectures.squeeze_excitation.seconds >
+# 1.1 * architectures.shortcuts.seconds -->
 #
 # What is going on? We haven't looked inside the processor, but the usual explanation fits. A
 # processor can multiply much faster than it can fetch numbers from memory. A depthwise convolution
 # does nine multiplications per number that it reads and writes, so it waits for memory most of the
 # time. Batch norm, ReLU and addition do hardly any arithmetic, but each of them reads and writes
 # whole maps, and the wide maps of the bottleneck are four times as large. Even batch norm, for
-# which we counted no MACs (only after training can it be folded away), lengthens a pass from 1.0
-# s<!-- architectures.plain.seconds --> to 2.0 s<!-- architectures.batch_norm.seconds -->.<!--
-# architectures.batch_norm.seconds > 1.2 * architectures.plain.seconds --> On a phone, or with other
-# libraries, the balance is different: time your network on the machine that will run it.
+# which we counted no MACs (only after training can it be folded away), lengthens a pass: over
+# four<!-- runs(architectures.plain.seconds) --> runs to between 1.3<!--
+# lowest(architectures.batch_norm.seconds / architectures.plain.seconds) --> and 2.0<!--
+# highest(architectures.batch_norm.seconds / architectures.plain.seconds) --> times its length.<!--
+# lowest(architectures.batch_norm.seconds / architectures.plain.seconds) > 1.1 --> On a phone, or
+# with other libraries, the balance is different: time your network on the machine that will run it.
 
 # %% [markdown]
 # ### Early and late
@@ -675,9 +679,10 @@ else:
 # kept.architectures_longer.architectures.long.batch_norm.test_accuracy -->.<!--
 # kept.architectures_longer.architectures.long.shortcuts.test_accuracy -
 # kept.architectures_longer.architectures.long.batch_norm.test_accuracy < 0.5 *
-# (architectures.shortcuts.test_accuracy - architectures.batch_norm.test_accuracy) --> At 14 layers
-# shortcuts mainly make a network learn *sooner*. Squeeze-and-excitation, which seemed to be ahead
-# of them, is level with them.<!--
+# (architectures.shortcuts.test_accuracy - architectures.batch_norm.test_accuracy) --> So at 14
+# layers most of the shortcuts' lead is gone. They may mainly make a network learn *sooner*, though
+# a single training, in which so much else changed, can't show it. Squeeze-and-excitation, which
+# seemed to be ahead of them, is level with them.<!--
 # abs(kept.architectures_longer.architectures.long.squeeze_excitation.test_accuracy -
 # kept.architectures_longer.architectures.long.shortcuts.test_accuracy) < 0.005 --> And the
 # bottleneck network, which lost to the one with shortcuts,<!--
@@ -750,11 +755,12 @@ def gradient_norms(model, x, y):
 # >
 # > <details><summary>Think first, then open</summary>
 # >
-# > In none of them! In the plain network they're of about the same size everywhere. With batch norm
-# > alone they even *grow* toward the first layers, so that one step changes the first weights as
-# > much as many steps change the last. With shortcuts alone they're large everywhere, and with
-# > batch norm and shortcuts they're nearly level. Whatever is wrong with the plain network, with
-# > weights that start at the right size it isn't vanishing gradients.
+# > In none of them! In the plain network those of the first layer are somewhat smaller than the
+# > last ones, but nowhere near a hundred times. With batch norm alone they even *grow* toward the
+# > first layers, so that one step changes the first weights as much as many steps change the last.
+# > With shortcuts alone they're large everywhere, and with batch norm and shortcuts they're nearly
+# > level. Whatever is wrong with the plain network, with weights that start at the right size it
+# > isn't vanishing gradients.
 # > </details>
 
 # %% tags=["measured"]
@@ -791,12 +797,16 @@ for name, runs in norms.items():
 
 # %% [markdown]
 # In the plain network the gradient of the first convolution is 0.5<!--
-# architectures.gradients.plain.first_over_last --> times that of the last. **The gradients don't
-# vanish.**<!-- architectures.gradients.plain.first_over_last > 0.1 --> With batch norm alone the
-# first layer's gradient is 27<!-- architectures.gradients.batch_norm.first_over_last --> times the
-# last one's: if anything, it *explodes* toward the input.<!--
+# architectures.gradients.plain.first_over_last --> times that of the last (over four<!--
+# runs(architectures.gradients.plain.first_over_last) --> runs between 0.26<!--
+# lowest(architectures.gradients.plain.first_over_last) --> and 0.72<!--
+# highest(architectures.gradients.plain.first_over_last) -->). **The gradients don't vanish.**<!--
+# lowest(architectures.gradients.plain.first_over_last) > 0.1 --> With batch norm alone the first
+# layer's gradient is 27<!-- architectures.gradients.batch_norm.first_over_last --> times the last
+# one's: if anything, it *explodes* toward the input.<!--
 # architectures.gradients.batch_norm.first_over_last > 10 --> With batch norm and shortcuts the
-# ratio is a moderate 2<!-- architectures.gradients.both.first_over_last -->, far below that.<!--
+# ratio is a moderate 2<!-- architectures.gradients.both.first_over_last --> (never above 3<!--
+# highest(architectures.gradients.both.first_over_last) -->), far below that.<!--
 # architectures.gradients.both.first_over_last < 0.3 *
 # architectures.gradients.batch_norm.first_over_last -->
 #
@@ -1146,7 +1156,9 @@ for large, small in (("5 x 5", "two 3 x 3"), ("7 x 7", "three 3 x 3")):
 # won all three, by 1.2 points<!-- abs(lowest(architectures.windows.gain_over_7x7)) --> on
 # average.<!-- lowest(architectures.windows.largest_gain_over_7x7) < 0 --> One point on 2,000 images
 # is within luck, and three seeds that agree can be three lucky seeds. What is certain is that the
-# stack has fewer weights, and we saw no sign that it pays for that in accuracy.
+# stack has fewer weights, and on average over all runs it didn't pay for that in accuracy.<!--
+# min(average(architectures.windows.gain_over_5x5), average(architectures.windows.gain_over_7x7)) >
+# 0 -->
 
 # %% [markdown]
 # ## The Inception module: why choose?
@@ -1812,8 +1824,8 @@ record("architectures.sliding.alone_right", np.sum(alone == val_labels[:16]), "c
 # >
 # > The rule decides for four of them: batch norm and shortcuts are clearly better than what came
 # > before, the bottleneck and the separable convolutions clearly worse. Squeeze-and-excitation is
-# > ahead with every seed of the stored run, but not by enough with all three. That is a hint, and a
-# > weak one.
+# > ahead with every seed of the stored run, but not by enough with all three. That is a hint, and
+# > no more.
 # > </details>
 
 # %% tags=["measured"]
@@ -1888,10 +1900,17 @@ for (better, worse), values in apart.items():
 # it is a hint.<!-- architectures.squeeze_excitation.least_ahead_of_shortcuts < 2 and
 # architectures.squeeze_excitation.least_ahead_of_shortcuts > 0 --> In other runs it was behind with
 # some seed, once by 1.2<!--
-# abs(lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)) --> standard deviations, so
-# even the hint doesn't last.<!-- lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)
-# < 0 --> The bottleneck and the separable network are clearly behind the one with ordinary
-# convolutions.<!-- max(architectures.bottleneck.most_ahead_of_shortcuts,
+# abs(lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)) --> standard
+# deviations.<!-- lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts) < 0 --> But on
+# average over its three seeds it was ahead in each of the four<!--
+# runs(architectures.squeeze_excitation.test_accuracy) --> runs, by 0.6 points<!--
+# lowest(architectures.squeeze_excitation.test_accuracy - architectures.shortcuts.test_accuracy) -->
+# to 1.4 points<!-- highest(architectures.squeeze_excitation.test_accuracy -
+# architectures.shortcuts.test_accuracy) -->.<!--
+# lowest(architectures.squeeze_excitation.test_accuracy - architectures.shortcuts.test_accuracy) >
+# 0 --> So there probably is a small gain, too small for three seeds to prove. The bottleneck and
+# the separable network are clearly behind the one with ordinary convolutions.<!--
+# max(architectures.bottleneck.most_ahead_of_shortcuts,
 # architectures.separable.most_ahead_of_shortcuts) < -2 --> The separable network pays in accuracy
 # for what it saves in arithmetic, after the short training as after the long one.<!--
 # kept.architectures_longer.architectures.long.separable.test_accuracy <
@@ -1905,8 +1924,8 @@ for (better, worse), values in apart.items():
 # * Change one thing at a time, with equal data, equal epochs and several seeds. Otherwise you
 #   compare recipes, not ideas.
 # * **Batch normalization** was the largest single step here, early and late. **Shortcuts** came
-#   second at 14 layers, where they mostly made the network learn sooner; at 34 layers they made the
-#   difference between learning and hardly learning.
+#   second at 14 layers, and in our one long run little of their lead was left; at 34 layers they
+#   made the difference between learning and hardly learning.
 # * Who leads after a few hundred steps needn't lead in the end.
 # * In a deep plain network the gradients need not vanish. What vanishes is the *difference* between
 #   images: at its end they all look alike. Batch norm alone keeps them apart, but it tears similar

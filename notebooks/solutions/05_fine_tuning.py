@@ -382,8 +382,8 @@ assert passed
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **In your own words:** chapter 5 says that fine-tuning pays where your images are far from those
-# that the base was trained on. What is far here, and are a hundred images enough to gain from it?
+# **In your own words:** chapter 5 expects fine-tuning to pay most where your images are far from
+# those that the base was trained on. What is far here, and are a hundred images enough to gain from it?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -391,6 +391,6 @@ assert passed
 # to tell 0 to 4 apart, and their last dense layer probably kept what serves that purpose and threw
 # away much of the rest.
 # A head on it can't get back what is lost.
-# The data are few, but the images are simple and the network is small, so a hundred digits are
-# enough to gain a good deal.
+# The data are few, but the images are simple and the network is small, and in our run a hundred
+# digits were enough to gain a good deal.
 # ### END SOLUTION

@@ -374,7 +374,7 @@ assert passed
 # ### BEGIN SOLUTION
 # It can't tell the images apart at its start.
 # Each layer makes the features of different images a little more alike, and after 33 of them they
-# differ by almost nothing.
-# So two images with the same label give almost the same gradients, whatever they show, and all that
-# the network learns is how frequent the classes are.
+# look much alike. (The chapter measured correlations of about 0.9.)
+# Then two images with the same label should give nearly the same gradients, whatever they show.
+# That would explain why the network learns little but how frequent the classes are.
 # ### END SOLUTION
