@@ -1062,9 +1062,10 @@ for name, right in remedies.items():
 # > an epoch of the small net take with augmentation, and does the place matter?
 # >
 # > <details><summary>Think first, then open</summary>
-# Up to twice as long, and the pipeline gains nothing. The network is so small that changing an
-# image costs about as much as learning from it, and one core can't do the same work faster
-# elsewhere.
+# >
+# > Up to twice as long, and the pipeline gains nothing. The network is so small that changing an
+# > image costs about as much as learning from it, and one core can't do the same work faster
+# > elsewhere.
 # > </details>
 
 # %% tags=["measured"]
@@ -1183,11 +1184,11 @@ def make_deeper(augmentation=(), name="deeper"):
 # > training?
 # >
 # > <details><summary>Think first, then open</summary>
-# Batch normalization and one cycle; which of the two helps more depends on the seeds. Without
-# normalization a deep network probably needs many steps to find sensible scales. Augmentation and
-# label smoothing
-# > protect against overfitting, for which five epochs leave little time. They may even cost
-# > something here, and pay only in longer trainings.
+# >
+# > Batch normalization and one cycle; which of the two helps more depends on the seeds. Without
+# > normalization a deep network probably needs many steps to find sensible scales. Augmentation and
+# > label smoothing protect against overfitting, for which five epochs leave little time. They may
+# > even cost something here, and pay only in longer trainings.
 # > </details>
 
 

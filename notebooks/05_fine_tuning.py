@@ -711,16 +711,16 @@ for name, slug in (
 # > And with 600?
 # >
 # > <details><summary>Think first, then open</summary>
-# With 600, opening the whole base gains 2.5 points<!-- lowest(fine_tuning.depth.at_1.depth_3 -
-# fine_tuning.depth.at_1.depth_1) --> to 5.4 points<!-- highest(fine_tuning.depth.at_1.depth_3 -
-# fine_tuning.depth.at_1.depth_1) --> over the late cut. How many of them the deeper cut already
-# brings is luck: in this run nearly all, in others none.<!-- fine_tuning.depth.at_1.depth_3 -
-# fine_tuning.depth.at_1.depth_2 < 0.01 and lowest(fine_tuning.depth.at_1.depth_2 -
-# fine_tuning.depth.at_1.depth_1) < 0.003 --> With 150, the deeper cut may gain three points or lose
-# three,
-# > which is a matter of luck. You may have expected that so few images can only harm a base with
-# > millions of weights. But the weights start at a good place and the rate is low, and that is
-# > probably why even the wholly open base ended above the frozen one.<!--
+# >
+# > With 600, opening the whole base gains 2.5 points<!-- lowest(fine_tuning.depth.at_1.depth_3 -
+# > fine_tuning.depth.at_1.depth_1) --> to 5.4 points<!-- highest(fine_tuning.depth.at_1.depth_3 -
+# > fine_tuning.depth.at_1.depth_1) --> over the late cut. How many of them the deeper cut already
+# > brings is luck: in this run nearly all, in others none.<!-- fine_tuning.depth.at_1.depth_3 -
+# > fine_tuning.depth.at_1.depth_2 < 0.01 and lowest(fine_tuning.depth.at_1.depth_2 -
+# > fine_tuning.depth.at_1.depth_1) < 0.003 --> With 150, the deeper cut may gain three points or
+# > lose three, which is a matter of luck. You may have expected that so few images can only harm a
+# > base with millions of weights. But the weights start at a good place and the rate is low, and
+# > that is probably why even the wholly open base ended above the frozen one.<!--
 # > lowest(fine_tuning.depth.at_0.depth_3 - fine_tuning.depth.at_0.depth_0) > 0 -->
 # > </details>
 
@@ -919,14 +919,15 @@ record("fine_tuning.published_rate.travel", np.median(way), "fraction")
 # > or with 5,000?
 # >
 # > <details><summary>Think first, then open</summary>
-# Least with 500. But the size matters less than you might think: with 2,000 images the gain is
-# about as large as with 5,000, and even 500 bring several points.<!--
-# lowest(fine_tuning.cifar10.tuned.middle - fine_tuning.cifar10.frozen.middle -
-# fine_tuning.cifar10.tuned.small + fine_tuning.cifar10.frozen.small) > 0 --> You may have expected
-# that 500 images are too few to gain anything. But a base that was made for sharp photographs
-# probably has much to learn about blurred ones, if it sees them often enough. And ten times the
-# images don't bring ten times the gain, because they help the frozen
-# > base, too: its head learns more from them.
+# >
+# > Least with 500. But the size matters less than you might think: with 2,000 images the gain is
+# > about as large as with 5,000, and even 500 bring several points.<!--
+# > lowest(fine_tuning.cifar10.tuned.middle - fine_tuning.cifar10.frozen.middle -
+# > fine_tuning.cifar10.tuned.small + fine_tuning.cifar10.frozen.small) > 0 --> You may have
+# > expected that 500 images are too few to gain anything. But a base that was made for sharp
+# > photographs probably has much to learn about blurred ones, if it sees them often enough. And ten
+# > times the images don't bring ten times the gain, because they help the frozen base, too: its
+# > head learns more from them.
 # > </details>
 
 

@@ -506,8 +506,9 @@ plots.show(
 # > you tell from their heat maps which is which?
 # >
 # > <details><summary>Think first, then open</summary>
-# Hardly. The honest network reads shapes in the place where the suspect goes mostly by colors: on
-# the head. The place is the same, and a heat map shows places.
+# >
+# > Hardly. The honest network reads shapes in the place where the suspect goes mostly by colors: on
+# > the head. The place is the same, and a heat map shows places.
 # > </details>
 #
 # The scores of two networks aren't on a common scale, so each map is scaled to its own maximum.

@@ -388,9 +388,9 @@ print("One separable layer gives the same numbers as its two steps.")
 # > <details><summary>Think first, then open</summary>
 # >
 # > $1/16 + 1/9$ is about a sixth, and $1/32 + 1/9$ about a seventh. The first layer and the
-# > shortcuts don't change, so the network needs about a fifth of the MACs. But don't expect a
-# > fifth of the time. A depthwise convolution does so little arithmetic per number that the
-# processor probably waits for memory most of the time. We'll measure it in a minute.
+# > shortcuts don't change, so the network needs about a fifth of the MACs. But don't expect a fifth
+# > of the time. A depthwise convolution does so little arithmetic per number that the processor
+# > probably waits for memory most of the time. We'll measure it in a minute.
 # > </details>
 
 # %%

@@ -321,6 +321,17 @@ def test_long_cells_long_lines_and_unknown_tags_are_found(pair: Pair, course: Co
     assert "unknown tag mesured" in said
 
 
+def test_a_fold_that_leaves_its_quotation_is_found(pair: Pair, course: Course) -> None:
+    fold = "# > **Predict.** Which?\n# >\n# > <details><summary>Open</summary>\n# >\n"
+    inside = f"# %% [markdown]\n{fold}# > This one.\n# > </details>\n"
+    pair.store(f"{CHAPTER}\n{inside}")
+    assert course("check")[0] == 0
+    pair.store(f"{CHAPTER}\n{inside.replace('# > This one.', '# This one.')}")
+    code, said = course("check")
+    assert code == 1
+    assert '"This one." is in a fold that begins in a quotation, but not in the quotation' in said
+
+
 def test_text_behind_the_marker_of_a_cell_is_found(pair: Pair, course: Course) -> None:
     pair.write(CHAPTER + "\n# %% [markdown] Lost words\n# and seen ones.\n")
     for command in ("check", "sync"):

@@ -27,6 +27,7 @@ from helpers.places import ROOT
 TAGS = {"parameters", "measured", "hide-input", "gallery", "nbval-ignore-output", LEDGER}
 
 
+_FOLD = re.compile(r"^>[^\n]*<details>.*?</details>", re.MULTILINE | re.DOTALL)
 LONGEST_CELL, LONGEST_LINE = 20, 88  # lines of code, and columns that the book shows on a laptop
 
 _MACHINE_PATH = re.compile(
@@ -174,6 +175,7 @@ def faults(chapter: Chapter, records: Records) -> list[str]:
             except CourseError as error:
                 found.append(str(error))
     found += _title_faults(stored, name)
+    found += _fold_faults(stored, name)
     found += cell_faults(stored.cells, name, records)
     found += _unexplained(stored, name)
     extra = set(stored.metadata) - NOTEBOOK_METADATA
@@ -222,6 +224,19 @@ def _title_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
                     f'{name}, cell {number}: "{line}" is a second title; a section begins with '
                     '"## ", and a paragraph with none.'
                 )
+
+
+def _fold_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
+    """Find folds in a quotation that it leaves before they are closed, so that they show."""
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            for fold in _FOLD.findall(prose.without_code(cell.source)):
+                outside = [line for line in fold.splitlines() if not line.startswith(">")]
+                if outside:
+                    yield (
+                        f'{name}, cell {number}: "{outside[0]}" is in a fold that begins in a '
+                        'quotation, but not in the quotation: begin the line with "> ".'
+                    )
 
 
 def _record_faults(notebook: NotebookNode, name: str) -> Iterator[str]:
