@@ -1,29 +1,34 @@
 """The power of the regression check: which changes it detects, and which it lets pass.
 
     python benchmarks/perturbations.py --hold NOTEBOOK [NOTEBOOK ...]
+    python benchmarks/perturbations.py --kept
     python benchmarks/perturbations.py --break [--out FOLDER] [CHAPTER ...]
 
 ``--hold`` compares executed notebooks of unbroken chapters (another seed, one thread, oneDNN
 switched off), as `course run` leaves them, with the stored ones; a run of a kept seed is judged by
-the other seeds. ``--break`` edits chapters as the table below says, executes them on real data as
-far as needed (notebooks that FOLDER already has aren't executed again), and compares them too.
-Both use the rule of `make regression`. The exit code is 1 if an unbroken run doesn't hold.
+the other seeds. ``--kept`` does the same with the files of all kept seeds, which need no notebooks,
+and counts false alarms. ``--break`` edits chapters as the table below says, executes them on real
+data as far as needed (notebooks that FOLDER already has aren't executed again), and compares them
+too. All use the rule of `make regression`. The exit code is 1 if an unbroken run doesn't hold.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from course import noise
-from course.catalogue import Chapter, chapters
+from course.catalogue import Chapter, chapters, defaults
+from course.notebooks.digests import cells_digest
 from course.notebooks.files import code_cells, read_notebook
-from course.results import kept_runs
+from course.results import KeptRun, kept_runs, quick_seeds
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,59 @@ def hold(paths: list[Path]) -> int:
     return broken
 
 
+def alarms(chapter: Chapter, runs: tuple[KeptRun, ...]) -> tuple[int, dict[int, list[str]]]:
+    """Judge each kept seed of a chapter by the others, as if it were a repeat of the stored run.
+
+    Returns:
+        How many records, learning curves and texts were judged, and by seed what was outside.
+    """
+    notebook = read_notebook(chapter.notebook)
+    seeds = quick_seeds(runs, chapter.number, cells_digest(notebook.cells))
+    usual = defaults(chapter.number, "quick")[1]["seed"]
+    stored = next(run for run in seeds if run.seed == usual)
+    cells = code_cells(notebook)
+    judged, found = 0, {run.seed: [] for run in seeds if run is not stored}
+    for run in seeds:
+        if run is stored:
+            continue
+        by = noise.of_chapter(chapter, notebook, [other for other in runs if other is not run])
+        said = [
+            by.record(vars(before), vars(after))
+            for before in stored.records
+            for after in run.records
+            if before.name == after.name
+        ]
+        for place, before, after in both(stored.curves, run.curves):
+            said.append(by.training(*place, vars(before), vars(after)))
+        for place, before, after in both(stored.printed, run.printed):
+            if "nbval-ignore-output" not in cells[place[0]].metadata.get("tags", []):
+                said.append(by.text(*place, before.text, after.text))
+        judged += len(said)
+        found[run.seed] = [each for each in said if each]
+    return judged, found
+
+
+def both(stored: Sequence[Any], fresh: Sequence[Any]) -> Iterator[tuple[tuple[int, int], Any, Any]]:
+    """Pair the curves or texts of two runs that stand at the same place."""
+    others = dict(noise.placed(fresh))
+    for place, part in noise.placed(stored):
+        if place in others:
+            yield place, part, others[place]
+
+
+def kept() -> None:
+    """Print the false alarms of all chapters."""
+    runs, total, outside, number, calm = kept_runs(), 0, 0, 0, 0
+    for chapter in chapters().values():
+        judged, found = alarms(chapter, runs)
+        total += judged
+        for seed, said in found.items():
+            number, calm, outside = number + 1, calm + (not said), outside + len(said)
+            for each in said:
+                print(f"  {chapter.number} seed {seed}: {each}")
+    print(f"{outside} of {total:,} values of {number} kept runs are outside; {calm} runs hold")
+
+
 def execute(experiment: Experiment, path: Path) -> dict[int, list]:
     """Execute a broken chapter, unless that was done; return outputs by number of the cell."""
     if not path.exists():
@@ -299,10 +357,13 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--hold", nargs="+", type=Path, default=[], metavar="NOTEBOOK")
+    parser.add_argument("--kept", action="store_true")
     parser.add_argument("--break", nargs="*", dest="broken", metavar="CHAPTER")
     parser.add_argument("--out", type=Path, default=Path("runs") / "perturbations")
     options = parser.parse_args()
     failed = hold(options.hold) if options.hold else 0
+    if options.kept:
+        kept()
     if options.broken is not None:
         break_all(options.broken, options.out)
     return 1 if failed else 0

@@ -1,11 +1,14 @@
 """The benchmark of the regression check: its table fits the chapters, and it judges as they do."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks import perturbations
 from benchmarks.perturbations import EXPERIMENTS, Experiment
 from course.catalogue import chapters
 from course.notebooks.files import code_cells, read_notebook
+from course.results import BACKEND, kept_runs
 from helpers.records import MIME_TYPE
 
 
@@ -37,3 +40,20 @@ def test_stored_outputs_hold_and_a_wrong_record_is_detected() -> None:
     body["value"] = 0.5
     [(cell, said)] = perturbations.judge(chapter, fresh, None).items()
     assert cell == place and "imdb.bag_of_words.test_accuracy" in said[0]
+
+
+def test_the_kept_seeds_raise_few_false_alarms_and_a_wrong_one_is_counted() -> None:
+    chapter, runs = chapters()["01"], kept_runs()
+    judged, found = perturbations.alarms(chapter, runs)
+    others = len(found)
+    assert others > 1 and judged > 50 * others
+    assert sum(map(len, found.values())) < 0.01 * judged
+    wrong = max(found)
+    spoiled = tuple(
+        replace(run, records=tuple(replace(each, value=each.value / 3) for each in run.records))
+        if (run.chapter, run.seed, run.backend) == ("01", wrong, BACKEND)
+        else run
+        for run in runs
+    )
+    judged, found = perturbations.alarms(chapter, spoiled)
+    assert len(found[wrong]) > 20

@@ -315,10 +315,10 @@ def of_chapter(chapter: Chapter, notebook: NotebookNode, runs: Iterable[KeptRun]
     for run in seeds:
         for record in run.records:
             measured.setdefault(Record(record.name, 0, record.unit), []).append(record.value)
-        for (cell, place), curve in _placed(run.curves):
+        for (cell, place), curve in placed(run.curves):
             for measure, value in _points(curve.history).items():
                 ends.setdefault((cell, place, measure), []).append(value)
-        for where, printed in _placed(run.printed):
+        for where, printed in placed(run.printed):
             texts.setdefault(where, []).append(printed.text)
     kinds = [(kind_of(record.name, record.unit), tuple(v)) for record, v in measured.items()]
     kinds += [(_measure(measure), tuple(values)) for (*_, measure), values in ends.items()]
@@ -348,8 +348,8 @@ def cell_differences(cell: NotebookNode, fresh: list[Any], number: int, noise: N
     return differences(cell.outputs, fresh, number, noise if "measured" in tags else None)
 
 
-def _placed(parts: Sequence[Any]) -> Iterable[tuple[tuple[int, int], Any]]:
-    """Give the curves or texts of each cell a number, from 0."""
+def placed(parts: Sequence[Any]) -> Iterable[tuple[tuple[int, int], Any]]:
+    """Give the curves or texts of each cell a number from 0: cell and number, and the part."""
     for cell, members in groupby(parts, key=lambda part: part.cell):
         for place, part in enumerate(members):
             yield (cell, place), part
