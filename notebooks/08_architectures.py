@@ -215,7 +215,7 @@ record("architectures.hook.deep.layers", max(hook), "count")
 # 10 %<!-- architectures.hook.deep.training_accuracy -->: it is guessing among ten
 # classes.<!-- architectures.hook.deep.training_accuracy < 0.14 -->
 #
-# That is one training of each, and a short one. (Over four<!--
+# That is one training of each, and a short one. (Over five<!--
 # runs(architectures.hook.deep.training_accuracy) --> runs with seeds of their own, the shallow one
 # gets between 22 %<!-- lowest(architectures.hook.shallow.training_accuracy) --> and 28 %<!--
 # highest(architectures.hook.shallow.training_accuracy) -->, and the deep one never more than 11
@@ -556,7 +556,7 @@ plots.show(
 # pass over the training images takes 1.6 s<!-- architectures.separable.seconds -->, against 2.0
 # s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions, although it
 # computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
-# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our four<!--
+# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our five<!--
 # runs(architectures.separable.seconds) --> runs did the separable network save as much as a
 # third,<!-- lowest(architectures.separable.seconds / architectures.shortcuts.seconds) > 0.67 -->
 # and in one it was even slower.<!-- highest(architectures.separable.seconds /
@@ -572,7 +572,7 @@ plots.show(
 # time. Batch norm, ReLU and addition do hardly any arithmetic, but each of them reads and writes
 # whole maps, and the wide maps of the bottleneck are four times as large. Even batch norm, for
 # which we counted no MACs (only after training can it be folded away), lengthens a pass: over
-# four<!-- runs(architectures.plain.seconds) --> runs to between 1.3<!--
+# five<!-- runs(architectures.plain.seconds) --> runs to between 1.2<!--
 # lowest(architectures.batch_norm.seconds / architectures.plain.seconds) --> and 2.0<!--
 # highest(architectures.batch_norm.seconds / architectures.plain.seconds) --> times its length.<!--
 # lowest(architectures.batch_norm.seconds / architectures.plain.seconds) > 1.1 --> On a phone, or
@@ -797,7 +797,7 @@ for name, runs in norms.items():
 
 # %% [markdown]
 # In the plain network the gradient of the first convolution is 0.5<!--
-# architectures.gradients.plain.first_over_last --> times that of the last (over four<!--
+# architectures.gradients.plain.first_over_last --> times that of the last (over five<!--
 # runs(architectures.gradients.plain.first_over_last) --> runs between 0.26<!--
 # lowest(architectures.gradients.plain.first_over_last) --> and 0.72<!--
 # highest(architectures.gradients.plain.first_over_last) -->). **The gradients don't vanish.**<!--
@@ -1147,10 +1147,10 @@ for large, small in (("5 x 5", "two 3 x 3"), ("7 x 7", "three 3 x 3")):
 # max(architectures.windows.largest_gain_over_5x5, architectures.windows.largest_gain_over_7x7) <
 # 0.05 -->
 #
-# Six out of six: would you believe it? We almost did. Then we ran the chapter three<!--
+# Six out of six: would you believe it? We almost did. Then we ran the chapter four<!--
 # runs(architectures.windows.gain_over_7x7) - 1 --> more times, with three new seeds each. Over all
-# runs the stack's lead is 0.5 points<!-- average(architectures.windows.gain_over_5x5) --> over 5 x
-# 5 and 0.2 points<!-- average(architectures.windows.gain_over_7x7) --> over 7 x 7 on average. It
+# runs the stack's lead is 0.4 points<!-- average(architectures.windows.gain_over_5x5) --> over 5 x
+# 5 and 0.5 points<!-- average(architectures.windows.gain_over_7x7) --> over 7 x 7 on average. It
 # lost some comparisons with either,<!-- max(lowest(architectures.windows.smallest_gain_over_5x5),
 # lowest(architectures.windows.smallest_gain_over_7x7)) < 0 --> and in one run the window of 7 x 7
 # won all three, by 1.2 points<!-- abs(lowest(architectures.windows.gain_over_7x7)) --> on
@@ -1497,7 +1497,7 @@ tables.show_table(header, lines, "Six networks, built and called here")
 # * *The time* follows neither. VGG-16 takes 0.45 s<!-- architectures.vgg16.call_seconds --> per
 #   image and ResNet-50 0.28 s<!-- architectures.resnet50.call_seconds -->, although it has about a
 #   quarter of the MACs.<!-- architectures.vgg16.call_seconds < 3 *
-#   architectures.resnet50.call_seconds --> (Over four<!--
+#   architectures.resnet50.call_seconds --> (Over five<!--
 #   runs(architectures.resnet50.call_seconds) --> runs ResNet-50 takes at least 0.19 s<!--
 #   lowest(architectures.resnet50.call_seconds) -->, and VGG-16 at most 0.45 s<!--
 #   highest(architectures.vgg16.call_seconds) -->: far more than a quarter of the time, each
@@ -1888,7 +1888,7 @@ for (better, worse), values in apart.items():
 # plain for every seed, and shortcuts are at least 8.5<!--
 # architectures.shortcuts.least_ahead_of_batch_norm --> ahead of batch norm alone. Both steps are
 # real,<!-- architectures.batch_norm.least_ahead_of_plain > 2 and
-# architectures.shortcuts.least_ahead_of_batch_norm > 2 --> and three<!--
+# architectures.shortcuts.least_ahead_of_batch_norm > 2 --> and four<!--
 # runs(architectures.batch_norm.least_ahead_of_plain) - 1 --> more runs with three new seeds each
 # confirm them: over all of them, no lead is below 7.2<!--
 # min(lowest(architectures.batch_norm.least_ahead_of_plain),
@@ -1902,7 +1902,7 @@ for (better, worse), values in apart.items():
 # some seed, once by 1.2<!--
 # abs(lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts)) --> standard
 # deviations.<!-- lowest(architectures.squeeze_excitation.least_ahead_of_shortcuts) < 0 --> But on
-# average over its three seeds it was ahead in each of the four<!--
+# average over its three seeds it was ahead in each of the five<!--
 # runs(architectures.squeeze_excitation.test_accuracy) --> runs, by 0.6 points<!--
 # lowest(architectures.squeeze_excitation.test_accuracy - architectures.shortcuts.test_accuracy) -->
 # to 1.4 points<!-- highest(architectures.squeeze_excitation.test_accuracy -
