@@ -556,12 +556,13 @@ plots.show(
 # pass over the training images takes 1.6 s<!-- architectures.separable.seconds -->, against 2.0
 # s<!-- architectures.shortcuts.seconds --> for the one with ordinary convolutions, although it
 # computes a fifth as much.<!-- architectures.separable.seconds > 0.5 *
-# architectures.shortcuts.seconds --> (Times scatter from run to run. In none of our five<!--
-# runs(architectures.separable.seconds) --> runs did the separable network save as much as a
-# third,<!-- lowest(architectures.separable.seconds / architectures.shortcuts.seconds) > 0.67 -->
-# and in one it was even slower.<!-- highest(architectures.separable.seconds /
-# architectures.shortcuts.seconds) > 1 -->) And the bottleneck network, with about the same MACs, is
-# the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
+# architectures.shortcuts.seconds --> (Times scatter from run to run. Over five<!--
+# runs(architectures.separable.seconds) --> runs the separable network takes between 0.65<!--
+# lowest(architectures.separable.seconds / architectures.shortcuts.seconds) --> and 1.3<!--
+# highest(architectures.separable.seconds / architectures.shortcuts.seconds) --> times as long,
+# never anything near a fifth.<!-- lowest(architectures.separable.seconds /
+# architectures.shortcuts.seconds) > 0.5 -->) And the bottleneck network, with about the same MACs,
+# is the slowest.<!-- architectures.bottleneck.seconds > architectures.shortcuts.seconds -->
 # Squeeze-and-excitation adds hardly a MAC to the network with shortcuts, and yet its pass takes 2.4
 # s<!-- architectures.squeeze_excitation.seconds -->.<!-- architectures.squeeze_excitation.seconds >
 # 1.1 * architectures.shortcuts.seconds -->
