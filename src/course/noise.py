@@ -8,11 +8,9 @@ kind stay, weighted by degrees of freedom (Smyth, "Linear models and empirical B
 2004). A quantile is used because a few bimodal numbers must not widen all intervals.
 """
 
-import ast
 import functools
 import itertools
 import math
-import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +22,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course.catalogue import Chapter
-from course.compare import EXACT, NUMBER, differences, value_of
+from course.compare import EXACT, differences, value_of
+from course.lines import PLACE, times_marked, vocabulary, words
 from course.notebooks.digests import cells_digest
 from course.results import KeptRun, Record, quick_seeds
 from helpers import claims
@@ -41,9 +40,6 @@ WIDE = {"fraction": 0.15} | dict.fromkeys(OFFSETS, math.log(5))  # for a single 
 WIDE_SHARE = 1.0  # the same for other numbers, relative to their size
 
 Values = tuple[float, ...]
-_TIMES = {"ms", "s", "second", "seconds", "minute", "minutes", "hour", "hours"}
-PLACE = "0"  # stands for a number in a line; whatever else looks like one is a number, too
-_TOKEN = re.compile(rf"{NUMBER.pattern}|\w+|[^\w\s]")
 
 
 def kind_of(name: str, unit: str) -> str:
@@ -138,54 +134,6 @@ def _measure(point: str) -> str:
     if "loss" in point:
         return "first loss" if point.startswith("first") else "loss"
     return "fraction" if "acc" in point else ""
-
-
-def words(text: str) -> tuple[list[str], list[str]]:
-    """Split a line into tokens with ``PLACE`` for each number, and its numbers; "" is a time.
-
-    >>> words("about 6, now 5 % in 2 minutes")
-    (['about', '0', ',', 'now', '0', 'in', '0', 'minutes'], ['6', '5 %', ''])
-    """
-    tokens = [token.group() for token in _TOKEN.finditer(text)]
-    numbers = [
-        "" if after in _TIMES else token
-        for token, after in zip(tokens, [*tokens[1:], ""], strict=False)
-        if NUMBER.fullmatch(token)
-    ]
-    return [PLACE if NUMBER.fullmatch(token) else token for token in tokens], numbers
-
-
-def times_marked(text: str) -> list[str]:
-    """Return the lines of a text, in which numbers below a heading such as "seconds" are times.
-
-    >>> times_marked("net | seconds\nours | 24.0\nLess is better.")
-    ['net | seconds', 'ours | 24.0 s', 'Less is better.']
-    """
-    lines: list[str] = []
-    timed: list[bool] = []
-    for line in text.splitlines():
-        cells = line.split(" | ")
-        if len(cells) < 2:
-            timed = []
-        elif len(cells) != len(timed):
-            timed = [bool(_TIMES & set(cell.split())) for cell in cells]
-        else:
-            pairs = zip(cells, timed, strict=True)
-            cells = [
-                f"{cell} s" if time and NUMBER.fullmatch(cell) else cell for cell, time in pairs
-            ]
-        lines.append(" | ".join(cells))
-    return lines
-
-
-def _vocabulary(sources: Iterable[str]) -> frozenset[str]:
-    """Return the words of all strings in some sources, those inside f-strings included."""
-    found: set[str] = set()
-    for source in sources:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= set(words(node.value)[0])
-    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -328,7 +276,7 @@ def of_chapter(chapter: Chapter, notebook: NotebookNode, runs: Iterable[KeptRun]
         records={record.name: tuple(values) for record, values in measured.items()},
         ends={where: tuple(values) for where, values in ends.items()},
         texts={where: tuple(found) for where, found in texts.items()},
-        vocabulary=_vocabulary(sources) | _verdicts(),
+        vocabulary=vocabulary(sources) | _verdicts(),
         pools=_pools(kinds),
     )
 
@@ -358,4 +306,4 @@ def placed(parts: Sequence[Any]) -> Iterable[tuple[tuple[int, int], Any]]:
 @functools.cache
 def _verdicts() -> frozenset[str]:
     """Return the words of the verdicts on claims, which helpers print."""
-    return _vocabulary([Path(claims.__file__).read_text(encoding="utf-8")])
+    return vocabulary([Path(claims.__file__).read_text(encoding="utf-8")])
