@@ -27,7 +27,7 @@ def words(text: str) -> tuple[list[str], list[str]]:
 
 
 def times_marked(text: str) -> list[str]:
-    """Return the lines of a text, in which numbers below a heading such as "seconds" are times.
+    r"""Return the lines of a text, in which numbers below a heading such as "seconds" are times.
 
     >>> times_marked("net | seconds\nours | 24.0\nLess is better.")
     ['net | seconds', 'ours | 24.0 s', 'Less is better.']
