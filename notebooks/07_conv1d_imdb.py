@@ -1026,7 +1026,7 @@ tables.show_table(("who against whom", "standard deviations"), rows)
 # abs(imdb.textcnn.against_words) --> standard deviations,<!-- imdb.textcnn.against_words < -2 -->
 # and the GRU is 1.5<!-- abs(imdb.recurrent.against_words) --> behind it. We compared only one
 # training of each with the counter, so by our rule these are hints, and the GRU's isn't even
-# that.<!-- imdb.recurrent.against_words > -2 --> (Over four<!--
+# that.<!-- imdb.recurrent.against_words > -2 --> (Over five<!--
 # runs(imdb.recurrent.against_words) --> runs, each with networks of its own, both are behind every
 # time, but by very different margins: the textCNN by 1.5<!--
 # lowest(abs(imdb.textcnn.against_words)) --> to 3.7<!--
@@ -1051,7 +1051,7 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # %% [markdown]
 # With the same 300 words the counter of words gets 88.5 %<!--
 # imdb.bag_of_words.brief.test_accuracy -->, and its lead over the first textCNN shrinks to 1.1<!--
-# imdb.bag_of_words.brief.against_textcnn --> standard deviations. (Over four<!--
+# imdb.bag_of_words.brief.against_textcnn --> standard deviations. (Over five<!--
 # runs(imdb.bag_of_words.brief.against_textcnn) --> runs, each with textCNNs of its own, it lies
 # between −0.6<!-- lowest(imdb.bag_of_words.brief.against_textcnn) --> and 1.6<!--
 # highest(imdb.bag_of_words.brief.against_textcnn) -->.) So a part of that small lead came from the
@@ -1082,7 +1082,7 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
 # convolutions are comparable to recurrent networks, and Shaojie Bai and others found in 2018 that
 # on many kinds of sequences they do even better. Our GRU gives no reason to disagree, but one
-# training is no more than a hint. (Over four<!-- runs(imdb.recurrent.test_accuracy) --> runs of
+# training is no more than a hint. (Over five<!-- runs(imdb.recurrent.test_accuracy) --> runs of
 # the chapter, each with seeds of its own, the GRU gets 88.5 %<!--
 # average(imdb.recurrent.test_accuracy) --> on average, and the textCNN 88.3 %<!--
 # average(imdb.textcnn.test_accuracy) -->.)
@@ -1240,7 +1240,7 @@ for name, judge in judges.items():
 # within two standard deviations of it. *Pairs* solves 5<!-- imdb.twins.pairs -->, the textCNN 4<!--
 # imdb.twins.textcnn -->, the GRU 7<!-- imdb.twins.gru -->. In this run none of them is clearly
 # better than the coin.<!-- max(imdb.twins.pairs, imdb.twins.textcnn, imdb.twins.gru) < 10 --> (The
-# GRU's score hangs on its seed. We trained it once here; over four<!-- runs(imdb.twins.gru) -->
+# GRU's score hangs on its seed. We trained it once here; over five<!-- runs(imdb.twins.gru) -->
 # runs of this chapter it solved between 5<!-- lowest(imdb.twins.gru) --> and 10<!--
 # highest(imdb.twins.gru) -->, so don't conclude that it can't. The textCNN never got beyond
 # four<!-- highest(imdb.twins.textcnn) -->. Probably its maxima say only *that* a "not" occurred,
@@ -1383,7 +1383,7 @@ for name, number in marked.items():
 # %% [markdown]
 # The negating word carries the strongest mark against the film in 5<!-- imdb.negation.pairs --> of
 # the six sentences for *pairs*, and in 5<!-- imdb.negation.textcnn --> for the textCNN (over
-# four<!-- runs(imdb.negation.textcnn) --> runs in 4<!-- lowest(imdb.negation.textcnn) --> to 6<!--
+# five<!-- runs(imdb.negation.textcnn) --> runs in 4<!-- lowest(imdb.negation.textcnn) --> to 6<!--
 # highest(imdb.negation.textcnn) -->). In this run both miss *never*, and the textCNN even counts it
 # in the film's favor. (In another it got all six right.<!-- highest(imdb.negation.textcnn) > 5 -->)
 # In the textCNN the praise beside *not* stays blue, and *not* pulls the other way. In "The film is

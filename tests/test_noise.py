@@ -258,6 +258,11 @@ def test_figures_beside_a_changed_verdict_have_the_noise_of_their_seeds() -> Non
     assert "is now 9; expected 6 to 8" in str(noise.text(3, 0, stored, fresh.replace("7", "9")))
 
 
+def test_a_time_in_the_place_of_a_figure_is_no_error() -> None:
+    noise = replace(NOISE, texts={}, vocabulary=frozenset("took s of stars".split()))
+    assert noise.text(3, 0, "took 4 of 10 stars", "took 4 s 10 stars") is None
+
+
 def test_whole_numbers_of_a_text_are_counts() -> None:
     counted = replace(NOISE, texts={(3, 0): ("10 right",) * 3})
     assert counted.text(3, 0, "10 right", "11 right") is None

@@ -238,7 +238,7 @@ class Noise:
         self, was: Sequence[str], now: Sequence[str], alike: list[list[str]], line: str
     ) -> str | None:
         for place, (left, right) in enumerate(zip(was, now, strict=True)):
-            if not left:  # a time, which no machine repeats
+            if not (left and right):  # a time, which no machine repeats
                 continue
             (before, whole), (after, _) = value_of(left), value_of(right)
             kind = "fraction" if left.endswith("%") else "count" if whole else ""
