@@ -383,7 +383,8 @@ assert passed
 
 # %% [markdown]
 # **In your own words:** chapter 5 expects fine-tuning to pay most where your images are far from
-# those that the base was trained on. What is far here, and are a hundred images enough to gain from it?
+# those that the base was trained on. What is far here, and are a hundred images enough to gain from
+# it?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
