@@ -1036,9 +1036,9 @@ for name, right in remedies.items():
 # remedies.and_upside_down.most < -2 --> No truck in the validation set drives on the ceiling, so
 # the network probably wastes effort on images that it will never meet. As a rule of thumb, augment
 # with images that could occur. Channel shifts on top of flips and crops give 47.0 %<!--
-# remedies.and_channel_shifts.accuracy -->, a little less than without them,<!--
-# remedies.and_channel_shifts.accuracy < remedies.flips_and_crops.accuracy --> and in the other runs
-# again: over all of them they cost 1.7 points<!-- average(remedies.flips_and_crops.accuracy -
+# remedies.and_channel_shifts.accuracy -->, a little less than without them.<!--
+# remedies.and_channel_shifts.accuracy < remedies.flips_and_crops.accuracy --> The other runs say
+# the same: over all of them they cost 1.7 points<!-- average(remedies.flips_and_crops.accuracy -
 # remedies.and_channel_shifts.accuracy) --> on average. They lost with every seed,<!--
 # highest(remedies.and_channel_shifts.most) < 0 --> though not each time by more than luck.<!--
 # highest(remedies.and_channel_shifts.most) > -2 -->
@@ -1120,7 +1120,7 @@ for name, value in places.items():
 # lowest(places.layers_in_the_model.seconds) --> with layers in the model, and 0.65 s<!--
 # lowest(places.tf_data_in_parallel.seconds) --> in the pipeline. So for a network this small,
 # changing the images costs about as much as the training itself, though in some of our runs an
-# epoch took as long without it.<!-- lowest(places.layers_in_the_model.seconds /
+# epoch took just as long without it.<!-- lowest(places.layers_in_the_model.seconds /
 # places.without_augmentation.seconds) < 1.05 --><!-- lowest(places.without_augmentation.seconds) <
 # 0.7 * min(lowest(places.layers_in_the_model.seconds),
 # lowest(places.tf_data_in_parallel.seconds)) --> The pipeline gained nothing in any run,<!--
@@ -1319,8 +1319,8 @@ tables.show_table(header, rows)
 # %% [markdown]
 # The whole recipe goes from 32.5 %<!-- steps.as_published.accuracy --> to 51.2 %<!--
 # steps.flip_at_test_time.accuracy -->, with the same images and epochs, and it trains faster: by
-# the shortest times of our five<!-- runs(steps.as_published.seconds) --> runs, in 0.7<!--
-# lowest(steps.label_smoothing.seconds) / lowest(steps.as_published.seconds) --> times the time.
+# the shortest times of our five<!-- runs(steps.as_published.seconds) --> runs, it takes 0.7<!--
+# lowest(steps.label_smoothing.seconds) / lowest(steps.as_published.seconds) --> times as long.
 # Three steps do the work, and in this run each is clearly better than the one before it. Adam with
 # one cycle beats the published RMSprop with its constant rate.<!-- steps.one_cycle.least > 2 -->
 # Pooling early buys 4.3 points<!-- steps.pool_early.accuracy - steps.one_cycle.accuracy -->,<!--
