@@ -10,7 +10,7 @@ from course.results import Curve, KeptRun
 from helpers import svg
 
 WIDTH, HEIGHT = 7.2, 2.4  # inches
-COLORS = 10  # of Matplotlib's cycle
+COLORS = 10  # of Matplotlib's sequence tab10
 
 
 def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
@@ -34,7 +34,7 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
     for curve in sorted(shown, key=lambda curve: curve.cell):
         label = f"{curve.model}, cell {curve.cell}" if by_cell else curve.model
         kinds.setdefault(label, []).append(curve)
-    from matplotlib import rc_context  # slow, and few commands draw
+    import matplotlib  # slow, and few commands draw
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
@@ -42,7 +42,8 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
     for axis, measure in ((left, "accuracy"), (right, "loss")):
         for number, (label, curves) in enumerate(kinds.items()):
             epochs, values = _joined(_values(curve, measure) for curve in curves)
-            axis.plot(epochs, values, label=label, color=f"C{number % COLORS}", linewidth=1)
+            color = matplotlib.color_sequences["tab10"][number % COLORS]
+            axis.plot(epochs, values, label=label, color=color, linewidth=1)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("epoch", fontsize=8)
         axis.set_ylabel(measure, fontsize=8)
@@ -50,7 +51,7 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
         axis.grid(alpha=0.3)
     right.legend(fontsize=6, loc="upper right", ncols=1 + len(kinds) // 8)
     held = io.StringIO()
-    with rc_context({"svg.fonttype": "none"}):  # words stay words, and small
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # words stay words, and small
         figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     # Every word names the same dozen fonts; without them it has the font of the page.
     drawn = re.sub(r" font-family: [^;]+;", "", held.getvalue())
