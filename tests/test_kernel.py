@@ -1,6 +1,8 @@
 """Kernels that don't start, for the notebooks that are executed in this process."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,22 @@ def test_a_kernel_that_does_not_start_is_a_dead_one(broken: None) -> None:
         kernel.execute(notebook, 60)
     with pytest.raises(CourseError, match="a notebook of exercises could not be executed"):
         run(notebook)
+
+
+def test_a_kernel_that_does_not_start_leaves_no_traceback_at_the_end(broken: None) -> None:
+    script = (
+        "import nbformat\n"
+        "from course.notebooks import kernel\n"
+        "cells = [nbformat.v4.new_code_cell('1')]\n"
+        "try:\n"
+        "    kernel.execute(nbformat.v4.new_notebook(cells=cells), 60)\n"
+        "except kernel.DeadKernelError:\n"
+        "    print('dead')\n"
+    )
+    words = [sys.executable, "-c", script]
+    answer = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ))
+    assert (answer.returncode, answer.stdout) == (0, "dead\n")
+    assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize(

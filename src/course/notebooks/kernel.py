@@ -1,5 +1,6 @@
 """A kernel of its own for a notebook that is executed in this process."""
 
+import atexit
 import subprocess
 
 from nbclient import NotebookClient
@@ -37,3 +38,6 @@ def execute(notebook: NotebookNode, seconds: int, *, allow_errors: bool = False)
         raise
     except (AssertionError, RuntimeError) as error:  # jupyter_client's, of one that didn't start
         raise DeadKernelError(f"The kernel didn't start ({error})") from error
+    finally:
+        # What nbclient does when this process ends would fail for a kernel that never started.
+        atexit.unregister(client._cleanup_kernel)
