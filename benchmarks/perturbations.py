@@ -164,7 +164,7 @@ EXPERIMENTS = (
     Experiment(
         "04",
         26,
-        (19, 21),
+        (19, 21, 22, 23),
         (
             Break(
                 "head: dropout missing",

@@ -1,8 +1,10 @@
 """The benchmark of the regression check: its table fits the chapters, and it judges as they do."""
 
+import ast
 from dataclasses import replace
 
 import pytest
+from nbformat import NotebookNode
 
 from benchmarks import perturbations
 from benchmarks.perturbations import EXPERIMENTS, Experiment
@@ -21,6 +23,29 @@ def test_every_change_finds_its_place_and_is_shown_by_cells_that_run(
         assert change.old in cells[change.cell].source, change.what
         for place in (change.cell, *change.shows):
             assert place <= experiment.last and place not in experiment.skipped, change.what
+
+
+def names(cells: list[NotebookNode], kind: type[ast.expr_context]) -> set[str]:
+    """The names that cells set or use, by the context of each."""
+    found = set()
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, kind):
+                found.add(node.id)
+            elif kind is ast.Store and isinstance(node, ast.FunctionDef | ast.alias | ast.arg):
+                found.add(str(getattr(node, "asname", None) or getattr(node, "name", "")))
+                found.add(str(getattr(node, "arg", "")))
+    return found
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_no_cell_that_runs_needs_one_that_is_skipped(experiment: Experiment) -> None:
+    cells = code_cells(read_notebook(chapters()[experiment.chapter].notebook))
+    first = cells[: experiment.last + 1]
+    skipped = [cell for number, cell in enumerate(first) if number in experiment.skipped]
+    runs = [cell for number, cell in enumerate(first) if number not in experiment.skipped]
+    lost = names(skipped, ast.Store) - names(runs, ast.Store)
+    assert not names(runs, ast.Load) & lost
 
 
 def test_stored_outputs_hold_and_a_wrong_record_is_detected() -> None:
