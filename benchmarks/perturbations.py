@@ -25,10 +25,10 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from course import noise
-from course.catalogue import Chapter, chapters, defaults
+from course.catalogue import Chapter, chapters
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import code_cells, read_notebook
-from course.results import KeptRun, kept_runs, quick_seeds
+from course.results import KeptRun, kept_runs, other_seeds, quick_seeds
 
 
 @dataclass(frozen=True)
@@ -249,20 +249,18 @@ def alarms(chapter: Chapter, runs: tuple[KeptRun, ...]) -> tuple[int, dict[int, 
         How many records, learning curves and texts were judged, and by seed what was outside.
     """
     notebook = read_notebook(chapter.notebook)
-    seeds = quick_seeds(runs, chapter.number, cells_digest(notebook.cells))
-    usual = defaults(chapter.number, "quick")[1]["seed"]
-    stored = next(run for run in seeds if run.seed == usual)
+    code = cells_digest(notebook.cells)
+    others = other_seeds(runs, chapter.number, code)
+    [stored] = [run for run in quick_seeds(runs, chapter.number, code) if run not in others]
     cells = code_cells(notebook)
-    judged, found = 0, {run.seed: [] for run in seeds if run is not stored}
-    for run in seeds:
-        if run is stored:
-            continue
+    judged, found = 0, {}
+    for run in others:
         by = noise.of_chapter(chapter, notebook, [other for other in runs if other is not run])
+        values = {record.name: vars(record) for record in run.records}
         said = [
-            by.record(vars(before), vars(after))
+            by.record(vars(before), values[before.name])
             for before in stored.records
-            for after in run.records
-            if before.name == after.name
+            if before.name in values
         ]
         for place, before, after in both(stored.curves, run.curves):
             said.append(by.training(*place, vars(before), vars(after)))

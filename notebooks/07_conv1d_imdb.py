@@ -1082,9 +1082,9 @@ for name, count in (("words", count_words), ("pairs", count_words_and_pairs)):
 # luck.<!-- abs(imdb.textcnn.against_recurrent) < 2 --> People often say that on such texts
 # convolutions are comparable to recurrent networks, and Shaojie Bai and others found in 2018 that
 # on many kinds of sequences they do even better. Our GRU gives no reason to disagree, but one
-# training is no more than a hint. (Over five<!-- runs(imdb.recurrent.test_accuracy) --> runs of
-# the chapter, each with seeds of its own, the GRU gets 88.5 %<!--
-# average(imdb.recurrent.test_accuracy) --> on average, and the textCNN 88.3 %<!--
+# training is no more than a hint. (We ran the chapter five<!--
+# runs(imdb.recurrent.test_accuracy) --> times, with other seeds each time. The GRU averages 88.5
+# %<!-- average(imdb.recurrent.test_accuracy) -->, and the textCNN 88.3 %<!--
 # average(imdb.textcnn.test_accuracy) -->.)
 
 # %% [markdown]

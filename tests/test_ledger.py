@@ -138,6 +138,9 @@ def kept_run(chapter: Chapter, seconds: float, profile: str) -> SimpleNamespace:
         parameters=parameters,
         backend=results.BACKEND,
         named=False,
+        cells="the present ones",
+        seed=parameters["seed"],
+        started="2026-01-01",
     )
 
 

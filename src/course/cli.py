@@ -241,7 +241,7 @@ def _fix_folders() -> None:
                 os.environ[name] = str(Path(value).expanduser().absolute())
             except RuntimeError as error:
                 raise CourseError(
-                    f"{name} is {value}, but there is no such user: write the folder in full."
+                    f"{name} is {value}, but there is no user of that name: write the whole path."
                 ) from error
 
 

@@ -134,7 +134,7 @@ def is_sheet(path: Path) -> bool:
     """Return whether a file is a contact sheet that this command made."""
     try:
         with warnings.catch_warnings():
-            # Large photographs of the reader's are no attack, and reading their facts is cheap.
+            # The reader's own photographs are no attack, and only the header is read here.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 return image.info.get("Software") == MARK

@@ -110,17 +110,13 @@ def _date(entry: Repeat | None) -> str:
 
 
 def _expected() -> Callable[[Chapter], float]:
-    entries = read()
-    kept = {
-        run.chapter: run.seconds
-        for run in results.kept_runs()
-        if (run.profile, run.backend, run.named) == ("quick", results.BACKEND, False)
-        and results.is_plain(run)
-    }
+    entries, runs = read(), results.kept_runs()
 
     def seconds(chapter: Chapter) -> float:
-        entry = entries.get(chapter.number)
-        return entry.seconds if entry else kept.get(chapter.number, UNKNOWN)
+        if entry := entries.get(chapter.number):
+            return entry.seconds
+        kept = results.newest_seeds(runs, chapter.number, "quick")
+        return kept[0].seconds if kept else UNKNOWN
 
     return seconds
 

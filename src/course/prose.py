@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from types import MappingProxyType
 
-from course.repeats import asks, expanded
+from course.repeats import ALONE, Repeats, asks, expanded
 from helpers.expressions import (
     Expression,
     ExpressionError,
@@ -122,15 +121,13 @@ def without_code(text: str) -> str:
     return _CODE.sub(_blank, text)
 
 
-def comments(
-    text: str, repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-) -> Iterator[Comment | ProseError]:
+def comments(text: str, repeats: Repeats = ALONE) -> Iterator[Comment | ProseError]:
     """Find every comment that names records in a Markdown text.
 
     Args:
         text: Markdown.
-        repeats: for a record's name the kept runs that repeat it with other seeds; without them
-            ``lowest`` and ``highest`` are about the stored run alone.
+        repeats: the other runs of each record; without them ``lowest`` and ``highest`` are about
+            the stored run alone.
 
     Returns:
         In order of appearance, each as a ``Comment``, or as a ``ProseError`` with its line if it is
@@ -160,11 +157,7 @@ def comments(
 
 
 def _comment(
-    text: str,
-    visible: str,
-    match: re.Match[str],
-    content: str,
-    repeats: Mapping[str, tuple[str, ...]],
+    text: str, visible: str, match: re.Match[str], content: str, repeats: Repeats
 ) -> Comment:
     written = " ".join(content.split())
     expression = replace(parse(expanded(written, repeats)), text=written)
@@ -224,7 +217,7 @@ def faults(
     text: str,
     values: Mapping[str, float],
     lacking: Callable[[str], str],
-    repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    repeats: Repeats = ALONE,
 ) -> Iterator[str]:
     """Find everything in a Markdown text that disagrees with the records.
 
@@ -267,7 +260,7 @@ def faults(
 def renewed(
     text: str,
     values: Mapping[str, float],
-    repeats: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    repeats: Repeats = ALONE,
 ) -> str:
     """Return a Markdown text with its bound numbers taken from the records.
 

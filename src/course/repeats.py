@@ -9,8 +9,14 @@ doing so when another seed is kept.
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
 
 from helpers.expressions import ExpressionError, names_in
+
+# For a record's name the kept runs that repeat it with other seeds; a missing name has none.
+Repeats: TypeAlias = Mapping[str, tuple[str, ...]]
+ALONE: Repeats = MappingProxyType({})  # the stored run and no other
 
 _CALL = re.compile(r"\b(lowest|highest|average|runs)\(")
 
@@ -24,18 +30,17 @@ def asks(text: str) -> bool:
     return bool(_CALL.search(text))
 
 
-def expanded(text: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
+def expanded(text: str, repeats: Repeats) -> str:
     """Write an expression over seeds as one that names each kept run.
 
     Args:
         text: an expression of ``helpers.expressions`` in which some parts may stand in
             ``lowest(...)``, ``highest(...)``, ``average(...)`` or ``runs(...)``.
-        repeats: for a record's name the kept runs that repeat it with other seeds; a name that is
-            missing has none.
+        repeats: the other runs of each record.
 
     Raises:
-        ExpressionError: a parenthesis isn't closed, one of these functions stands inside another,
-            it holds no record of a chapter, or ``runs`` holds more than a record's name.
+        ExpressionError: a parenthesis is never closed, one of these functions is nested in another,
+            no record of a chapter is named, or ``runs`` is given more than a record's name.
 
     >>> expanded("lowest(a.b - 1) > 0", {"a.b": ("01-quick-seed=3",)})
     'min((a.b - 1), (kept.01-quick-seed=3.a.b - 1)) > 0'
@@ -62,7 +67,7 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
-def _over(function: str, inner: str, repeats: Mapping[str, tuple[str, ...]]) -> str:
+def _over(function: str, inner: str, repeats: Repeats) -> str:
     if nested := _CALL.search(inner):
         raise ExpressionError(f"has {nested[1]} inside of {function}: {inner}")
     names = [name for name in names_in(inner) if not name.startswith("kept.")]

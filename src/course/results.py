@@ -220,6 +220,12 @@ def quick_seeds(runs: Iterable[KeptRun], number: str, cells: str) -> tuple[KeptR
     return tuple(sorted(found, key=lambda run: run.seed))
 
 
+def other_seeds(runs: Iterable[KeptRun], number: str, cells: str) -> tuple[KeptRun, ...]:
+    """Return the quick seeds of a chapter that differ from its stored run, as ``quick_seeds``."""
+    stored = defaults(number, "quick")[1]["seed"]
+    return tuple(run for run in quick_seeds(runs, number, cells) if run.seed != stored)
+
+
 def measured(runs: Iterable[KeptRun]) -> dict[str, dict[str, list[float]]]:
     """Collect every measured value: by record, then by where it was measured.
 
@@ -242,10 +248,8 @@ def measured(runs: Iterable[KeptRun]) -> dict[str, dict[str, list[float]]]:
     for number, chapter in chapters().items():
         notebook = read_notebook(chapter.notebook)
         add("quick", {record["name"]: record["value"] for record in records_of(notebook)})
-        usual = defaults(number, "quick")[1]["seed"]
-        for run in quick_seeds(listed, number, cells_digest(notebook.cells)):
-            if run.seed != usual:
-                add("quick", run.values)
+        for run in other_seeds(listed, number, cells_digest(notebook.cells)):
+            add("quick", run.values)
         for profile in ("sample", "full"):
             for run in newest_seeds(listed, number, profile):
                 add(profile, run.values)

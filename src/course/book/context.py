@@ -153,9 +153,9 @@ class Context:
         """
         if name.startswith("every."):
             own = name.removeprefix("every.")
-            quick = [f"{each.chapter.number}-quick" for each in self.chapters if own in each.cells]
-            places = [self.place(f"kept.{run}.{own}") for run in quick]
-            return next(filter(None, places), None)
+            having = (each.chapter.number for each in self.chapters if own in each.cells)
+            number = next(having, None)
+            return self.place(f"kept.{number}-quick.{own}") if number else None
         for stored in self.chapters:
             if name in stored.cells:
                 return f"{stored.chapter.name}.html#cell-{stored.cells[name]}"

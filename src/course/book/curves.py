@@ -55,6 +55,7 @@ def drawing(runs: Sequence[KeptRun], anchor: str) -> str:
         figure.savefig(held, format="svg", metadata={"Date": None, "Creator": None})
     # Every word names the same dozen fonts; without them it has the font of the page.
     drawn = re.sub(r" font-family: [^;]+;", "", held.getvalue())
+    # The words of these drawings stand in their elements whole, so line breaks between can go.
     body = re.sub(r">\s*\n\s*<", "><", svg.lighter(drawn).partition("<svg")[2])
     models = ", ".join(dict.fromkeys(curve.model for curve in shown))
     said = f"Accuracy and loss by epoch of {models}, on validation data where there were any."

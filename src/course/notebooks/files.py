@@ -34,10 +34,9 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def _named(path: Path) -> str:
     """Name a notebook of the course from the root of the repository, and any other in full."""
-    parts = path.parts
-    for place in range(len(parts) - 2, max(len(parts) - 4, -1), -1):
-        if parts[place] == "notebooks":
-            return "/".join(parts[place:])
+    for last in (path.parts[-2:], path.parts[-3:]):
+        if last[0] == "notebooks":
+            return "/".join(last)
     return path.as_posix()
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from course import prose
-from course.catalogue import Chapter, chapters, defaults, source
+from course.catalogue import Chapter, chapters, source
 from course.errors import CourseError
 from course.notebooks.digests import cells_digest
 from course.notebooks.files import read_notebook, write_text
-from course.results import KeptRun, kept_runs, quick_seeds
+from course.repeats import Repeats
+from course.results import KeptRun, kept_runs, other_seeds
 from helpers.places import ROOT
 from helpers.records import MIME_TYPE
 
@@ -36,7 +37,7 @@ class Records:
     values: dict[str, float]
     places: dict[str, str]
     shared: dict[str, list[str]]
-    repeats: dict[str, tuple[str, ...]]
+    repeats: Repeats
 
     def lacking(self, name: str) -> str:
         """Say why there is no record of a name, in a sentence."""
@@ -71,7 +72,7 @@ def read_records() -> Records:
         if not chapter.notebook.exists():
             continue
         cells = read_notebook(chapter.notebook).cells
-        others = _other_seeds(runs, chapter, cells)
+        others = _repeats(runs, chapter, cells)
         for number, cell in enumerate(cells):
             for output in cell.get("outputs", []):
                 if body := output.get("data", {}).get(MIME_TYPE):
@@ -93,19 +94,14 @@ def read_records() -> Records:
     return Records({**values, **kept}, places, shared, repeats)
 
 
-def _other_seeds(
-    runs: Iterable[KeptRun], chapter: Chapter, cells: list[NotebookNode]
-) -> list[KeptRun]:
+def _repeats(
+    runs: tuple[KeptRun, ...], chapter: Chapter, cells: list[NotebookNode]
+) -> tuple[KeptRun, ...]:
     """Choose the kept runs that differ from a chapter's stored one only in the seed."""
-    own = [run for run in runs if run.chapter == chapter.number]
-    if not own:
-        return []
     try:
-        code = cells_digest(cells)
+        return other_seeds(runs, chapter.number, cells_digest(cells))
     except CourseError:  # no Python, which `course check` reports with its place
-        return []
-    stored = defaults(chapter.number, "quick")[1]["seed"]
-    return [run for run in quick_seeds(own, chapter.number, code) if run.seed != stored]
+        return ()
 
 
 def pages() -> list[Path]:
