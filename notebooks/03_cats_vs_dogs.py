@@ -1193,8 +1193,8 @@ final_history = final.fit(
 plots.show(
     plots.learning_curves({"final": final_history}, f"The last network ({pets.label})"),
     "Loss and accuracy over the epochs: the validation curve jumps while the rate is "
-    "high and settles at the end, with the training curve ahead of it in the last "
-    "quarter.",
+    "high and settles at the end, where the training curve is ahead of it and still "
+    "improves.",
 )
 record("cats_vs_dogs.augmented.parameters", final.count_params(), "count")
 final_validation = final_history["val_accuracy"][-1]
@@ -1205,9 +1205,9 @@ record("cats_vs_dogs.augmented.validation_accuracy", final_validation, "fraction
 # 221,161<!-- cats_vs_dogs.augmented.parameters --> parameters. The curve jumps in the first half
 # and settles as the learning rate falls. A likely reason: while the weights still move fast, the
 # running averages of the batch normalization lag behind them. In the last quarter the training
-# curves, which are measured on changed images, pull ahead of the validation curves, which are
-# nearly level by then. (In other runs they were still improving.) So in the end even this network
-# seems to begin to memorize; the remedies have delayed it.
+# curves, which are measured on changed images, pull further ahead of the validation curves, which
+# are nearly level by then. (In other runs they were still improving.) So in the end even this
+# network seems to begin to memorize; the remedies have delayed it.
 #
 # ## The test, once
 #
